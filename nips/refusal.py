@@ -43,7 +43,7 @@ class Refusal:
     def parse(cls, text: str) -> Refusal:
         """Read a peer's message; one without a known prefix is an `error:` in its words."""
         head, separator, rest = text.partition(":")
-        if separator and head in Prefix:
+        if separator and head in Prefix.__members__.values():
             return cls(Prefix(head), rest.strip())
         return cls(Prefix.ERROR, text)
 

@@ -1,0 +1,129 @@
+"""Shell: asking a role key for something in NIP-46's form, over kind 24133.
+
+24133 is ephemeral: a request vanishes while its reader is away. So the same request, same id and
+same body, is sent again after a pause, and at once when the connection comes back; the answering
+side keeps its answers and gives the first one again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+
+from nips import nip44, nip46
+from nips.event import Event, Template
+from nips.filter import Filter
+from nips.key import SecretKey
+from nips.kinds import Kind
+from nips.refusal import Malformed, Refused
+from relay_local.client.link import Link
+from relay_local.client.stream import Caught, Delivery, Lost
+
+FIRST_RETRY_S = 5.0
+
+
+class Unanswered(Exception):
+    """The peer did not answer before the deadline; whether it acted is not known."""
+
+
+class Caller:
+    """Calls of one client key to one role key. May be used from many tasks."""
+
+    def __init__(self, link: Link, key: SecretKey, peer: str) -> None:
+        self._link, self._key, self._peer = link, key, peer
+        self._conversation_key = nip44.conversation_key(key, peer)
+        self._waiting: dict[str, asyncio.Future[nip46.Response]] = {}
+        self._listening: asyncio.Task[None] | None = None
+        self._caught, self._lost = asyncio.Event(), asyncio.Event()
+
+    async def call(
+        self, method: str, *params: str, deadline_s: float = 120.0, request_id: str | None = None
+    ) -> str:
+        """Ask and return the result.
+
+        request_id: of a request that may have been sent before, by a process that died; the
+        answer is then the first one's. Raises Refused with the peer's refusal, Unanswered
+        after `deadline_s`.
+        """
+        if self._listening is None or self._listening.done():
+            self._caught.clear()
+            self._listening = self._link.spawn(self._listen())
+        request = nip46.Request(request_id or secrets.token_hex(16), method, params)
+        future = self._waiting.setdefault(request.id, asyncio.get_running_loop().create_future())
+        try:
+            async with asyncio.timeout(deadline_s):
+                response = await self._ask(request.to_json(), future)
+        except TimeoutError:
+            raise Unanswered(f"{method}: no answer within {deadline_s:g} s") from None
+        finally:
+            self._waiting.pop(request.id, None)
+        if response.error is not None:
+            raise Refused(response.error)
+        return response.result or ""
+
+    async def _ask(self, body: str, future: asyncio.Future[nip46.Response]) -> nip46.Response:
+        pause_s = FIRST_RETRY_S
+        while True:
+            # Else the answer could come before we listen.
+            caught = asyncio.create_task(self._caught.wait())
+            await asyncio.wait({future, caught}, return_when=asyncio.FIRST_COMPLETED)
+            caught.cancel()
+            sending = asyncio.create_task(self._link.publish(self._envelope(body)))
+            lost = asyncio.create_task(self._lost.wait())
+            try:
+                await asyncio.wait(
+                    {future, lost}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                if future.done():
+                    return future.result()
+                if sending.done() and (refusal := sending.result().refusal):
+                    raise Refused(refusal)
+            finally:
+                sending.cancel()
+                lost.cancel()
+            pause_s *= 2
+
+    def _envelope(self, body: str) -> Event:
+        content = nip44.encrypt(
+            body, self._conversation_key, secrets.token_bytes(32), extended=True
+        )
+        return Template(
+            self._key.public, int(time.time()), Kind.REQUEST, (("p", self._peer),), content
+        ).sign(self._key, secrets.token_bytes(32))
+
+    async def _listen(self) -> None:
+        wanted = Filter(
+            kinds=frozenset({int(Kind.REQUEST)}),
+            tags={"p": frozenset({self._key.public})},
+        )
+        try:
+            async with self._link.subscribe([wanted]) as stream:
+                async for item in stream:
+                    match item:
+                        case Caught():
+                            self._lost.clear()
+                            self._caught.set()
+                        case Lost():
+                            self._caught.clear()
+                            self._lost.set()
+                        case Delivery(event, _):
+                            self._receive(event)
+        except Refused as error:
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(error)
+
+    def _receive(self, event: Event) -> None:
+        if event.pubkey != self._peer:
+            return  # anyone may write a 24133 to us
+        try:
+            # The relay checked the signature; authorship is shown again by the decryption,
+            # whose key only the peer and we can compute.
+            response = nip46.parse_response(
+                nip44.decrypt(event.content, self._conversation_key, extended=True)
+            )
+        except Malformed:
+            return
+        if (future := self._waiting.get(response.id)) and not future.done():
+            future.set_result(response)
