@@ -7,8 +7,8 @@ async with connect("unix:/run/…/relay.sock", keys=[key]) as link:
             match item: ...            # Delivery | Caught | Lost
 """
 
-from relay_local.client.caller import Caller, Unanswered
-from relay_local.client.link import SOCKET_URL, Link, connect
+from relay_local.client.caller import Caller
+from relay_local.client.link import SOCKET_URL, Link, Unanswered, connect
 from relay_local.client.stream import Caught, Delivery, Lost, Stream
 
 __all__ = [

@@ -17,14 +17,10 @@ from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.refusal import Malformed, Refused
-from relay_local.client.link import Link
+from relay_local.client.link import Link, Unanswered
 from relay_local.client.stream import Caught, Delivery, Lost
 
 FIRST_RETRY_S = 5.0
-
-
-class Unanswered(Exception):
-    """The peer did not answer before the deadline; whether it acted is not known."""
 
 
 class Caller:

@@ -30,6 +30,10 @@ CHALLENGE_WAIT_S = 10.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 
 
+class Unanswered(Exception):
+    """No answer came before the deadline; whether the peer acted is not known."""
+
+
 class Link:
     """See `connect`. Every method may be called from any number of tasks."""
 
@@ -53,15 +57,18 @@ class Link:
     async def publish(self, event: Event, *, deadline_s: float | None = None) -> frames.Ok:
         """Put an event on the relay and return its OK, accepted or not.
 
-        Sent again after each reconnection until an OK arrives. Raises TimeoutError after
+        Sent again after each reconnection until an OK arrives. Raises Unanswered after
         `deadline_s`, Refused when the relay does not accept our keys.
         """
         with self._awaiting_ok(event.id) as future:
             self._unsettled[event.id] = frames.Publish(event)
             if self._ready.is_set():
                 await self._send(frames.Publish(event))
-            async with asyncio.timeout(deadline_s):
-                return await future
+            try:
+                async with asyncio.timeout(deadline_s):
+                    return await future
+            except TimeoutError:
+                raise Unanswered(f"no OK within {deadline_s:g} s") from None
 
     @asynccontextmanager
     async def subscribe(
@@ -107,7 +114,7 @@ class Link:
         while True:
             await self.connected()
             if self._challenge is None or not self._challenge.done():
-                return  # a relay that never challenged asks for no keys
+                return None  # a relay that never challenged asks for no keys
             try:
                 return await self._authenticate(key, self._challenge.result())
             except Refused as error:
