@@ -1,0 +1,112 @@
+"""Shell: the settings: the environment (NOSTRCLAW_…) over DATA/nostrclaw.toml over defaults.toml.
+
+No secret is a setting: keys are files of their own, passphrases come through descriptors.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+DEFAULTS = Path(__file__).with_name("defaults.toml")
+FILE_NAME = "nostrclaw.toml"
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names it, and what it may be."""
+
+
+class AgentSettings(BaseModel):
+    """The limits of one job's container."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    jobs_at_once: Annotated[int, Field(ge=1, le=64)]
+    wall_clock_s: Annotated[int, Field(ge=5, le=86_400)]
+    memory_mib: Annotated[int, Field(ge=64)]
+    pids: Annotated[int, Field(ge=16, le=4_096)]
+    cpus: Annotated[float, Field(gt=0)]
+    folder_mib: Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """Everything a person may set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="NOSTRCLAW_", env_nested_delimiter="__", extra="forbid"
+    )
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    about: str
+    listen: str
+    relays: Annotated[tuple[str, ...], Field(min_length=1, max_length=20)]
+    agent: AgentSettings
+
+    @field_validator("relays")
+    @classmethod
+    def _websockets(cls, relays: tuple[str, ...]) -> tuple[str, ...]:
+        for url in relays:
+            if not url.startswith(("wss://", "ws://127.0.0.1:", "ws://[::1]:")):
+                raise ValueError(f"{url}: a relay is a wss:// address")
+        return relays
+
+    @field_validator("listen")
+    @classmethod
+    def _loopback(cls, listen: str) -> str:
+        host, _, port = listen.rpartition(":")
+        if host not in ("127.0.0.1", "[::1]") or not port.isdigit() or int(port) > 65_535:
+            raise ValueError(f"{listen}: give 127.0.0.1:PORT; the relay is for this machine only")
+        return listen
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """First wins: the caller's own words, the environment, the person's file, the defaults."""
+        files = (_Toml(settings_cls, path) for path in (cls._file, DEFAULTS) if path.exists())
+        return (init_settings, env_settings, *files)
+
+    _file: ClassVar[Path] = DEFAULTS
+
+
+class _Toml(TomlConfigSettingsSource):
+    """One TOML file; pydantic-settings merges the sources deeply."""
+
+    def __init__(self, settings_cls: type[BaseSettings], path: Path) -> None:
+        super().__init__(settings_cls, toml_file=path)
+
+
+def load(data: Path, **given: object) -> Settings:
+    """Read the settings of the data folder `data`; `given` values (not None) win over all.
+
+    Raises SettingsError naming the setting and what it may be.
+    """
+
+    class Here(Settings):
+        _file: ClassVar[Path] = data / FILE_NAME
+
+    try:
+        return Here(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f"The setting {where} is wrong: {first['msg']}. It stands in "
+            f"{data / FILE_NAME}, in the environment as NOSTRCLAW_…, or in an option."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{data / FILE_NAME} is not TOML: {error}") from error
