@@ -12,7 +12,6 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from secrets import token_bytes
 
 import structlog
@@ -21,7 +20,7 @@ from nips.event import Template
 from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
-from relay_local.client import Caught, Delivery, Link, Unanswered
+from relay_local.client import Caught, Delivery, Link, Lost, Unanswered
 
 SAVE_PERIOD_S = 1.0
 SAVE_DEADLINE_S = 10.0
@@ -109,34 +108,21 @@ class Place:
 
 async def follow(
     link: Link, filters: Sequence[Filter], place: Place
-) -> AsyncIterator[Delivery | Caught]:
+) -> AsyncIterator[Delivery | Caught | Lost]:
     """Deliver stored events after `place`, then live ones, in order of arrival, for ever.
 
     The place moves past an event when the caller comes back for the next one, so an event whose
-    handling was cut off by a crash is delivered again. A new epoch (another store) starts from
-    the beginning. Raises Refused when the relay denies the subscription.
+    handling was cut off by a crash is delivered again. Another store (epoch) is read from its
+    beginning. Raises Refused when the relay denies the subscription.
     """
-    kept = await place.load()
-    while True:
-        epoch, after_seq = kept or (None, 0)
-        async with link.subscribe(
-            [replace(given, after_seq=after_seq) for given in filters], after_seq=after_seq
-        ) as stream:
-            async for item in stream:
-                match item:
-                    case Caught(found, _) if epoch is not None and found != epoch:
-                        # Numbers of another store say nothing: read it from its beginning.
-                        log.warning("the relay's store is another one; reading all of it again")
-                        kept = (found, 0) if found is not None else None
-                        break
-                    case Caught(found, _) if found is not None:
-                        epoch = found
-                        yield item
-                    case Delivery(_, seq):
-                        yield item
-                        if epoch is not None and seq is not None:
-                            place.advance(epoch, seq)
-                    case _:
-                        yield item
-            else:
-                return
+    # A place that names an old epoch while the new store is read again is harmless: after a
+    # crash the two still differ, and the reading begins anew.
+    epoch, after_seq = await place.load() or (None, 0)
+    async with link.subscribe(filters, after_seq=after_seq, epoch=epoch) as stream:
+        async for item in stream:
+            yield item
+            match item:
+                case Caught(str(found), _):
+                    epoch = found
+                case Delivery(_, int(seq)) if epoch is not None:
+                    place.advance(epoch, seq)
