@@ -81,3 +81,21 @@ def _run(argv: Sequence[str], environment: Mapping[str, str]) -> subprocess.Comp
         text=True,
         check=False,
     )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m bot.operate.debian WHY PACKAGE…`: for a room that may not import this one."""
+    why, *packages = arguments
+    if not may_install(os.environ):
+        sys.stderr.write(f"Not allowed to install here. Do it by hand: {command(packages)}\n")
+        return 1
+    try:
+        install(packages, why=why, announce=lambda _: None)
+    except InstallFailed as failed:
+        sys.stderr.write(f"{failed}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
