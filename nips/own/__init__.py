@@ -1,0 +1,1 @@
+"""Pure: this project's own events; PROTOCOL.md is their specification."""

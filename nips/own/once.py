@@ -1,0 +1,21 @@
+"""Pure: the once-key, by which an effect is had once. Source: PROTOCOL.md "Once-key".
+
+Whoever must not say the same thing twice puts the value into an `o` tag: of two events with the
+same author and the same once-key the relay keeps the first, however content or time differ.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+
+
+def once_key(*parts: str) -> str:
+    """sha256, in hex, of the compact UTF-8 JSON array of the parts.
+
+    A JSON array keeps the parts apart: ("a", "bc") and ("ab", "c") have different keys.
+
+    >>> once_key("job", "00ff")[:8]
+    '1784b540'
+    """
+    return sha256(json.dumps(parts, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
