@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from bot.engine import dockerd, host
+from bot.engine.layout import layout
 
 
 def main(arguments: list[str]) -> int:
@@ -14,7 +15,7 @@ def main(arguments: list[str]) -> int:
         case ["start", folder]:
             return _start(Path(folder))
         case ["stop", folder]:
-            was_running = dockerd.stop(dockerd.layout(Path(folder)))
+            was_running = dockerd.stop(layout(Path(folder).absolute()))
             _say("stopped" if was_running else "no engine runs there")
             return 0
         case _:

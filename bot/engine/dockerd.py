@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import select
 import shutil
@@ -17,61 +16,20 @@ import signal
 import socket
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from bot.engine import cgroups
+from bot.engine.layout import Layout
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 MIN_FREE_BYTES = 1 << 30
-# A Unix socket's path ends at 107 bytes; containerd's lies deepest below the run folder.
-_LONGEST_SOCKET = "exec/containerd/containerd.sock.ttrpc"
-_MAX_SOCKET_BYTES = 99
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PASSED_ON = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class EngineUnavailable(Exception):
     """The user's machine has no engine to offer: one sentence why, one with the remedy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where a private engine keeps its things: `root` persists, `run` has short paths."""
-
-    root: Path
-    run: Path
-
-    @property
-    def data(self) -> Path:
-        return self.root / "data"
-
-    @property
-    def log(self) -> Path:
-        return self.root / "dockerd.log"
-
-    @property
-    def keep(self) -> Path:
-        return self.root / "keep"
-
-    @property
-    def socket(self) -> Path:
-        return self.run / "docker.sock"
-
-    @property
-    def pid_file(self) -> Path:
-        return self.run / "dockerd.pid"
-
-    @property
-    def url(self) -> str:
-        return f"unix://{self.socket}"
-
-
-def layout(root: Path) -> Layout:
-    """The layout below `root`; a folder in /run takes the sockets where `root` is too long."""
-    root = root.absolute()
-    if len(os.fsencode(root / _LONGEST_SOCKET)) <= _MAX_SOCKET_BYTES:
-        return Layout(root, root)
-    return Layout(root, Path("/run") / f"nostrclaw-{_short(root)}")
 
 
 def start(place: Layout, announce: Callable[[str], None]) -> tuple[int, int]:
@@ -88,7 +46,7 @@ def start(place: Layout, announce: Callable[[str], None]) -> tuple[int, int]:
             pid = running(place)
             if pid is None:
                 require(place)
-                mount_controllers(announce)
+                _limits(announce)
                 announce(f"starting a private docker engine in {place.root}")
                 pid = _spawn(place)
         except BaseException:
@@ -160,38 +118,14 @@ def require(place: Layout) -> None:
         )
 
 
-def mount_controllers(announce: Callable[[str], None], mounts: str | None = None) -> None:
-    """Mount the cgroup controllers that limits need, where nobody has (a bare init does not)."""
-    lines = (mounts or Path("/proc/self/mounts").read_text("utf-8")).splitlines()
-    table = [line.split() for line in lines]
-    if any(t[2] == "cgroup2" and t[1] == "/sys/fs/cgroup" for t in table):
-        return
-    needed = ("cpu", "memory", "pids", "devices", "freezer", "cpuset", "cpuacct", "blkio")
-    present = {word for t in table if t[2] == "cgroup" for word in t[3].split(",")}
-    if not present.intersection(needed):
-        announce("mounting the cgroup file system, which nothing has mounted here")
-        _mount("cgroup2", "/sys/fs/cgroup", "rw")
-        return
-    known = Path("/proc/cgroups").read_text("ascii")
-    for controller in needed:
-        if controller not in present and f"\n{controller}\t" in known:
-            announce(f"mounting the cgroup controller {controller}, which is missing here")
-            target = Path("/sys/fs/cgroup") / controller
-            target.mkdir(exist_ok=True)
-            _mount("cgroup", str(target), controller)
-
-
-def _mount(kind: str, target: str, options: str) -> None:
-    argv = ["mount", "-t", kind, "-o", options, kind, target]
-    status = os.waitstatus_to_exitcode(
-        os.waitpid(os.posix_spawnp("mount", argv, {"PATH": PATH}), 0)[1]
-    )
-    if status != 0:
+def _limits(announce: Callable[[str], None]) -> None:
+    try:
+        cgroups.mount(cgroups.missing(), announce)
+    except cgroups.NotMounted as failed:
         raise EngineUnavailable(
-            f"A docker engine needs the cgroup file system and {target} could not be mounted. "
-            "Mount it as this machine's distribution describes, or name another machine's "
-            "engine socket in DOCKER_HOST."
-        )
+            f"Containers cannot be limited here: {failed}. Mount the cgroup file system as this "
+            "machine's distribution describes, or name another engine's socket in DOCKER_HOST."
+        ) from failed
 
 
 def _spawn(place: Layout) -> int:
@@ -207,8 +141,8 @@ def _spawn(place: Layout) -> int:
         f"--pidfile={place.pid_file}",
         f"--host={place.url}",
         "--group=0",
-        f"--containerd-namespace=nostrclaw-{_short(place.root)}",
-        f"--containerd-plugins-namespace=nostrclaw-{_short(place.root)}-plugins",
+        f"--containerd-namespace=nostrclaw-{place.name}",
+        f"--containerd-plugins-namespace=nostrclaw-{place.name}-plugins",
         "--bridge=none",
         "--iptables=false",
         "--ip6tables=false",
@@ -327,10 +261,6 @@ def _own_folder(path: Path) -> None:
             "Remove it or choose another folder."
         )
     path.chmod(0o700)
-
-
-def _short(root: Path) -> str:
-    return hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
 
 
 def _last_words(log: Path) -> str:

@@ -23,6 +23,7 @@ import requests
 
 from bot.engine import dockerd
 from bot.engine.dockerd import EngineUnavailable
+from bot.engine.layout import Layout, layout
 from bot.operate import debian
 
 __all__ = ["Engine", "EngineUnavailable", "close", "connect", "engine", "find"]
@@ -48,7 +49,7 @@ class Engine:
     pid: int | None = None
     rootless: bool = False
     remapped: bool = False
-    place: dockerd.Layout | None = None
+    place: Layout | None = None
     lease: int | None = None
 
 
@@ -184,7 +185,7 @@ def _as_root(data_root: Path, *, install: bool, announce: Callable[[str], None])
     if found is not None:
         announce(f"using the machine's own docker engine ({found.url})")
         return found
-    place = dockerd.layout(data_root)
+    place = layout(data_root.absolute())
     pid, lease = dockerd.start(place, announce)
     answered = _answers(place.url)
     if answered is None:
