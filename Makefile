@@ -1,0 +1,57 @@
+# Everything a developer types. `make help` lists it.
+SHELL := /bin/sh
+PYTHON := .venv/bin/python
+CODE := nips relay_local signer bot agent_image config bench tests
+ENGINE := .engine
+ARGS ?=
+ONLY ?=
+MAKEFLAGS += --no-print-directory
+.PHONY: help install test demo bench ordeal lint lock clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+# Whichever Python starts is good enough for the bootstrap, which chooses the right one itself.
+install:  ## make .venv from the lock (instant when it is current)
+	@for python in python3 python3.13 python3.12 python3.11; do \
+	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 8))' >/dev/null 2>&1; then \
+	    exec $$python -B -m bot.operate.bootstrap; \
+	  fi; \
+	done; \
+	echo 'nostrclaw needs Python 3.11 or newer, and no python3 runs here. Install one (Debian:' \
+	  'sudo apt-get install python3 python3-venv), then run make install again.' >&2; \
+	exit 1
+
+test: install  ## install, then every test (ARGS="-k name" for some)
+	@exec $(PYTHON) -m pytest $(ARGS)
+
+demo: install  ## a conversation, start to end, on this machine
+	@exec .venv/bin/nostrclaw demo $(ARGS)
+
+bench: install  ## measure (ARGS="name")
+	@exec $(PYTHON) -m bench $(ARGS)
+
+ordeal: install  ## one promise at its full figure (ONLY=name)
+	@exec $(PYTHON) -m bench.ordeal $(if $(ONLY),--only "$(ONLY)",) $(ARGS)
+
+lint: install  ## ruff and mypy, as strict as they go
+	@$(PYTHON) -m ruff check $(CODE)
+	@$(PYTHON) -m ruff format --check $(CODE)
+	@$(PYTHON) -m mypy $(CODE)
+
+# The locks hold for every supported Python and machine (--universal) and name no index.
+LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-header
+lock:  ## resolve the dependencies anew (ARGS=--upgrade for the newest)
+	@test -x .venv-lock/bin/uv || python3 -m venv .venv-lock
+	@.venv-lock/bin/python -m pip install --quiet 'uv>=0.5'
+	@$(LOCK) $(ARGS) --group dev pyproject.toml --output-file requirements.lock
+	@$(LOCK) $(ARGS) agent_image/requirements.in --output-file agent_image/requirements.lock
+
+clean:  ## remove what was made here: environment, private engine and its images, caches
+	@if test -d $(ENGINE) && test -x $(PYTHON); then \
+	  $(PYTHON) -m bot.engine stop $(ENGINE) >/dev/null 2>&1; fi
+	@rm -rf $(ENGINE) .venv .venv-lock .venv-install.log .venv-install.lock build dist *.egg-info \
+	  .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
