@@ -21,6 +21,7 @@ from nips.own.roles import Roles
 from nips.refusal import Malformed
 
 ROLE_KEYS = ("relay", "signer", "router", "bridge-nostr", "chat")
+ALREADY_PAIRED = 3  # exit status of `python -m signer pair`
 SOURCE_TREE = Path(__file__).resolve().parents[2]
 
 
@@ -140,16 +141,21 @@ def _identity(place: Installation, settings: Settings, main: str) -> str:
     argv += ["--name", settings.name, "--about", settings.about]
     for url in settings.relays:
         argv += ["--relay-url", url]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise AssemblyError(f"The signer could not make its identity: {done.stderr.strip()}")
     return done.stdout.strip().splitlines()[-1]
 
 
-def pairing_code(place: Installation) -> str:
-    """Have the signer make a one-time code; only its hash is kept. Raises AssemblyError."""
+def pairing_code(place: Installation) -> str | None:
+    """Have the signer make a one-time code, of which it keeps the hash only.
+
+    Returns None when an owner has paired already. Raises AssemblyError.
+    """
     argv = [sys.executable, "-m", "signer", "pair", "--data", str(place.signer)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode == ALREADY_PAIRED:
+        return None
     if done.returncode != 0:
         raise AssemblyError(f"No pairing code: {done.stderr.strip()}")
     return done.stdout.strip().splitlines()[-1]

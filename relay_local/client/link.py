@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import count
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.asyncio.client import connect as tcp_connect
@@ -155,7 +156,11 @@ class Link:
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[ClientConnection]:
-        options = {"max_size": MAX_FRAME_BYTES, "compression": None, "open_timeout": 10}
+        options: dict[str, Any] = {
+            "max_size": MAX_FRAME_BYTES,
+            "compression": None,
+            "open_timeout": 10,
+        }
         opening = (
             unix_connect(self._address.removeprefix("unix:"), self._relay_url, **options)
             if self._address.startswith("unix:")
