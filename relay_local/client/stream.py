@@ -1,4 +1,4 @@
-"""Pure: one subscription as its reader sees it, over any number of connections.
+"""Shell: one subscription as its reader sees it, over any number of connections.
 
 The reader gets what is stored, `Caught` where NIP-01's EOSE stands, then what is new. When the
 connection breaks it gets `Lost`, and after the reconnection the stream goes on by itself: from
