@@ -5,7 +5,9 @@ No secret is a setting: keys are files of their own, passphrases come through de
 
 from __future__ import annotations
 
+import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -76,9 +78,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """First wins: the caller's own words, the environment, the person's file, the defaults."""
+        """First wins: the environment, the person's file, the defaults."""
         files = (_Toml(settings_cls, path) for path in (cls._file, DEFAULTS) if path.exists())
-        return (init_settings, env_settings, *files)
+        return (env_settings, *files)
 
     _file: ClassVar[Path] = DEFAULTS
 
@@ -90,8 +92,17 @@ class _Toml(TomlConfigSettingsSource):
         super().__init__(settings_cls, toml_file=path)
 
 
-def load(data: Path, **given: object) -> Settings:
-    """Read the settings of the data folder `data`; `given` values (not None) win over all.
+def write(data: Path, given: Mapping[str, object]) -> None:
+    """Write DATA/nostrclaw.toml: values, and tables of values."""
+    tables = {k: v for k, v in given.items() if isinstance(v, Mapping)}
+    lines = [f"{k} = {json.dumps(v)}" for k, v in given.items() if k not in tables]
+    for name, table in tables.items():  # JSON's strings, numbers and arrays are TOML's too
+        lines += ["", f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in table.items())]
+    (data / FILE_NAME).write_text("\n".join(lines) + "\n")
+
+
+def load(data: Path) -> Settings:
+    """Read the settings of the data folder `data`.
 
     Raises SettingsError naming the setting and what it may be.
     """
@@ -100,13 +111,13 @@ def load(data: Path, **given: object) -> Settings:
         _file: ClassVar[Path] = data / FILE_NAME
 
     try:
-        return Here(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+        return Here()  # type: ignore[call-arg]
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise SettingsError(
             f"The setting {where} is wrong: {first['msg']}. It stands in "
-            f"{data / FILE_NAME}, in the environment as NOSTRCLAW_…, or in an option."
+            f"{data / FILE_NAME} or in the environment as NOSTRCLAW_…"
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{data / FILE_NAME} is not TOML: {error}") from error

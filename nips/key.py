@@ -28,6 +28,8 @@ class SecretKey:
     public: str = field(init=False)
 
     def __post_init__(self) -> None:
+        if len(self.raw) != 32:  # the library would pad a shorter one
+            raise Malformed("not a secp256k1 secret key of 32 bytes")
         try:
             x_only = PrivateKey(self.raw).public_key.format()[1:]
         except (ValueError, TypeError) as error:

@@ -72,7 +72,8 @@ async def house(
         ports = free_ports(3)
         public = tuple(f"ws://127.0.0.1:{port}" for port in ports[:2])
         listen = f"127.0.0.1:{ports[2]}"
-        chosen = settings.load(place.data, listen=listen, relays=public, **given)
+        settings.write(place.data, given | {"listen": listen, "relays": public})
+        chosen = settings.load(place.data)
         roles = await asyncio.to_thread(assembly.prepare, place, chosen, owner)
         code = None if roles.owner else await asyncio.to_thread(assembly.pairing_code, place)
         made = assembly.plan(place, chosen, roles, image=image, engine_root=engine_root)

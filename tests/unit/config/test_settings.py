@@ -1,0 +1,52 @@
+"""Settings: where they come from, and the sentence when one is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from config.settings import SettingsError, load, write
+
+
+def test_the_defaults_stand_alone(tmp_path: Path) -> None:
+    found = load(tmp_path)
+    assert len(found.relays) == 5
+    assert all(url.startswith("wss://") for url in found.relays)
+    assert found.listen == "127.0.0.1:7447"
+
+
+def test_a_file_wins_over_the_defaults_and_the_environment_over_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"name": "Ada", "agent": {"pids": 99}})
+    assert load(tmp_path).name == "Ada"
+    assert load(tmp_path).agent.pids == 99
+    assert load(tmp_path).agent.wall_clock_s == 600
+    monkeypatch.setenv("NOSTRCLAW_AGENT__PIDS", "64")
+    assert load(tmp_path).agent.pids == 64
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ({"listen": "0.0.0.0:7447"}, "listen"),  # the relay must not be on the network
+        ({"listen": "127.0.0.1:99999"}, "listen"),
+        ({"relays": ["http://relay.example"]}, "relays"),
+        ({"relays": []}, "relays"),
+        ({"agent": {"wall_clock_s": 0}}, "wall_clock_s"),
+        ({"agent": {"unknown": 1}}, "unknown"),
+        ({"wings": 2}, "wings"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, given: dict[str, object], word: str) -> None:
+    write(tmp_path, given)
+    with pytest.raises(SettingsError, match=word) as error:
+        load(tmp_path)
+    assert "nostrclaw.toml" in str(error.value)
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "nostrclaw.toml").write_text("name = ")
+    with pytest.raises(SettingsError, match="is not TOML"):
+        load(tmp_path)
