@@ -1,0 +1,184 @@
+"""Shell: the tools of an agent, one method each, and how a call of one is carried out.
+
+The docstrings and hints below are what a model is told (schema.py), so they speak to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated
+
+from agent_image.agent import command, memory, utterance
+from agent_image.agent.backends import Answer, Call, ToolDescription
+from agent_image.agent.job import Job, Message
+from agent_image.agent.schema import BadArguments, check, describe
+from agent_image.agent.speech import Speaker
+from nips.event import MAX_KIND, Template
+from nips.kinds import Kind
+from nips.refusal import Refused
+
+MAX_TEXT_BYTES = 60_000  # of one message; what signs it allows 65,536 for the whole content
+MAX_SIGN_BYTES = 64
+MAX_LIMIT_S = 300
+
+
+class ToolRefused(Exception):
+    """The tool did not do it; the sentence is for the model and for the person."""
+
+
+class Toolbox:
+    """The tools, bound to one job, one signer and one folder."""
+
+    def __init__(self, job: Job, speaker: Speaker, folder: Path) -> None:
+        self._job, self._speaker, self._folder = job, speaker, folder
+        self._calls: Counter[str] = Counter()
+        self._call_key = ""
+        self._tools: dict[str, Callable[..., Coroutine[object, object, str]]] = {
+            tool.__name__: tool
+            for tool in (
+                self.send_message,
+                self.react,
+                self.publish_note,
+                self.publish_event,
+                self.remember,
+                self.recall,
+                self.run_command,
+            )
+        }
+
+    def describe(self) -> tuple[ToolDescription, ...]:
+        """The tools as a model is told of them."""
+        return tuple(describe(tool) for tool in self._tools.values())
+
+    async def execute(self, call: Call) -> Answer:
+        """Carry out one call. A refusal is an answer; Unanswered and Malformed are raised.
+
+        Calls are made one after another: a call's key is its tool's name and its number.
+        """
+        self._calls[call.name] += 1
+        self._call_key = f"{call.name}:{call.key}" if call.key else self._ordinal(call.name)
+        if (tool := self._tools.get(call.name)) is None:
+            return Answer(False, f"There is no tool called {call.name[:40]!r}.")
+        try:
+            check(tool, call.arguments)
+            return Answer(True, await tool(**call.arguments))
+        except Refused as error:
+            return Answer(False, f"The signer refused: {error.refusal}")
+        except (BadArguments, ToolRefused, memory.MemoryRefused) as error:
+            return Answer(False, f"That did not work: {error}.")
+
+    async def send_message(
+        self,
+        text: Annotated[str, "what to say, plain text"],
+        reply_to: Annotated[str, "id of the message to answer; the one asked if empty"] = "",
+    ) -> str:
+        """Say something in this conversation."""
+        if not text.strip():
+            raise ToolRefused("a message needs a text")
+        if (size_bytes := len(text.encode())) > MAX_TEXT_BYTES:
+            raise ToolRefused(
+                f"a message may have {MAX_TEXT_BYTES} bytes and this has {size_bytes}; "
+                "say it in parts"
+            )
+        return await self._publish(
+            utterance.reply(self._job, self._message(reply_to), text, self._call_key, self._time())
+        )
+
+    async def react(
+        self,
+        sign: Annotated[str, "one emoji, or + or -"],
+        message: Annotated[str, "id of the message; the one asked if empty"] = "",
+    ) -> str:
+        """React to a message of this conversation with an emoji."""
+        if not 0 < len(sign.encode()) <= MAX_SIGN_BYTES or any(c.isspace() for c in sign):
+            raise ToolRefused("a reaction is one emoji, or + or -")
+        to = self._message(message)
+        return await self._publish(
+            utterance.reaction(self._job, to, sign, self._call_key, self._time())
+        )
+
+    async def publish_note(
+        self, text: Annotated[str, "the whole note, plain text; everybody can read it"]
+    ) -> str:
+        """Publish a public note (kind 1) under the assistant's name."""
+        if not text.strip():
+            raise ToolRefused("a note needs a text")
+        return await self._publish(
+            utterance.public(self._job, Kind.NOTE, text, self._call_key, self._time())
+        )
+
+    async def publish_event(
+        self,
+        kind: Annotated[int, "the kind's number, 0 to 65535"],
+        content: Annotated[str, "the event's content"],
+    ) -> str:
+        """Publish an event of any kind; the signer decides whether this conversation may."""
+        if not 0 <= kind <= MAX_KIND:
+            raise ToolRefused(f"a kind is a number from 0 to {MAX_KIND}")
+        job, key, now = self._job, self._call_key, self._time()
+        match kind:
+            case Kind.CHAT:
+                template = utterance.reply(job, self._message(""), content, key, now)
+            case Kind.REACTION:
+                template = utterance.reaction(job, self._message(""), content, key, now)
+            case _:
+                template = utterance.public(job, kind, content, key, now)
+        return await self._publish(template)
+
+    async def remember(
+        self, text: Annotated[str, "one fact, in a sentence that is clear by itself"]
+    ) -> str:
+        """Remember something about this conversation, for later jobs too (MEMORY.md)."""
+        day = time.strftime("%Y-%m-%d", time.gmtime(self._time()))
+        new = memory.remember(self._folder, text, day)
+        return "remembered" if new else "this was remembered already"
+
+    async def recall(
+        self, words: Annotated[str, "only the lines with all of these words; all if empty"] = ""
+    ) -> str:
+        """Read what was remembered about this conversation; empty when nothing was."""
+        return memory.recall(self._folder, words)
+
+    async def run_command(
+        self,
+        line: Annotated[str, "a command line for /bin/sh"],
+        limit_s: Annotated[int, "seconds it may take, 1 to 300"] = 60,
+    ) -> str:
+        """Run a command in the conversation's folder, in a container without a network.
+
+        Answers with the exit code and the output, its middle left out when it is long.
+        """
+        if not 1 <= limit_s <= MAX_LIMIT_S:
+            raise ToolRefused(f"limit_s is from 1 to {MAX_LIMIT_S}")
+        if "\0" in line or not line.strip():
+            raise ToolRefused("there is no command to run")
+        try:
+            finished = await command.run(line, self._folder, limit_s)
+        except OSError as error:
+            raise ToolRefused(f"the command could not be started: {error.strerror}") from error
+        match finished.exit_code:
+            case None:
+                ending = f"stopped after {limit_s} s"
+            case code:
+                ending = f"exit code {code}"
+        return f"{ending}\n{finished.output}".strip()
+
+    async def _publish(self, template: Template) -> str:
+        event = await self._speaker.publish(template)
+        return f"signed and published, kind {event.kind}, id {event.id}"
+
+    def _message(self, message_id: str) -> Message:
+        if not message_id:
+            return self._job.message
+        if (message := self._job.find(message_id)) is None:
+            raise ToolRefused("there is no message of that id in this conversation")
+        return message
+
+    def _ordinal(self, name: str) -> str:
+        return f"{name}/{self._calls[name]}"
+
+    def _time(self) -> int:
+        return self._speaker.created_at()

@@ -1,0 +1,51 @@
+"""Pure: the events that the agent asks the signer for, as templates.
+
+All carry the bot's key as author, the job and a once-key made of (job, call key): a second
+attempt that comes to the same call gets the first attempt's signature, so it speaks once.
+"""
+
+from __future__ import annotations
+
+from agent_image.agent.job import AGENT_LABEL, Job, Message
+from nips.event import Tags, Template
+from nips.kinds import Kind
+from nips.own.once import once_key
+
+
+def reply(job: Job, to: Message, text: str, call_key: str, created_at: int) -> Template:
+    """A message (kind 9) in the job's group that answers `to`. `created_at` in unix seconds."""
+    tags = (
+        ("h", job.group),
+        ("o", once_key(job.id, call_key)),
+        ("q", to.id),
+        ("p", to.author),
+        ("job", job.id),
+        *_labels(),
+    )
+    return Template(job.bot, created_at, Kind.CHAT, tags, text)
+
+
+def reaction(job: Job, to: Message, sign: str, call_key: str, created_at: int) -> Template:
+    """A reaction (kind 7) to a message of the group."""
+    # NIP-25: "MUST have an e tag … SHOULD include a p tag"; k is the kind reacted to.
+    tags = (
+        ("h", job.group),
+        ("o", once_key(job.id, call_key)),
+        ("e", to.id),
+        ("p", to.author),
+        ("k", str(to.kind)),
+        ("job", job.id),
+        *_labels(),
+    )
+    return Template(job.bot, created_at, Kind.REACTION, tags, sign)
+
+
+def public(job: Job, kind: int, content: str, call_key: str, created_at: int) -> Template:
+    """An event for everybody: without `h`, so the bridge may carry it outward."""
+    tags = (("o", once_key(job.id, call_key)), ("job", job.id), *_labels())
+    return Template(job.bot, created_at, kind, tags, content)
+
+
+def _labels() -> Tags:
+    # NIP-32: the label's namespace, then the label.
+    return (("L", "agent"), AGENT_LABEL)

@@ -1,0 +1,117 @@
+"""agent_image/agent/job.py: the events of a job, and what must not pass for one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from agent_image.agent.job import read_attempt, read_job, read_request
+from nips.event import Event
+from nips.own.job import Attempt, JobRequest
+from nips.refusal import Malformed
+
+OTHER_GROUP = "00000000-0000-4000-8000-000000000000"
+
+
+def edited(event: Event, name: str, *values: str) -> Event:
+    """The event with its tags called `name` replaced by one tag for each of `values`."""
+    kept = tuple(tag for tag in event.tags if tag[0] != name)
+    return replace(event, tags=kept + tuple((name, value) for value in values))
+
+
+def started(scene: Any, message: Event) -> tuple[Event, Event, Attempt]:
+    event = scene.attempt(request := scene.request(message))
+    return request, event, read_attempt(event, scene.session.public)
+
+
+def test_an_attempt_is_for_one_session(scene: Any) -> None:
+    event = scene.attempt(request := scene.request(scene.message("hello")))
+    assert read_attempt(event, scene.session.public).job == request.id
+    with pytest.raises(Malformed, match="another session"):
+        read_attempt(event, scene.person.public)
+    with pytest.raises(Malformed):
+        read_attempt(replace(event, kind=43003), scene.session.public)
+
+
+def test_a_job_has_its_message_and_what_came_before(scene: Any) -> None:
+    before = [scene.message(f"earlier {n}", at=-n) for n in range(1, 4)]
+    asked = scene.message("and now?")
+    labelled = scene.sign(scene.person, 9, ("h", scene.group), ("l", "ai", "agent"), at=-5)
+    said = scene.sign(scene.bot, 9, ("h", scene.group), content="I said", at=-4)
+    job = scene.job(asked, *before, said, labelled, *before)
+    assert (job.message.text, job.message.author) == ("and now?", scene.person.public)
+    assert [(message.text, message.from_agent) for message in job.history] == [
+        ("", True),
+        ("I said", True),
+        ("earlier 3", False),
+        ("earlier 2", False),
+        ("earlier 1", False),
+    ]
+    assert (job.bot, job.group) == (scene.bot.public, scene.group)
+
+
+def test_messages_of_one_second_stand_in_the_order_of_their_ids(scene: Any) -> None:
+    several = [scene.message(f"at once {n}", at=-1) for n in range(5)]
+    job = scene.job(scene.message("now"), *several)
+    assert [m.id for m in job.history] == sorted(event.id for event in several)
+
+
+def test_a_message_is_found_by_its_id(scene: Any) -> None:
+    asked, earlier = scene.message("now", kind=40002), scene.message("earlier", at=-1)
+    job = scene.job(asked, earlier)
+    assert job.find(asked.id) == job.message
+    assert job.find(earlier.id) == job.history[0]
+    assert job.find("00" * 32) is None
+    assert job.message.kind == 40002
+
+
+def test_another_groups_message_is_neither_answered_nor_shown(scene: Any) -> None:
+    """Attack: a relay that is wrong, or an `h` given twice, shows one group's words in another."""
+    asked = scene.message("ours")
+    foreign = scene.message("theirs", at=-1, group=OTHER_GROUP)
+    both = scene.sign(
+        scene.person, 9, ("h", scene.group), ("h", OTHER_GROUP), content="both", at=-1
+    )
+    reaction = scene.message("👍", at=-1, kind=7)
+    assert scene.job(asked, foreign, both, reaction).history == ()
+    for wrong in (foreign, both, reaction):
+        with pytest.raises(Malformed, match="not in its group"):
+            scene.job(wrong, asked)
+
+
+def test_a_message_that_is_not_there_is_refused(scene: Any) -> None:
+    request = JobRequest("01" * 32, scene.group, "02" * 32, scene.bot.public, scene.now)
+    with pytest.raises(Malformed, match="not in its group"):
+        read_job(request, [scene.message("hello")])
+
+
+def test_what_came_after_the_message_is_not_its_context(scene: Any) -> None:
+    assert scene.job(scene.message("now"), scene.message("later", at=1)).history == ()
+
+
+def test_a_job_made_up_by_a_member_is_refused(scene: Any) -> None:
+    """Attack: the attempt is the router's, the 43001 that it is matched with is not."""
+    forged = scene.request(scene.message("hello"), author=scene.person)
+    event = scene.attempt(forged)
+    with pytest.raises(Malformed, match="author"):
+        read_request(forged, event, read_attempt(event, scene.session.public))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda e: replace(e, kind=43004), "43001"),
+        (lambda e: replace(e, id="00" * 32), "not the one"),
+        (lambda e: edited(e, "h", OTHER_GROUP), "another group"),
+        (lambda e: edited(e, "e"), "'e'"),
+        (lambda e: edited(e, "p"), "'p'"),
+    ],
+)
+def test_a_job_that_does_not_fit_its_attempt_is_refused(
+    scene: Any, change: Any, sentence: str
+) -> None:
+    request, event, attempt = started(scene, scene.message("hello"))
+    with pytest.raises(Malformed, match=sentence):
+        read_request(change(request), event, attempt)
