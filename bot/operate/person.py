@@ -62,6 +62,16 @@ class Person:
         """A gift wrap of a direct message, not yet sent."""
         return await sdk.nip17_make_private_msg_async(self._keys, sdk.PublicKey.parse(to), text)
 
+    async def wrap_rumor(self, to: str, kind: int, text: str) -> sdk.Event:
+        """A gift wrap of a rumor of any kind, not yet sent."""
+        receiver = sdk.PublicKey.parse(to)
+        rumor = (
+            sdk.EventBuilder(sdk.Kind(kind), text)
+            .tags([sdk.Tag.parse(["p", to])])
+            .finalize_unsigned(self._keys.public_key())
+        )
+        return await sdk.nip59_make_gift_wrap_async(self._keys, receiver, rumor)
+
     async def say(self, to: str, text: str) -> None:
         """Send a direct message through the public relays."""
         await self.send(await self.wrap(to, text))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from typing import Any
 
 from nips import nip44, nip46
 from nips.event import Event, Template
@@ -61,24 +62,27 @@ class Caller:
     async def _ask(self, body: str, future: asyncio.Future[nip46.Response]) -> nip46.Response:
         pause_s = FIRST_RETRY_S
         while True:
-            # Else the answer could come before we listen.
-            caught = asyncio.create_task(self._caught.wait())
-            await asyncio.wait({future, caught}, return_when=asyncio.FIRST_COMPLETED)
-            caught.cancel()
-            sending = asyncio.create_task(self._link.publish(self._envelope(body)))
+            await self._caught.wait()  # else the answer could come before we listen
+            offer = asyncio.create_task(self._offer(body, future))
             lost = asyncio.create_task(self._lost.wait())
+            waited: set[asyncio.Task[Any]] = {offer, lost}
             try:
-                await asyncio.wait(
-                    {future, lost}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED
-                )
-                if future.done():
-                    return future.result()
-                if sending.done() and (refusal := sending.result().refusal):
-                    raise Refused(refusal)
+                await asyncio.wait(waited, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+                if offer.done():
+                    return offer.result()
             finally:
-                sending.cancel()
-                lost.cancel()
-            pause_s *= 2
+                for task in waited:
+                    task.cancel()
+                await asyncio.gather(*waited, return_exceptions=True)
+            if lost.cancelled():  # nobody answered: each time wait longer
+                pause_s *= 2
+
+    async def _offer(self, body: str, future: asyncio.Future[nip46.Response]) -> nip46.Response:
+        """Send the request once and wait for its answer. Raises Refused by relay or peer."""
+        ok = await self._link.publish(self._envelope(body))
+        if ok.refusal is not None:
+            raise Refused(ok.refusal)
+        return await asyncio.shield(future)
 
     def _envelope(self, body: str) -> Event:
         content = nip44.encrypt(
@@ -109,6 +113,7 @@ class Caller:
             for future in self._waiting.values():
                 if not future.done():
                     future.set_exception(error)
+            self._caught.set()  # whoever waits to ask finds its future failed
 
     def _receive(self, event: Event) -> None:
         if event.pubkey != self._peer:
