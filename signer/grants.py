@@ -1,0 +1,86 @@
+"""Pure: which grants the signer holds: events of the router folded, key by key.
+
+What is final for a client key stays so whatever arrives later, in whichever order: that it was
+revoked, its hard limit, and the job and group it was made for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from nips.event import Event
+from nips.own.grant import Grant, parse
+from nips.own.roles import Roles
+from nips.refusal import Malformed, Prefix, Refusal
+from signer.ceiling import Ceiling
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is known of one client key. `arrived_s`: when its grant came, by our own clock."""
+
+    grant: Grant
+    event: Event
+    arrived_s: float
+    hard_expires_at: int
+    revoked: bool
+
+
+def admit(event: Event, held: Held | None, roles: Roles, now_s: float) -> Held:
+    """Take an event that claims to be a grant; returns what is held from now on.
+
+    Raises Malformed when it changes nothing: not the router's, stale, or against what is final.
+    """
+    grant = parse(event, roles.router)
+    _fits_its_key(grant, roles)
+    if held is None:
+        return Held(grant, event, now_s, grant.hard_expires_at, grant.revoked)
+    if held.revoked:
+        raise Malformed("this key was revoked, for good")
+    if grant.revoked:
+        # Whatever its created_at: a later stamp on another grant must not outrun a revocation.
+        return replace(held, revoked=True)
+    _same_purpose(grant, held.grant)
+    # NIP-01: "the event with the lowest id … should be retained" among those of one second
+    if (-event.created_at, event.id) >= (-held.event.created_at, held.event.id):
+        raise Malformed("a newer grant of this key is here")
+    # Attack: renew for ever. The hard limit may come nearer, never move away.
+    hard_expires_at = min(held.hard_expires_at, grant.hard_expires_at)
+    return Held(grant, event, now_s, hard_expires_at, revoked=False)
+
+
+def _fits_its_key(grant: Grant, roles: Roles) -> None:
+    match grant.role, roles.role_of(grant.client):
+        case ("session", None) | ("bridge", "bridge"):
+            return
+        case "bunker", _:
+            raise Malformed("bunker grants come from the owner, and are not served yet")
+        case role, holder:
+            # Attack: a bridge's methods for a container's key, which a taken-over router mints.
+            raise Malformed(
+                f"a {role}'s grant for a key that roles.toml names as {holder or 'nothing'}"
+            )
+
+
+def _same_purpose(grant: Grant, before: Grant) -> None:
+    if (grant.role, grant.group) != (before.role, before.group):
+        raise Malformed("this key was made for another role or group")
+    # A waiting session has no job yet; what it then gets stays its only one.
+    if before.job is not None and grant.job != before.job:
+        raise Malformed("this key was made for another job")
+
+
+def is_live(held: Held, ceiling: Ceiling, now_s: float) -> Refusal | None:
+    """Say why the grant may not be used now; None when it may."""
+    grant = held.grant
+    longest_s = ceiling.longest_ttl_s if grant.role == "session" else ceiling.bridge_longest_ttl_s
+    end_s = min(grant.expires_at, held.arrived_s + longest_s)
+    if held.revoked:
+        return Refusal(Prefix.RESTRICTED, "this key's grant was revoked")
+    if now_s >= held.hard_expires_at:
+        return Refusal(Prefix.RESTRICTED, "this key's grant is over: its time limit has passed")
+    if now_s >= end_s:
+        return Refusal(Prefix.RESTRICTED, "this key's grant has expired and was not renewed")
+    if now_s < grant.not_before:
+        return Refusal(Prefix.RESTRICTED, "this key's grant has not begun")
+    return None

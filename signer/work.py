@@ -1,0 +1,59 @@
+"""Pure: what passes between the service and the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nips.event import Event
+from nips.nip46 import Response
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An event of the router's, and its arrival number."""
+
+    event: Event
+    seq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A 24133 addressed to the signer."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Everything up to here has been read from the relay."""
+
+    epoch: str | None
+    seq: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The relay has answered for this event."""
+
+    event_id: str
+
+
+Work = Arrived | Asked | Place | Settled
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer to send to `client`, once `publish`, where given, is on the relay."""
+
+    client: str
+    response: Response
+    publish: Event | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Where time comes from, in seconds: the wall's unix time, and one that only counts on."""
+
+    wall_s: Callable[[], float]
+    monotonic_s: Callable[[], float]
