@@ -157,18 +157,22 @@ def parse_client(data: str | bytes) -> ClientFrame:
             raise Malformed(f"unknown or incomplete frame {name[:40]!r}")
 
 
+def _is_seq(value: int) -> bool:
+    return type(value) is int and value >= 0  # JSON's true is an int to a class pattern
+
+
 def parse_relay(data: str | bytes) -> RelayFrame:
     """Read a relay's frame. Raises Malformed; events are not verified here."""
     match _array(data):
         case ["EVENT", str(sub), event]:
             return Delivered(sub, Event.from_json(event))
-        case ["EVENT", str(sub), event, int(seq)]:
+        case ["EVENT", str(sub), event, int(seq)] if _is_seq(seq):
             return Delivered(sub, Event.from_json(event), seq)
         case ["OK", event_id, bool(accepted), str(message)] if is_hex(event_id, 32):
             return Ok(event_id, accepted, message)
         case ["EOSE", str(sub)]:
             return Eose(sub)
-        case ["EOSE", str(sub), {"epoch": str(epoch), "seq": int(seq)}]:
+        case ["EOSE", str(sub), {"epoch": str(epoch), "seq": int(seq)}] if _is_seq(seq):
             return Eose(sub, epoch, seq)
         case ["CLOSED", str(sub), str(message)]:
             return Closed(sub, message)
