@@ -29,16 +29,15 @@ async def mortal(docker_client: docker.DockerClient, agent_image: str) -> AsyncI
         yield made
 
 
-async def seen(scene: Scene, kind: Kind) -> None:
+async def seen(scene: Scene, kind: Kind, laid: asyncio.Event) -> None:
     """Wait until an event of this kind is new in the main group, as the owner's client sees it."""
     wanted = Filter(kinds=frozenset({int(kind)}), tags={"h": frozenset({scene.house.roles.main})})
     async with scene.own_client.subscribe([wanted]) as stream:
-        caught = False
         async for item in stream:
             match item:
                 case Caught():
-                    caught = True
-                case Delivery() if caught:
+                    laid.set()
+                case Delivery() if laid.is_set():
                     return
 
 
@@ -47,10 +46,10 @@ async def seen(scene: Scene, kind: Kind) -> None:
 async def test_the_reply_arrives_once(mortal: Scene, program: str, round_: int) -> None:
     chance = random.Random(f"{SEED}/{program}/{round_}")
     moment = chance.choice(MOMENTS)
-    await mortal.own_client.connected()
-    waiting = asyncio.create_task(seen(mortal, moment))
+    laid = asyncio.Event()
+    waiting = asyncio.create_task(seen(mortal, moment, laid))
+    await laid.wait()
     marker = f"{program}-{round_}-{chance.randrange(10**9)}"
-    await asyncio.sleep(0)  # the watch is laid before the message is sent
     await mortal.owner.say(
         mortal.house.roles.bot, f"/run sleep 0.{chance.randrange(10)}; echo {marker}"
     )

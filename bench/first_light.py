@@ -1,0 +1,110 @@
+"""Shell: from a wrap at a public relay on loopback to the answer's wrap there, and idle memory.
+
+The peer in the same run is the engine alone: the same image, as bare as the engine starts it, and
+Python that does nothing. What a reply costs beyond that is ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import docker
+import nostr_sdk as sdk
+
+from bench.figures import Figures, summarise
+from bot.engine.host import Engine, connect
+from bot.operate.assembly import SOURCE_TREE
+from bot.operate.house import House, house
+from bot.operate.image import ensure_image
+from bot.operate.person import Person, person
+
+ENGINE_ROOT = SOURCE_TREE / ".engine"
+IDLE_S = 10.0
+
+
+async def measure(engine: Engine, messages: int, announce: Callable[[str], None]) -> list[Figures]:
+    """Run a whole installation and return its figures."""
+    image = await asyncio.to_thread(ensure_image, engine, announce)
+    os.environ["DOCKER_HOST"] = engine.url
+    keys = sdk.Keys.generate()
+    async with AsyncExitStack() as stack:
+        there = await stack.enter_async_context(
+            house(image=image, engine_root=ENGINE_ROOT, owner=keys.public_key().to_hex())
+        )
+        owner = await stack.enter_async_context(person(there.public_relays, keys))
+        announce("three messages to warm up")
+        await conversation_ms(there, owner, 3)
+        announce(f"{messages} messages, one after the other, each in a new container")
+        replies = await conversation_ms(there, owner, messages)
+        announce(f"idle for {IDLE_S:g} s, then the memory of every process")
+        await asyncio.sleep(IDLE_S)
+        memory = idle_mib(there)
+    announce("the engine alone")
+    bare = await asyncio.to_thread(bare_container_ms, engine, image, min(messages, 20))
+    return [
+        summarise("wrap in to wrap out, cold container", "ms", replies),
+        summarise("peer: engine alone, same image, python that does nothing", "ms", bare),
+        *(summarise(f"idle memory (Pss): {name}", "MiB", [mib]) for name, mib in memory.items()),
+        summarise("idle memory (Pss): all", "MiB", [sum(memory.values())]),
+    ]
+
+
+async def conversation_ms(there: House, owner: Person, messages: int) -> list[float]:
+    """Milliseconds from each finished wrap's sending to the answer's arrival."""
+    took = []
+    for number in range(messages):
+        wrap = await owner.wrap(there.roles.bot, f"/say {number}")
+        began = time.perf_counter()
+        await owner.send(wrap)
+        answer = await owner.hear()
+        took.append((time.perf_counter() - began) * 1000)
+        if answer.text != str(number):
+            raise RuntimeError(f"expected {number}, heard {answer.text!r}")
+    return took
+
+
+def bare_container_ms(engine: Engine, image: str, runs: int) -> list[float]:
+    """Milliseconds of create, start, end of a container that runs `python3 -c pass`."""
+    client = connect(engine)
+    try:
+        return [_one(client, image) for _ in range(runs)]
+    finally:
+        client.close()
+
+
+def _one(client: docker.DockerClient, image: str) -> float:
+    began = time.perf_counter()
+    container = client.containers.create(
+        image, entrypoint=["python3", "-c", "pass"], network_mode="none", user="1000:1000"
+    )
+    try:
+        container.start()
+        container.wait()
+        return (time.perf_counter() - began) * 1000
+    finally:
+        container.remove(force=True)
+
+
+def idle_mib(there: House) -> dict[str, float]:
+    """Proportional set size of the supervisor and each of its programs, public relays left out."""
+    status = json.loads(there.place.status_file.read_text())
+    pids = {"supervisor": status["pid"]} | {
+        name: program["pid"]
+        for name, program in status["programs"].items()
+        if not name.startswith("public")
+    }
+    return {name: pss_mib(pid) for name, pid in pids.items()}
+
+
+def pss_mib(pid: int) -> float:
+    """Proportional set size of one process in MiB."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"/proc/{pid}/smaps_rollup has no Pss")
