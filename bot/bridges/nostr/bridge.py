@@ -1,0 +1,117 @@
+"""Shell: the Nostr bridge put together: direct messages in, replies out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from bot.bridges.nostr.announce import Announce
+from bot.bridges.nostr.arrivals import Arrivals
+from bot.bridges.nostr.contacts import Contacts
+from bot.bridges.nostr.counterparts import Counterparts
+from bot.bridges.nostr.courier import Courier
+from bot.bridges.nostr.health import Health
+from bot.bridges.nostr.inbox import Inbox
+from bot.bridges.nostr.outbox import Outbox
+from bot.bridges.nostr.pool import Pool
+from bot.bridges.nostr.presence import Presence
+from bot.bridges.nostr.waiting import Patience
+from bot.place import Place
+from nips.key import SecretKey
+from nips.nip42 import auth_template
+from nips.own.roles import Roles
+from nips.refusal import Refused
+from relay_local.client import Caller, Link, Unanswered
+
+AUTH_DEADLINE_S = 50.0
+
+log = structlog.get_logger()
+
+
+class Bridge:
+    """Carries messages between the public relays and our groups.
+
+    link: to the local relay, authenticated with `key`, the bridge's own. caller: from `key` to the
+    signer. relays: the public relays; profile: the object of the bot's kind 0; both as in the
+    signer's ceiling. local_urls: every address by which a recipient may name the local relay.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        key: SecretKey,
+        roles: Roles,
+        caller: Caller,
+        relays: Sequence[str],
+        profile: Mapping[str, str | bool],
+        local_urls: Sequence[str],
+    ) -> None:
+        self._link, self._key, self._roles, self._caller = link, key, roles, caller
+        self._relays, self._profile, self._local_urls = relays, profile, local_urls
+
+    async def serve(self, ready: asyncio.Event) -> None:
+        """Work until cancelled. `ready` is set when the bindings are known and the public relays
+        are being connected; it waits for neither signer nor grant.
+
+        Raises Refused when the local relay denies what the bridge needs.
+        """
+        link, key, roles, caller = self._link, self._key, self._roles, self._caller
+        health = Health(link, key)
+        counterparts = Counterparts(link, roles)
+        async with (
+            Pool(self._relays, self._sign_auth) as pool,
+            Arrivals(pool, roles.bot, await health.load()) as arrivals,
+            asyncio.TaskGroup() as tasks,
+        ):
+            contacts = Contacts(link, arrivals)
+            presence = Presence(link, key, counterparts, contacts)
+            courier = Courier(link, key, pool, contacts, self._local_urls, tasks)
+            inbox = Inbox(
+                link, caller, roles.bot, counterparts, presence, Place(link, key, "nostr-inbox")
+            )  # fmt: skip
+            outbox = Outbox(
+                link,
+                key,
+                caller,
+                roles,
+                counterparts,
+                presence,
+                courier,
+                Place(link, key, "nostr-outbox"),
+            )
+            announce = Announce(link, caller, roles.bot, self._relays, self._profile, courier)
+            for work in (counterparts.run(), contacts.follow_local(), inbox.store(arrivals)):
+                tasks.create_task(work)
+            await counterparts.caught.wait()
+            await contacts.caught.wait()
+            ready.set()
+            for work in (
+                contacts.follow_public(),
+                presence.run(),
+                inbox.process(),
+                outbox.run(),
+                announce.run(),
+                health.run(arrivals),
+            ):
+                tasks.create_task(work)
+
+    async def _sign_auth(self, url: str, challenge: str) -> str | None:
+        """A login to a public relay (NIP-42), by the signer; None when it may not or cannot."""
+        patience = Patience()
+        try:
+            async with asyncio.timeout(AUTH_DEADLINE_S):
+                while True:
+                    template = auth_template(self._roles.bot, challenge, url, int(time.time()))
+                    try:
+                        return await self._caller.call("sign_event", json.dumps(template.to_json()))
+                    except Refused as error:
+                        # At the start the grant may not be there yet.
+                        log.info("login not signed; asking again", relay=url, reason=str(error))
+                    await patience.pause()
+        except (TimeoutError, Unanswered):
+            log.warning("no login", relay=url, reason="the signer did not sign it in time")
+            return None

@@ -1,0 +1,118 @@
+"""Shell: who is bound to which group, and who the owner is, as the relay says now."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from bot.bridges.nostr.puppets import counterpart, public_key_of
+from nips.event import Event
+from nips.filter import Filter
+from nips.kinds import Kind
+from nips.own import binding, pairing
+from nips.own.binding import Binding
+from nips.own.roles import Roles
+from nips.refusal import Malformed
+from relay_local.client import Caught, Delivery, Link
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A binding and the id of the event that says so."""
+
+    binding: Binding
+    event_id: str
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """The keys in hex of its Nostr counterparts, the one answered by default first."""
+        keys = (public_key_of(each) for each in self.binding.counterparts)
+        return tuple(key for key in keys if key is not None)
+
+
+class Counterparts:
+    """A live view of the router's bindings. `caught` is set once all of them are known."""
+
+    def __init__(self, link: Link, roles: Roles) -> None:
+        self._link = link
+        self._roles = roles
+        self._bound: dict[str, Bound] = {}
+        self._paired: str | None = None
+        self._change = asyncio.Event()
+        self.caught = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follow the bindings until cancelled."""
+        app_data = frozenset({int(Kind.APP_DATA)})
+        wanted = [
+            Filter(kinds=app_data, authors=frozenset({self._roles.router})),
+            Filter(
+                kinds=app_data,
+                authors=frozenset({self._roles.signer}),
+                tags={"d": frozenset({pairing.D})},
+            ),
+        ]
+        # By arrival: without it the relay would cap the stored events.
+        async with self._link.subscribe(wanted, after_seq=0) as stream:
+            async for item in stream:
+                match item:
+                    case Delivery(event, _):
+                        self._learn(event)
+                    case Caught():
+                        self.caught.set()
+
+    @property
+    def owner(self) -> str | None:
+        """The owner's key in hex; None until one is named."""
+        return pairing.owner_of(self._roles, self._paired)
+
+    def name_owner(self, public_key: str) -> None:
+        """Take the signer's word for a pairing, whose event may still be on its way."""
+        self._paired = public_key
+        self._notify()
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Everybody bound to any group, in hex."""
+        return frozenset(key for bound in self._bound.values() for key in bound.people)
+
+    def groups(self) -> dict[str, Bound]:
+        """Every bound group by its UUID, as of now."""
+        return dict(self._bound)
+
+    def bound_to(self, person: str) -> Bound | None:
+        """The group in which a person's messages belong; main first where there are several."""
+        found = sorted(
+            (group != self._roles.main, group)
+            for group, bound in self._bound.items()
+            if counterpart(person) in bound.binding.counterparts
+        )
+        return self._bound[found[0][1]] if found else None
+
+    @property
+    def change(self) -> asyncio.Event:
+        """Set at the next change of bindings or owner. Take it before looking, then wait."""
+        return self._change
+
+    def _learn(self, event: Event) -> None:
+        d = event.tag("d") or ""
+        try:
+            if event.pubkey == self._roles.signer:
+                self._paired = pairing.parse(event, self._roles.signer)
+            elif d.startswith(binding.D_PREFIX):
+                found = binding.parse(event, self._roles.router)
+                self._bound[found.group] = Bound(found, event.id)
+            else:
+                return
+        except Malformed as error:
+            log.error("binding not understood", event_id=event.id, reason=str(error))
+            return
+        self._notify()
+
+    def _notify(self) -> None:
+        self._change.set()
+        self._change = asyncio.Event()

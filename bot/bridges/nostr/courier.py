@@ -1,0 +1,157 @@
+"""Shell: events that are stored here are carried to other relays, the same bytes until they are
+taken, with a delivery (30078) that says how far they have got."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from secrets import token_bytes
+
+import structlog
+
+from bot.bridges.nostr.contacts import Contacts
+from bot.bridges.nostr.outgoing import (
+    GIVE_UP_S,
+    NO_LIST,
+    give_up,
+    is_settled,
+    pause_s,
+    settle,
+    verdict,
+)
+from bot.bridges.nostr.pool import Pool
+from bot.bridges.nostr.waiting import first_of
+from nips.event import Event
+from nips.key import SecretKey
+from nips.nip42 import normalise
+from nips.own import delivery as deliveries
+from nips.own.delivery import Delivery, Status
+from relay_local.client import Link
+
+SENDS_AT_ONCE = 16
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """An event, and whose relays it goes to (hex); None: the configured relays."""
+
+    event: Event
+    recipient: str | None
+
+
+class Courier:
+    """key: the bridge's, which signs deliveries. local_urls: what the local relay calls itself."""
+
+    def __init__(
+        self,
+        link: Link,
+        key: SecretKey,
+        pool: Pool,
+        contacts: Contacts,
+        local_urls: Collection[str],
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._link, self._key, self._pool, self._contacts = link, key, pool, contacts
+        self._local = {normalise(url) for url in local_urls}
+        self._configured = {normalise(url): url for url in pool.relays}
+        self._tasks = tasks
+        self._sending = asyncio.Semaphore(SENDS_AT_ONCE)
+
+    async def carry(self, delivery: Delivery, parcels: Sequence[Parcel], since_s: int) -> None:
+        """Write the delivery down as pending, then carry it in the background.
+
+        since_s: when the event was made, from which the time to give up counts.
+        """
+        delivery = settle(delivery, dict.fromkeys(self._routes(parcels), _NOT_YET), _now_s())
+        written_s = await self._write(delivery, 0)
+        self.resume(delivery, parcels, since_s, written_s)
+
+    def resume(
+        self, delivery: Delivery, parcels: Sequence[Parcel], since_s: int, written_s: int
+    ) -> None:
+        """Go on with a delivery that was written down at `written_s`."""
+        self._tasks.create_task(self._carry(delivery, parcels, since_s, written_s))
+
+    async def _carry(
+        self, delivery: Delivery, parcels: Sequence[Parcel], since_s: int, written_s: int
+    ) -> None:
+        taken: set[tuple[str, str]] = set()
+        attempt = 0
+        while not is_settled(delivery):
+            change = self._contacts.change
+            routes = self._routes(parcels)
+            final = {s.url: s for s in delivery.relays if s.status is not Status.PENDING}
+            outcomes = await asyncio.gather(
+                *(self._offer(url, routes[url], taken) for url in routes if url not in final)
+            )
+            answers = {
+                url: (final[url].status, final[url].reason) for url in routes if url in final
+            }
+            answers |= {url: outcome for url, *outcome in outcomes}
+            before, delivery = delivery, settle(delivery, answers, _now_s())
+            if _now_s() - since_s > GIVE_UP_S:
+                delivery = give_up(delivery, _now_s())
+            if delivery != before:
+                written_s = await self._write(delivery, written_s)
+            if not is_settled(delivery):
+                await first_of(change, timeout_s=pause_s(attempt))
+                attempt += 1
+        failed = [s for s in delivery.relays if s.status is Status.FAILED]
+        log.info("delivered" if delivery.delivered else "not delivered", event_id=delivery.event_id,
+                 relays=len(delivery.relays), failed=[(s.url, s.reason) for s in failed])  # fmt: skip
+
+    async def _offer(
+        self, url: str, events: Sequence[Event], taken: set[tuple[str, str]]
+    ) -> tuple[str, Status, str]:
+        if url == NO_LIST:
+            return url, Status.PENDING, "no inbox list"
+        if url in self._local:
+            return url, Status.OK, ""  # it was stored before it came here
+        worst = (Status.OK, "")
+        for event in events:
+            if (url, event.id) in taken:
+                continue
+            async with self._sending:
+                to = self._configured.get(url, url)
+                accepted, reason = (await self._pool.send(event, [to]))[to]
+            status = verdict(accepted, reason)
+            if status is Status.OK:
+                taken.add((url, event.id))
+            elif worst[0] is not Status.FAILED:
+                worst = (status, reason)
+        return url, *worst
+
+    def _routes(self, parcels: Sequence[Parcel]) -> dict[str, list[Event]]:
+        """Which relay gets which events, as the recipients' lists say now."""
+        routes: dict[str, list[Event]] = defaultdict(list)
+        for parcel in parcels:
+            if parcel.recipient is None:
+                urls: Collection[str] = list(self._configured)
+            else:
+                # NIP-17: "Clients … MUST NOT … send to relays not in" the recipient's list: a
+                # reply without a list waits and is never broadcast.
+                urls = [normalise(url) for url in self._contacts.relays_of(parcel.recipient)]
+            for url in urls or [NO_LIST]:
+                routes[url].append(parcel.event)
+        return routes
+
+    async def _write(self, delivery: Delivery, written_s: int) -> int:
+        # Two versions in one second tie and the lower id wins: each steps forward.
+        created_at = max(_now_s(), written_s + 1)
+        template = deliveries.template(delivery, self._key.public, created_at)
+        ok = await self._link.publish(template.sign(self._key, token_bytes(32)))
+        if ok.refusal:
+            log.error("delivery not written", event_id=delivery.event_id, reason=ok.message)
+        return created_at
+
+
+_NOT_YET = (Status.PENDING, "")
+
+
+def _now_s() -> int:
+    return int(time.time())

@@ -1,0 +1,180 @@
+"""Shell: what the bot and the router say in a bound group, to the people bound to it.
+
+    kind 9 ─► rumors ─► seals by the signer ─► wraps, stored ─► delivery, stored ─► relays
+
+From the stored delivery on only the same bytes are sent. A kind 9 that has a delivery is never
+wrapped again; one whose making was cut off before has left nothing behind that was sent.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from secrets import randbelow, token_bytes
+
+import structlog
+
+from bot.bridges.nostr.counterparts import Bound, Counterparts
+from bot.bridges.nostr.courier import Courier, Parcel
+from bot.bridges.nostr.outgoing import rumors
+from bot.bridges.nostr.presence import Presence
+from bot.bridges.nostr.waiting import Patience
+from bot.place import Place, follow
+from nips import nip59
+from nips.event import Event, Template
+from nips.filter import Filter
+from nips.key import SecretKey
+from nips.kinds import Kind
+from nips.own import delivery as deliveries
+from nips.own.delivery import Status, Wrap
+from nips.own.roles import Roles
+from nips.refusal import Malformed, Prefix, Refused
+from relay_local.client import Caller, Caught, Delivery, Link, Unanswered
+
+BACKDATED_S = 2 * 86_400
+SEAL_DEADLINE_S = 60.0
+
+log = structlog.get_logger()
+
+
+class Outbox:
+    """key: the bridge's. caller: to the signer."""
+
+    def __init__(
+        self,
+        link: Link,
+        key: SecretKey,
+        caller: Caller,
+        roles: Roles,
+        counterparts: Counterparts,
+        presence: Presence,
+        courier: Courier,
+        place: Place,
+    ) -> None:
+        self._link, self._key, self._caller, self._roles = link, key, caller, roles
+        self._counterparts, self._presence = counterparts, presence
+        self._courier, self._place = courier, place
+        self._known: set[str] = set()
+
+    async def run(self) -> None:
+        """Go on with what is pending, then follow the groups until cancelled."""
+        await self._resume()
+        wanted = Filter(
+            kinds=frozenset({int(Kind.CHAT)}),
+            authors=frozenset({self._roles.bot, self._roles.router}),
+        )
+        try:
+            async for item in follow(self._link, [wanted], self._place):
+                if isinstance(item, Delivery):
+                    await self._handle(item.event)
+        finally:
+            await self._place.save()
+
+    async def _handle(self, message: Event) -> None:
+        bound = self._counterparts.groups().get(message.tag("h") or "")
+        if bound is None or not bound.people or message.id in self._known:
+            return
+        reply_to = await self._answered(message)
+        wraps: list[tuple[Event, str]] = []
+        for recipient in self._recipients(message, bound):
+            for rumor in rumors(message, self._roles.bot, recipient, reply_to):
+                seal = await self._seal(rumor, recipient)
+                if seal is None:
+                    return
+                wraps.append((_wrap(seal, recipient), recipient))
+        for wrap, _ in wraps:
+            if refusal := (await self._link.publish(wrap)).refusal:
+                log.error("reply not stored", event_id=message.id, reason=str(refusal))
+                return
+        self._known.add(message.id)
+        await self._courier.carry(
+            deliveries.Delivery(message.id, tuple(Wrap(wrap.id, to) for wrap, to in wraps)),
+            [Parcel(wrap, to) for wrap, to in wraps],
+            message.created_at,
+        )
+
+    def _recipients(self, message: Event, bound: Bound) -> list[str]:
+        tagged = set(message.values("p"))
+        found = [
+            person for person in bound.people if self._presence.key_of(person).public in tagged
+        ]
+        return found or [bound.people[0]]
+
+    async def _answered(self, message: Event) -> str | None:
+        """The id of the direct message that a reply answers, where it came as one."""
+        if (quoted := message.tag("q")) is None:
+            return None
+        for found in await self._link.fetch([Filter(ids=frozenset({quoted}))]):
+            for tag in found.tags:
+                if tag[0] == "proxy" and tag[2:] == ("nostr",):
+                    return tag[1]
+        return None
+
+    async def _seal(self, rumor: Template, recipient: str) -> Event | None:
+        """Ask the signer until it answers; None when it will never seal this."""
+        patience = Patience()
+        text = json.dumps(rumor.to_json(), separators=(",", ":"), ensure_ascii=False)
+        while True:
+            try:
+                answer = await self._caller.call(
+                    "seal", recipient, text, deadline_s=SEAL_DEADLINE_S
+                )
+                return Event.from_json(json.loads(answer))
+            except Unanswered:
+                log.warning("signer does not answer; asking again", rumor=rumor.id)
+            except Refused as error:
+                if error.refusal.prefix in (Prefix.INVALID, Prefix.UNSUPPORTED):
+                    log.error("reply not sealed", rumor=rumor.id, reason=str(error))
+                    return None
+                log.info("signer not ready; asking again", rumor=rumor.id, reason=str(error))
+            except (Malformed, ValueError) as error:
+                log.error("seal not understood", rumor=rumor.id, reason=str(error))
+                return None
+            await patience.pause()
+
+    async def _resume(self) -> None:
+        wanted = Filter(
+            kinds=frozenset({int(Kind.APP_DATA)}), authors=frozenset({self._key.public})
+        )  # fmt: skip
+        pending: list[tuple[deliveries.Delivery, int]] = []
+        async with self._link.subscribe([wanted], after_seq=0) as stream:
+            async for item in stream:
+                if isinstance(item, Caught):
+                    break
+                if not isinstance(item, Delivery) or not (item.event.tag("d") or "").startswith(
+                    deliveries.D_PREFIX
+                ):
+                    continue
+                try:
+                    found = deliveries.parse(item.event)
+                except Malformed as error:
+                    log.error("delivery not understood", reason=str(error))
+                    continue
+                self._known.add(found.event_id)
+                # A pending delivery without wraps is a list of the bot's own: `announce` sends it.
+                if found.wraps and any(s.status is Status.PENDING for s in found.relays):
+                    pending.append((found, item.event.created_at))
+        for found, written_s in pending:
+            await self._resume_one(found, written_s)
+
+    async def _resume_one(self, delivery: deliveries.Delivery, written_s: int) -> None:
+        ids = frozenset(wrap.id for wrap in delivery.wraps)
+        stored = {event.id: event for event in await self._link.fetch([Filter(ids=ids)])}
+        parcels = [
+            Parcel(stored[wrap.id], wrap.recipient)
+            for wrap in delivery.wraps
+            if wrap.id in stored
+        ]  # fmt: skip
+        if len(parcels) < len(ids):
+            log.error("a stored reply is gone", event_id=delivery.event_id)
+        since_s = min((state.at for state in delivery.relays), default=written_s)
+        self._courier.resume(delivery, parcels, since_s, written_s)
+
+
+def _wrap(seal: Event, recipient: str) -> Event:
+    # NIP-59: "created_at … SHOULD be tweaked to thwart time-analysis attacks", in the past.
+    created_at = int(time.time()) - randbelow(BACKDATED_S)
+    ephemeral = SecretKey.generate(token_bytes)
+    return nip59.wrap(
+        seal, ephemeral, recipient, created_at, token_bytes(32), token_bytes(32), extended=True
+    )

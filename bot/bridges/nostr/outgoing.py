@@ -1,0 +1,117 @@
+"""Pure: what leaves: a reply as direct messages, and the state of its delivery."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+from nips.event import Event, Template
+from nips.nip17 import message_template
+from nips.own.delivery import Delivery, RelayState, Status
+from nips.refusal import Prefix, Refusal
+
+# A wrap of this much still fits a classic nip44_decrypt through a remote signer (65,535 bytes of
+# request), which is the narrowest way in which other clients read one.
+MAX_PART_BYTES = 28_000
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 600.0
+GIVE_UP_S = 3 * 86_400
+NO_LIST = ""  # the place of a relay's address while the recipient's are not known
+
+_FINAL = {Prefix.BLOCKED, Prefix.INVALID, Prefix.POW, Prefix.RESTRICTED, Prefix.MUTE}
+_ENDS = ("\n\n", "\n", ". ", " ")
+
+
+def split(text: str, max_bytes: int = MAX_PART_BYTES) -> list[str]:
+    """Cut a text into parts of at most `max_bytes` of JSON, at paragraph ends where it can.
+
+    Falls back to line ends, sentences, words, then anywhere. Only blanks at the cuts are lost.
+    """
+    parts = []
+    while _json_bytes(text) > max_bytes:
+        end = _cut(text, max_bytes)
+        parts.append(text[:end].rstrip())
+        text = text[end:].lstrip()
+    return [*(part for part in parts if part), *([text] if text or not parts else [])]
+
+
+def _cut(text: str, max_bytes: int) -> int:
+    low, high = 1, min(len(text), max_bytes)
+    while low < high:  # the longest prefix that fits
+        middle = (low + high + 1) // 2
+        if _json_bytes(text[:middle]) <= max_bytes:
+            low = middle
+        else:
+            high = middle - 1
+    for end in _ENDS:
+        # Not before the middle: a part of one line would read like an accident.
+        if (found := text.rfind(end, low // 2, low)) > 0:
+            return found + len(end)
+    return low
+
+
+def _json_bytes(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode()) - 2
+
+
+def rumors(message: Event, bot: str, recipient: str, reply_to: str | None) -> list[Template]:
+    """The direct messages that carry a kind 9 to one person.
+
+    Made of the kind 9 alone, so they have the same ids whenever they are made again.
+    reply_to: the id of the rumor that it answers, where that is known.
+    """
+    return [
+        # One second apart: clients order by it.
+        message_template(
+            bot, [recipient], part, message.created_at + index, None if index else reply_to
+        )
+        for index, part in enumerate(split(message.content))
+    ]
+
+
+def verdict(accepted: bool, reason: str) -> Status:
+    """What a relay's answer means: done, to be repeated, or final."""
+    if accepted:
+        return Status.OK
+    # A refusal in the protocol's words will not change; anything else may be the network's.
+    return Status.FAILED if Refusal.parse(reason).prefix in _FINAL else Status.PENDING
+
+
+def settle(
+    delivery: Delivery, answers: Mapping[str, tuple[Status, str]], now_s: int
+) -> Delivery:  # fmt: skip
+    """Fold what the relays said into the delivery; without change it is the same value.
+
+    answers: for every relay that still counts, its state and reason. A relay that took the
+    event stays, even where the recipient has left it since.
+    """
+    former = {state.url: state for state in delivery.relays}
+    kept = [s for s in delivery.relays if s.url not in answers and s.status is Status.OK]
+    for url, (status, reason) in answers.items():
+        old = former.get(url)
+        same = old is not None and (old.status, old.reason) == (status, reason)
+        kept.append(old if same and old else RelayState(url, status, reason, now_s))
+    return replace(delivery, relays=tuple(kept))
+
+
+def is_settled(delivery: Delivery) -> bool:
+    """Say whether nothing is left to be sent."""
+    return bool(delivery.relays) and all(s.status is not Status.PENDING for s in delivery.relays)
+
+
+def give_up(delivery: Delivery, now_s: int) -> Delivery:
+    """End what is still pending: the recipient is told nothing, the owner can see it."""
+    return replace(
+        delivery,
+        relays=tuple(
+            RelayState(s.url, Status.FAILED, f"given up after three days: {s.reason}", now_s)
+            if s.status is Status.PENDING
+            else s
+            for s in delivery.relays
+        ),
+    )
+
+
+def pause_s(attempt: int) -> float:
+    """How long to wait after the n-th fruitless attempt, the first being 0."""
+    return float(min(FIRST_PAUSE_S * 2 ** min(attempt, 20), LONGEST_PAUSE_S))

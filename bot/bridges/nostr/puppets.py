@@ -1,0 +1,97 @@
+"""Pure: people of the Nostr network as they stand in our groups: a puppet key for each.
+
+A puppet key is derived, so it needs no storage and is the same after a restart or a restore.
+"""
+
+from __future__ import annotations
+
+import json
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from nips.event import Template
+from nips.key import SecretKey
+from nips.kinds import Kind
+from nips.nip17 import DirectMessage
+from nips.nip19 import encode_npub
+from nips.nip29 import GroupRole, put_user
+from nips.own.once import once_key
+from nips.refusal import Malformed
+
+NETWORK = "nostr"
+LABEL = b"nostrclaw puppet v1"
+MAX_NAME_CHARS = 60
+
+
+def counterpart(public_key: str) -> str:
+    """The stable id of a Nostr user (hex) in a binding."""
+    return f"{NETWORK}:{public_key}"
+
+
+def public_key_of(counterpart_id: str) -> str | None:
+    """The key in hex of a Nostr counterpart; None for one of another network."""
+    network, _, key = counterpart_id.partition(":")
+    return key if network == NETWORK else None
+
+
+def puppet_key(seed: SecretKey, counterpart_id: str) -> SecretKey:
+    """The key that writes for a person: HKDF-SHA256 of the bridge's key and the stable id."""
+    for attempt in range(256):
+        info = LABEL + b"\0" + counterpart_id.encode() + bytes([attempt])
+        try:
+            return SecretKey(HKDF(SHA256(), 32, None, info).derive(seed.raw))
+        except Malformed:  # not a scalar of the curve: about once in 2**128
+            continue
+    raise AssertionError("no scalar in 256 derivations")
+
+
+def shown_name(public_key: str, profile: str | None) -> str:
+    """What a person is called in our groups: from the content of their kind 0, else their npub.
+
+    The network's name stays last: a profile cannot make its owner look like a local member.
+    """
+    name = ""
+    try:
+        match json.loads(profile or ""):
+            case {"display_name": str(found)} | {"name": str(found)} if found.strip():
+                name = "".join(ch for ch in found if ch.isprintable()).strip()[:MAX_NAME_CHARS]
+    except ValueError:
+        pass
+    return f"{name or encode_npub(public_key)[:14] + '…'} (Nostr)"
+
+
+def profile_template(puppet: str, name: str, created_at: int) -> Template:
+    """The puppet's kind 0."""
+    content = json.dumps({"name": name, "bot": False}, ensure_ascii=False)
+    return Template(puppet, created_at, Kind.PROFILE, (), content)
+
+
+def membership_template(
+    bridge: str, group: str, puppet: str, binding_id: str, created_at: int
+) -> Template:
+    """The 9000 that makes a puppet a member; once for each version of the binding."""
+    template = put_user(bridge, group, puppet, [GroupRole.PUPPET], created_at)
+    once = once_key("puppet", group, puppet, binding_id)
+    return Template(
+        template.pubkey, created_at, template.kind, (*template.tags, ("o", once)), ""
+    )  # fmt: skip
+
+
+def message_template(puppet: str, group: str, message: DirectMessage, now_s: int) -> Template:
+    """The kind 9 of a direct message; the once-key makes every repetition the same event."""
+    return Template(
+        puppet,
+        # A sender's clock cannot put a message ahead of those that come after it.
+        min(message.created_at, now_s),
+        Kind.CHAT,
+        (
+            ("h", group),
+            ("o", once_key(message.id)),
+            # NIP-48: ["proxy", <id>, <protocol>]
+            ("proxy", message.id, NETWORK),
+            # NIP-70: what came encrypted is not to be passed on by anybody else.
+            ("-",),
+        ),
+        message.content,
+    )

@@ -1,0 +1,29 @@
+"""Shell: waiting for whichever of several things comes first, and growing pauses."""
+
+from __future__ import annotations
+
+import asyncio
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 30.0
+
+
+async def first_of(*events: asyncio.Event, timeout_s: float | None = None) -> None:
+    """Wait until one of the events is set or the time is over."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+class Patience:
+    """Pauses before the next attempt at the same thing, each twice as long as the one before."""
+
+    def __init__(self) -> None:
+        self._pause_s = FIRST_PAUSE_S
+
+    async def pause(self) -> None:
+        """Wait; nothing announces that a peer which refused would now accept."""
+        await asyncio.sleep(self._pause_s)
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
