@@ -20,6 +20,7 @@ from nips.event import Template
 from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
+from nips.refusal import Refused
 from relay_local.client import Caught, Delivery, Link, Lost, Unanswered
 
 SAVE_PERIOD_S = 1.0
@@ -89,8 +90,8 @@ class Place:
             ok = await self._link.publish(
                 template.sign(self._key, token_bytes(32)), deadline_s=SAVE_DEADLINE_S
             )
-        except Unanswered:
-            log.warning("place not written", reader=self._reader, seq=seq)
+        except (Unanswered, Refused) as error:
+            log.warning("place not written", reader=self._reader, seq=seq, reason=str(error))
             return
         if ok.accepted:
             self._saved = reached

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -75,13 +76,7 @@ class Announce:
         patience = Patience()
         while True:
             least = stored.created_at + 1 if stored else 0
-            template = Template(
-                wanted.pubkey,
-                max(int(time.time()), least),
-                wanted.kind,
-                wanted.tags,
-                wanted.content,
-            )
+            template = replace(wanted, created_at=max(int(time.time()), least))
             try:
                 answer = await self._caller.call("sign_event", json.dumps(template.to_json()))
                 return Event.from_json(json.loads(answer))

@@ -25,7 +25,9 @@ from bot.bridges.nostr.outgoing import (
 from bot.bridges.nostr.pool import Pool
 from bot.bridges.nostr.waiting import first_of
 from nips.event import Event
+from nips.filter import Filter
 from nips.key import SecretKey
+from nips.kinds import Kind
 from nips.nip42 import normalise
 from nips.own import delivery as deliveries
 from nips.own.delivery import Delivery, Status
@@ -68,7 +70,7 @@ class Courier:
         since_s: when the event was made, from which the time to give up counts.
         """
         delivery = settle(delivery, dict.fromkeys(self._routes(parcels), _NOT_YET), _now_s())
-        written_s = await self._write(delivery, 0)
+        written_s = await self._write(delivery, await self._last_written(delivery.event_id))
         self.resume(delivery, parcels, since_s, written_s)
 
     def resume(
@@ -84,16 +86,7 @@ class Courier:
         attempt = 0
         while not is_settled(delivery):
             change = self._contacts.change
-            routes = self._routes(parcels)
-            final = {s.url: s for s in delivery.relays if s.status is not Status.PENDING}
-            outcomes = await asyncio.gather(
-                *(self._offer(url, routes[url], taken) for url in routes if url not in final)
-            )
-            answers = {
-                url: (final[url].status, final[url].reason) for url in routes if url in final
-            }
-            answers |= {url: outcome for url, *outcome in outcomes}
-            before, delivery = delivery, settle(delivery, answers, _now_s())
+            before, delivery = delivery, await self._attempt(delivery, parcels, taken)
             if _now_s() - since_s > GIVE_UP_S:
                 delivery = give_up(delivery, _now_s())
             if delivery != before:
@@ -101,17 +94,35 @@ class Courier:
             if not is_settled(delivery):
                 await first_of(change, timeout_s=pause_s(attempt))
                 attempt += 1
-        failed = [s for s in delivery.relays if s.status is Status.FAILED]
-        log.info("delivered" if delivery.delivered else "not delivered", event_id=delivery.event_id,
-                 relays=len(delivery.relays), failed=[(s.url, s.reason) for s in failed])  # fmt: skip
+        log.info(
+            "delivered" if delivery.delivered else "not delivered",
+            event_id=delivery.event_id,
+            relays=len(delivery.relays),
+            failed=[(s.url, s.reason) for s in delivery.relays if s.status is Status.FAILED],
+        )
+
+    async def _attempt(
+        self, delivery: Delivery, parcels: Sequence[Parcel], taken: set[tuple[str, str]]
+    ) -> Delivery:
+        """Offer once to every relay that has not decided yet."""
+        routes = self._routes(parcels)
+        answers = {
+            state.url: (state.status, state.reason)
+            for state in delivery.relays
+            if state.status is not Status.PENDING and state.url in routes
+        }
+        asked = [url for url in routes if url not in answers]
+        said = await asyncio.gather(*(self._offer(url, routes[url], taken) for url in asked))
+        answers |= zip(asked, said, strict=True)
+        return settle(delivery, answers, _now_s())
 
     async def _offer(
         self, url: str, events: Sequence[Event], taken: set[tuple[str, str]]
-    ) -> tuple[str, Status, str]:
+    ) -> tuple[Status, str]:
         if url == NO_LIST:
-            return url, Status.PENDING, "no inbox list"
+            return Status.PENDING, "no inbox list"
         if url in self._local:
-            return url, Status.OK, ""  # it was stored before it came here
+            return Status.OK, ""  # it was stored before it came here
         worst = (Status.OK, "")
         for event in events:
             if (url, event.id) in taken:
@@ -124,7 +135,7 @@ class Courier:
                 taken.add((url, event.id))
             elif worst[0] is not Status.FAILED:
                 worst = (status, reason)
-        return url, *worst
+        return worst
 
     def _routes(self, parcels: Sequence[Parcel]) -> dict[str, list[Event]]:
         """Which relay gets which events, as the recipients' lists say now."""
@@ -133,12 +144,20 @@ class Courier:
             if parcel.recipient is None:
                 urls: Collection[str] = list(self._configured)
             else:
-                # NIP-17: "Clients … MUST NOT … send to relays not in" the recipient's list: a
-                # reply without a list waits and is never broadcast.
+                # NIP-17, of a person without a list: "clients shouldn't try". A reply waits for
+                # one to appear and is never broadcast.
                 urls = [normalise(url) for url in self._contacts.relays_of(parcel.recipient)]
             for url in urls or [NO_LIST]:
                 routes[url].append(parcel.event)
         return routes
+
+    async def _last_written(self, event_id: str) -> int:
+        wanted = Filter(
+            authors=frozenset({self._key.public}),
+            kinds=frozenset({int(Kind.APP_DATA)}),
+            tags={"d": frozenset({deliveries.D_PREFIX + event_id})},
+        )
+        return max((event.created_at for event in await self._link.fetch([wanted])), default=0)
 
     async def _write(self, delivery: Delivery, written_s: int) -> int:
         # Two versions in one second tie and the lower id wins: each steps forward.

@@ -172,7 +172,8 @@ class Outbox:
 
 
 def _wrap(seal: Event, recipient: str) -> Event:
-    # NIP-59: "created_at … SHOULD be tweaked to thwart time-analysis attacks", in the past.
+    # NIP-17: "randomize created_at in up to two days in the past in both the seal and the gift
+    # wrap"; a key of its own, so that two wraps have nothing in common.
     created_at = int(time.time()) - randbelow(BACKDATED_S)
     ephemeral = SecretKey.generate(token_bytes)
     return nip59.wrap(

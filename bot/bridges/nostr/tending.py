@@ -3,7 +3,7 @@
     connection up ─► live REQ ─► EOSE ─► everything stored since `since`, page by page ─► complete
     every 30 s     live REQ again under a new name ─► EOSE within 10 s, else a new connection
 
-A gift wrap's created_at lies up to two days in the past (NIP-59), so `since` is the wall clock of
+A gift wrap's created_at lies up to two days in the past (NIP-17), so `since` is the wall clock of
 the last healthy moment minus two days and a margin, never the newest event's time. A relay that
 answers pings but serves nothing is found by the repeated REQ, whose EOSE is due.
 """
@@ -27,7 +27,7 @@ PROBE_PERIOD_S = 30.0
 PROBE_DEADLINE_S = 10.0
 PAGE_EVENTS = 1_000  # above about 1,500 some answers are cut without an error
 PAGE_DEADLINE_S = 60.0
-BACKDATED_S = 2 * 86_400  # NIP-59: "created_at … in the past … up to two days"
+BACKDATED_S = 2 * 86_400  # NIP-17: "randomize created_at in up to two days in the past"
 MARGIN_S = 3_600
 
 log = structlog.get_logger()
