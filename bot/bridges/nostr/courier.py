@@ -106,7 +106,7 @@ class Courier:
     ) -> Delivery:
         """Offer once to every relay that has not decided yet."""
         routes = self._routes(parcels)
-        answers = {
+        answers: dict[str, tuple[Status, str]] = {
             state.url: (state.status, state.reason)
             for state in delivery.relays
             if state.status is not Status.PENDING and state.url in routes

@@ -1,0 +1,101 @@
+import json
+
+import pytest
+
+from bot.bridges.nostr.puppets import (
+    counterpart,
+    membership_template,
+    message_template,
+    profile_template,
+    public_key_of,
+    puppet_key,
+    shown_name,
+)
+from nips.key import SecretKey
+from nips.nip17 import DirectMessage
+from nips.nip19 import encode_npub
+from nips.own.once import once_key
+
+SEED = SecretKey(bytes([7]) * 32)
+ALICE = SecretKey(bytes([8]) * 32).public
+BOT = SecretKey(bytes([9]) * 32).public
+GROUP = "8c5e2c0e-6a53-4a8c-9e43-0c1d3f2b7a10"
+
+
+def test_a_puppet_is_the_same_after_a_restart_and_anothers_for_anybody_else() -> None:
+    key = puppet_key(SEED, counterpart(ALICE))
+    assert key == puppet_key(SEED, counterpart(ALICE))
+    others = {
+        SEED.public,
+        ALICE,
+        puppet_key(SEED, counterpart(BOT)).public,
+        puppet_key(SecretKey(bytes([10]) * 32), counterpart(ALICE)).public,
+        puppet_key(SEED, "signal:" + ALICE).public,
+    }
+    assert key.public not in others
+    assert len(others) == 5
+
+
+def test_a_puppet_key_never_changes_between_versions() -> None:
+    # A new derivation would make every member of every group a stranger.
+    assert puppet_key(SEED, counterpart(ALICE)).public == (
+        "c4db83fb2949a836c5aae7c5ab3bcf6c446a9603bea1d81fbe099cab082c682e"
+    )
+
+
+def test_counterparts_of_other_networks_are_not_ours() -> None:
+    assert public_key_of(counterpart(ALICE)) == ALICE
+    assert public_key_of("signal:0b1c") is None
+
+
+@pytest.mark.parametrize(
+    ("profile", "name"),
+    [
+        ('{"name":"Alice"}', "Alice (Nostr)"),
+        ('{"display_name":"Alice A.","name":"a"}', "Alice A. (Nostr)"),
+        ('{"name":"  "}', None),
+        ('{"name":7}', None),
+        ("[]", None),
+        ("not json", None),
+        (None, None),
+        # Attack: a line break or a direction override that hides the network's name.
+        ('{"name":"Owner\\n\\u202e"}', "Owner (Nostr)"),
+        (json.dumps({"name": "x" * 500}), "x" * 60 + " (Nostr)"),
+    ],
+)
+def test_names(profile: str | None, name: str | None) -> None:
+    assert shown_name(ALICE, profile) == (name or f"{encode_npub(ALICE)[:14]}… (Nostr)")
+
+
+def test_a_membership_is_made_once_for_each_version_of_the_binding() -> None:
+    template = membership_template(SEED.public, GROUP, ALICE, "ab" * 32, 5)
+    later = membership_template(SEED.public, GROUP, ALICE, "ab" * 32, 6)
+    other = membership_template(SEED.public, GROUP, ALICE, "cd" * 32, 6)
+    assert (template.kind, template.tag("h")) == (9000, GROUP)
+    assert ("p", ALICE, "puppet") in template.tags
+    assert template.tag("o") == later.tag("o") != other.tag("o")
+
+
+def message(created_at: int) -> DirectMessage:
+    return DirectMessage("ab" * 32, ALICE, (BOT,), "hello", created_at)
+
+
+def test_a_message_carries_its_origin_and_its_once_key() -> None:
+    template = message_template(SEED.public, GROUP, message(100), 200)
+    assert template.kind == 9
+    assert template.tags == (
+        ("h", GROUP),
+        ("o", once_key("ab" * 32)),
+        ("proxy", "ab" * 32, "nostr"),
+        ("-",),
+    )
+    assert (template.content, template.created_at) == ("hello", 100)
+
+
+def test_a_clock_that_is_ahead_gains_nothing() -> None:
+    assert message_template(SEED.public, GROUP, message(10_000), 200).created_at == 200
+
+
+def test_a_profile_names_the_puppet() -> None:
+    template = profile_template(ALICE, "Alice (Nostr)", 5)
+    assert json.loads(template.content)["name"] == "Alice (Nostr)"
