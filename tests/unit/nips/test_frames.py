@@ -99,10 +99,7 @@ JSON = st.recursive(
 NAMES = ["EVENT", "REQ", "CLOSE", "AUTH", "OK", "EOSE", "CLOSED", "NOTICE", "COUNT"]
 almost = st.builds(lambda name, rest: [name, *rest], st.sampled_from(NAMES), st.lists(JSON))
 event_like = st.fixed_dictionaries(
-    {
-        name: HEX32 | JSON
-        for name in ("id", "pubkey", "created_at", "kind", "tags", "content", "sig")
-    }
+    dict.fromkeys(("id", "pubkey", "created_at", "kind", "tags", "content", "sig"), HEX32 | JSON)
 )
 almost_events = st.builds(
     lambda name, event, rest: [name, event, *rest],

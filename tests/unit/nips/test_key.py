@@ -12,9 +12,7 @@ from nips.refusal import Malformed
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 VECTORS = list(
-    csv.DictReader(
-        (Path(__file__).parents[2] / "vectors" / "bip340.csv").read_text().splitlines()
-    )
+    csv.DictReader((Path(__file__).parents[2] / "vectors" / "bip340.csv").read_text().splitlines())
 )
 
 

@@ -31,7 +31,7 @@ def test_edges(kind: int, expected: Storage) -> None:
 
 
 def test_how_many_of_each_there_are() -> None:
-    counted = {each: 0 for each in Storage}
+    counted = dict.fromkeys(Storage, 0)
     for kind in range(65_536):
         counted[storage(kind)] += 1
     assert counted == {
