@@ -40,14 +40,16 @@ lint: install  ## ruff and mypy, as strict as they go
 	@$(PYTHON) -m ruff format --check $(CODE)
 	@$(PYTHON) -m mypy $(CODE)
 
-# The locks hold for every supported Python and machine (--universal) and name no index.
-LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+# No lock names an index. The project's holds for every supported Python and machine; the image's
+# for Linux, and without markers, since the host's pip would read them for the host.
+LOCK := .venv-lock/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header
 lock:  ## resolve the dependencies anew (ARGS=--upgrade for the newest)
 	@test -x .venv-lock/bin/uv || python3 -m venv .venv-lock
 	@.venv-lock/bin/python -m pip install --quiet 'uv>=0.5'
-	@$(LOCK) $(ARGS) --group dev pyproject.toml --output-file requirements.lock
-	@$(LOCK) $(ARGS) agent_image/requirements.in --output-file agent_image/requirements.lock
+	@$(LOCK) $(ARGS) --universal --group dev pyproject.toml --output-file requirements.lock
+	@$(LOCK) $(ARGS) --python-platform x86_64-manylinux_2_28 agent_image/requirements.in \
+	  --output-file agent_image/requirements.lock
 
 clean:  ## remove what was made here: environment, private engine and its images, caches
 	@if test -d $(ENGINE) && test -x $(PYTHON); then \

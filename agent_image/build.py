@@ -24,7 +24,7 @@ import docker.errors
 from agent_image import wheels
 from agent_image.base import PROJECT, ImageUnavailable, choose
 
-__all__ = ["ImageUnavailable", "ensure", "tag"]
+__all__ = ["PROJECT", "ImageUnavailable", "context", "ensure", "own_sources", "tag"]
 
 NAME = "nostrclaw-agent"
 UID = 1000

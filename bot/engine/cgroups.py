@@ -30,22 +30,28 @@ class Mount:
 
 
 def missing(mounts: str | None = None, known: str | None = None) -> list[Mount]:
-    """What has to be mounted; nothing where a complete version 1 or version 2 tree stands.
+    """What has to be mounted, in order; nothing where a version 1 or version 2 tree stands.
 
     `mounts` and `known` are the texts of /proc/self/mounts and /proc/cgroups.
     """
     mounts = Path("/proc/self/mounts").read_text("utf-8") if mounts is None else mounts
     known = Path("/proc/cgroups").read_text("ascii") if known is None else known
-    table = [line.split() for line in mounts.splitlines()]
-    if any(kind == "cgroup2" and Path(target) == ROOT for _, target, kind, *_ in table):
+    at = {(kind, Path(target)) for _, target, kind, *_ in map(str.split, mounts.splitlines())}
+    if ("cgroup2", ROOT) in at:
         return []
-    present = {word for _, _, kind, options, *_ in table if kind == "cgroup" for word in
-               options.split(",")}  # fmt: skip
-    if not present.intersection(CONTROLLERS):
-        return [Mount("cgroup2", ROOT, "rw")]
-    offered = {line.split()[0] for line in known.splitlines() if not line.startswith("#")}
+    # Name, hierarchy (0: free, which version 2 offers), …
+    offered = dict(line.split()[:2] for line in known.splitlines() if not line.startswith("#"))
+    present = {
+        word
+        for _, _, kind, options, *_ in map(str.split, mounts.splitlines())
+        if kind == "cgroup"
+        for word in options.split(",")
+    }
     wanted = [name for name in CONTROLLERS if name in offered and name not in present]
-    return [Mount("cgroup", ROOT / name, name) for name in wanted]
+    if not present.intersection(CONTROLLERS) and all(offered[name] == "0" for name in wanted):
+        return [Mount("cgroup2", ROOT, "rw")]
+    folder = [] if any(target == ROOT for _, target in at) else [Mount("tmpfs", ROOT, "mode=755")]
+    return [*(folder if wanted else []), *(Mount("cgroup", ROOT / w, w) for w in wanted)]
 
 
 def mount(mounts: list[Mount], announce: Callable[[str], None]) -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import select
 import shutil
 import signal
 import socket
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -210,12 +212,23 @@ def _poll(fds: tuple[int, ...], timeout_s: float) -> list[tuple[int, int]]:
 
 def _stop(place: Layout) -> bool:
     pid = running(place)
-    if pid is None:
-        return False
-    _end(pid)
+    if pid is not None:
+        _end(pid)
     for left in (place.pid_file, place.socket):
         left.unlink(missing_ok=True)
-    return True
+    _unmount_below(place.data)
+    return pid is not None
+
+
+def _unmount_below(folder: Path) -> None:
+    """A killed engine leaves mounts, and its folder could not be removed before a restart."""
+    table = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape").splitlines()
+    for line in reversed(table):
+        # The kernel writes a space, a tab, a newline and a backslash as octal numbers.
+        target = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), line.split()[1])
+        if Path(target).is_relative_to(folder):
+            argv = ["umount", "--lazy", target]
+            subprocess.run(argv, env={"PATH": PATH}, check=False)
 
 
 def _end(pid: int) -> None:
