@@ -13,18 +13,9 @@ import docker
 import pytest
 
 from bot.engine import folders
-from bot.engine.sandbox import (
-    INSTALLATION_LABEL,
-    Exited,
-    Killed,
-    Limits,
-    Mounts,
-    Outcome,
-    Sandbox,
-    SandboxUnavailable,
-    Spec,
-    Why,
-)
+from bot.engine.hardening import INSTALLATION_LABEL, Mounts, Spec
+from bot.engine.outcome import Exited, Killed, Limits, Outcome, Why
+from bot.engine.sandbox import Sandbox, SandboxUnavailable
 
 LIMITS = Limits(
     wall_clock_s=30,
@@ -119,7 +110,7 @@ async def test_it_runs_as_nobody_with_nothing(sandbox: Sandbox, spec: Spec) -> N
     assert seen["files"] == [256, 256]
     assert seen["host"] == "agent"
     assert not seen["shm"]
-    names = set(seen["environment"]) - {"PATH", "HOSTNAME", "HOME", "LC_CTYPE"}
+    names = set(seen["environment"]) - {"PATH", "HOSTNAME", "HOME", "LANG", "LC_CTYPE"}
     assert not [name for name in names if not name.startswith("PYTHON")], names
     for line in seen["resolv"].splitlines():
         assert line.startswith("#") or line in ("nameserver 127.0.0.1", "search .", ""), line
@@ -145,7 +136,7 @@ async def test_only_its_own_folders_are_mounted(sandbox: Sandbox, spec: Spec) ->
         """,
     )
     mounts = json.loads(outcome.output_tail)
-    engine = ("/proc", "/sys", "/dev", "/etc/", "/sbin/docker-init")
+    engine = ("/proc", "/sys", "/dev", "/etc/", "/sbin/docker-init", "/usr/sbin/docker-init")
     ours = {at: mode for at, mode in mounts.items() if not at.startswith(engine)}
     assert ours == {
         "/workspace/group": "rw",

@@ -1,0 +1,109 @@
+"""Pure: which grant a job's session and a bridge get, how it is renewed and revoked.
+
+The signer cuts every grant down to its ceiling; what stands here is what the router asks for.
+Source: PROTOCOL.md "Signer grant".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nips.kinds import Kind
+from nips.own.fields import MAX_SECONDS
+from nips.own.grant import Grant, Rate, Rule
+
+SESSION_TTL_S = 180
+BRIDGE_TTL_S = 3600
+SESSION_USES = 200
+BRIDGE_USES = 1_000_000  # counted by grant, so an hour's
+MAX_MESSAGE_BYTES = 65_536
+GRACE_S = 30  # after the wall clock's limit, for a container to be ended and its end told
+
+MAIN_KINDS = (Kind.NOTE, Kind.REACTION, Kind.CHAT)
+GROUP_KINDS = (Kind.REACTION, Kind.CHAT)
+BRIDGE_KINDS = (Kind.AUTH, Kind.INBOX_RELAYS, Kind.RELAY_LIST, Kind.PROFILE)
+
+
+def of_session(
+    session: str, group: str, job: str, *, is_main: bool, now_s: int, wall_clock_s: float
+) -> Grant:
+    """A session's grant for its one job. Keys, ids and group as in the events.
+
+    It lives for three minutes unless it is renewed, and never past the job's time limit.
+    """
+    hard_expires_at = now_s + int(wall_clock_s) + GRACE_S
+    return Grant(
+        client=session,
+        role="session",
+        methods=("sign_event",),
+        rules=tuple(_rule(kind, group, job) for kind in (MAIN_KINDS if is_main else GROUP_KINDS)),
+        not_before=now_s,
+        expires_at=min(now_s + SESSION_TTL_S, hard_expires_at),
+        hard_expires_at=hard_expires_at,
+        max_uses=SESSION_USES,
+        group=group,
+        job=job,
+    )
+
+
+def of_bridge(bridge: str, *, now_s: int) -> Grant:
+    """A bridge's grant: opening and sealing mail, logging in, and the lists and profile that the
+    ceiling spells out. A bridge's key lives as long as the installation: no hard limit."""
+    return Grant(
+        client=bridge,
+        role="bridge",
+        methods=("unwrap", "seal", "sign_event"),
+        rules=tuple(Rule(kind) for kind in BRIDGE_KINDS),
+        not_before=now_s,
+        expires_at=now_s + BRIDGE_TTL_S,
+        hard_expires_at=MAX_SECONDS,
+        max_uses=BRIDGE_USES,
+    )
+
+
+def renewed(grant: Grant, now_s: int) -> Grant:
+    """The same grant for another while; its hard limit stays."""
+    ttl_s = SESSION_TTL_S if grant.role == "session" else BRIDGE_TTL_S
+    return replace(grant, expires_at=min(now_s + ttl_s, grant.hard_expires_at))
+
+
+def renewal_due_s(grant: Grant) -> float:
+    """Seconds from one renewal to the next: two thirds of the grant's life."""
+    return (SESSION_TTL_S if grant.role == "session" else BRIDGE_TTL_S) * 2 / 3
+
+
+def revoked(grant: Grant) -> Grant:
+    """The end of a key: final, whatever arrives later."""
+    return replace(grant, revoked=True)
+
+
+def _rule(kind: Kind, group: str, job: str) -> Rule:
+    match kind:
+        case Kind.CHAT:
+            return Rule(
+                kind,
+                required=(("h", group), ("job", job)),
+                max_content_bytes=MAX_MESSAGE_BYTES,
+                max_tags=40,
+                rate=Rate(20, 0.5),
+                daily=500,
+            )
+        case Kind.REACTION:
+            return Rule(
+                kind,
+                required=(("h", group), ("job", job)),
+                max_content_bytes=256,
+                max_tags=20,
+                rate=Rate(20, 0.5),
+                daily=500,
+            )
+        case _:  # public: no group's name may go along
+            return Rule(
+                kind,
+                required=(("job", job),),
+                forbidden=("h",),
+                max_content_bytes=MAX_MESSAGE_BYTES,
+                max_tags=40,
+                rate=Rate(5, 0.02),
+                daily=50,
+            )
