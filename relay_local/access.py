@@ -1,0 +1,201 @@
+"""Pure: who may read and who may write what; the one place where it is decided.
+
+Reading is a `Scope`: what a viewer sees, as a value. `admits` decides about one event, for live
+delivery and whatever else asks about one; `query.py` renders the same scope as a condition of
+SQL, and a test holds the two against each other. Writing is the list in `write_rules.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from nips.event import Event
+from nips.filter import Filter
+from nips.kinds import Kind
+from nips.refusal import Prefix, Refusal
+from relay_local.groups import STATE_KINDS
+from relay_local.viewer import Viewer
+from relay_local.world import GRANT_PREFIX, World
+from relay_local.write_rules import PRIVATE_RULES, PUBLIC_RULES, Writing
+
+MAX_FILTER_VALUES = 20_000  # in one filter: below what one SQL statement may bind
+
+_REQUESTS: frozenset[int] = frozenset({Kind.REQUEST})
+# For whom they are p-tagged and for nobody else, even when asked for by id.
+PERSONAL_KINDS = frozenset({4, Kind.GIFT_WRAP, Kind.REQUEST, 24_200, 44_200, 44_100, 44_101})
+# What people publish about themselves, of use to everybody who is anybody here.
+PROFILE_KINDS = frozenset({0, 3, 10_002, 10_050})
+
+
+class Audience(IntEnum):
+    """For whom an event is by its own form; stored with it."""
+
+    OPEN = 0
+    ROOM = 1
+    PERSONAL = 2
+    GRANT = 3
+
+
+def audience(event: Event) -> Audience:
+    """The audience of an event."""
+    if event.kind in PERSONAL_KINDS:
+        return Audience.PERSONAL
+    if room(event) is not None:
+        return Audience.ROOM
+    if event.kind == Kind.APP_DATA and (event.tag("d") or "").startswith(GRANT_PREFIX):
+        return Audience.GRANT
+    return Audience.OPEN
+
+
+def room(event: Event) -> str | None:
+    """The group that an event belongs to: its `h`, for a group's own state its `d`."""
+    if event.kind in STATE_KINDS:
+        return event.tag("d")
+    return event.tag("h")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a viewer may see.
+
+    everything: all but gift wraps for others (a public relay).
+    all_rooms, rooms: the groups. records: what belongs to no group and nobody in particular.
+    profiles: at least what people publish about themselves. wraps: every gift wrap. grants:
+    every grant. keys: what is p-tagged to one of them, and what they wrote themselves.
+    """
+
+    everything: bool = False
+    all_rooms: bool = False
+    rooms: frozenset[str] = frozenset()
+    records: bool = False
+    profiles: bool = False
+    wraps: bool = False
+    grants: bool = False
+    keys: frozenset[str] = frozenset()
+
+    def admits(self, event: Event) -> bool:
+        """Say whether the viewer may see the event."""
+        if self.everything and event.kind != Kind.GIFT_WRAP:
+            return True
+        match audience(event):
+            case Audience.ROOM:
+                return self.all_rooms or room(event) in self.rooms
+            case Audience.PERSONAL:
+                if self.wraps and event.kind == Kind.GIFT_WRAP:
+                    return True
+                return self._mentioned(event)
+            case Audience.GRANT:
+                return self.grants or event.pubkey in self.keys or self._mentioned(event)
+            case _:
+                return (
+                    self.records
+                    or (self.profiles and event.kind in PROFILE_KINDS)
+                    or event.pubkey in self.keys
+                    or self._mentioned(event)
+                )
+
+    def _mentioned(self, event: Event) -> bool:
+        return bool(self.keys) and not self.keys.isdisjoint(event.values("p"))
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing at all can be seen, so that nothing need be searched."""
+        return self == Scope()
+
+
+def scope_of(world: World, viewer: Viewer) -> Scope:
+    """What `viewer` may see in `world`."""
+    keys = viewer.keys
+    if world.public:
+        return Scope(everything=True, keys=keys)
+    if viewer.session is not None:
+        grant = world.sessions.get(viewer.session) if viewer.session in keys else None
+        if grant is None or grant.group is None:
+            return Scope()
+        return Scope(rooms=frozenset({grant.group}), keys=frozenset({viewer.session}))
+    own = keys & (world.parts | {key for key in (world.owner, world.chat) if key})
+    if keys & (world.parts | ({world.owner} if world.owner else set())):
+        return Scope(
+            all_rooms=True,
+            records=True,
+            # The owner reads what is sealed for the owner; the bot's mail is for its parts.
+            wraps=world.signer in keys or bool(keys & world.bridges),
+            grants=not keys.isdisjoint({world.owner, world.router, world.signer}),
+            keys=own,
+        )
+    members = {key for key in keys - world.sessions.keys() if world.groups.has_member(key)}
+    rooms = frozenset[str]().union(*(world.groups.of(key) for key in members))
+    if not members and not own:
+        return Scope()
+    return Scope(rooms=rooms, profiles=True, keys=own | members)
+
+
+def may_read(world: World, viewer: Viewer, event: Event) -> bool:
+    """Say whether `viewer` may see `event`: the predicate of REQ, live delivery and the rest."""
+    return scope_of(world, viewer).admits(event)
+
+
+def may_ask(world: World, viewer: Viewer, filters: Sequence[Filter]) -> Refusal | None:
+    """Why a REQ is closed at once; None when it is served, each event by the scope."""
+    if any(_values(one) > MAX_FILTER_VALUES for one in filters):
+        return Refusal(Prefix.INVALID, f"a filter holds more than {MAX_FILTER_VALUES} values")
+    if any(one.search is not None for one in filters):
+        return Refusal(Prefix.UNSUPPORTED, "this relay has no search")
+    if (ordered := [one for one in filters if one.after_seq is not None]) and (
+        not viewer.keys & world.parts or len(ordered) != len(filters)
+    ):
+        return Refusal(Prefix.INVALID, "a filter has no field 'after_seq' here")
+    if any(one.limit for one in ordered):  # cut short, its EOSE would claim what was not read
+        return Refusal(Prefix.INVALID, "a filter with after_seq has no limit but 0")
+    if listens_for(filters):
+        return None
+    if world.public:
+        asks_wraps = any(one.kinds and Kind.GIFT_WRAP in one.kinds for one in filters)
+        if asks_wraps and not viewer.keys:
+            return Refusal(
+                Prefix.AUTH_REQUIRED, "gift wraps are served to their recipient; authenticate"
+            )
+        return None
+    if not viewer.keys:
+        return Refusal(Prefix.AUTH_REQUIRED, "this relay is private; authenticate first")
+    if scope_of(world, viewer).is_empty:
+        return Refusal(Prefix.RESTRICTED, "this key is no member here")
+    return None
+
+
+def listens_for(filters: Sequence[Filter]) -> frozenset[str]:
+    """The keys whose requests are listened for, when a REQ asks for nothing else.
+
+    NIP-46 clients do not know to authenticate, so kinds exactly [24133] with a #p are open to
+    everybody, live; the content is encrypted to that key.
+    """
+    heard: set[str] = set()
+    for one in filters:
+        if one.kinds != _REQUESTS or not one.tags.get("p"):
+            return frozenset()
+        heard |= one.tags["p"]
+    return frozenset(heard)
+
+
+def may_write(world: World, viewer: Viewer, event: Event, now_s: int) -> Refusal | None:
+    """Why an event is refused; None when it may be written, as far as it alone can tell."""
+    writing = Writing(world, viewer, event, now_s)
+    for rule in PUBLIC_RULES if world.public else PRIVATE_RULES:
+        if (refusal := rule(writing)) is not None:
+            return refusal
+    return None
+
+
+def keeps_once(world: World, event: Event) -> bool:
+    """Say whether the author's `o` tags are once-keys: puppets', the parts' and the bot's."""
+    if world.public:
+        return False
+    author = event.pubkey
+    return author in world.parts or author == world.bot or world.groups.has_puppet(author)
+
+
+def _values(one: Filter) -> int:
+    named = (one.ids, one.authors, one.kinds, *one.tags.values())
+    return sum(len(values) for values in named if values is not None)

@@ -1,0 +1,173 @@
+"""Shell: one event against the open transaction: refused, known already, or stored and folded.
+
+The order of the questions is the order of what may be learnt: whoever may not write does not
+learn whether the event is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+
+from nips.event import Event, Template
+from nips.kinds import Kind
+from nips.own import grant as grants
+from nips.refusal import Malformed, Prefix, Refusal
+from relay_local import groups as groups_
+from relay_local import retention
+from relay_local.access import keeps_once, may_write
+from relay_local.retention import Address, address, parse_address
+from relay_local.store import Transaction
+from relay_local.viewer import Viewer
+from relay_local.world import GRANT_PREFIX, World
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An event on disk: its arrival number and its JSON as it goes to readers."""
+
+    event: Event
+    body: bytes
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Nothing to do: the event, or its effect, is here already."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What came of one event: its outcome, everything stored for it, and the world after it."""
+
+    outcome: Stored | Known | Refusal
+    stored: tuple[Stored, ...]
+    world: World
+
+
+Sign = Callable[[Template], Event]
+
+
+def admit(
+    transaction: Transaction, world: World, viewer: Viewer, event: Event, now_s: int, sign: Sign
+) -> Admission:
+    """Decide about a verified event and store it. `sign` signs with the relay's own key."""
+    refusal = may_write(world, viewer, event, now_s)
+    if refusal is not None:
+        return Admission(refusal, (), world)
+    if transaction.knows(event.id):
+        return Admission(Known("this event is here already"), (), world)
+    try:
+        expiry = retention.expires_at(world, event)
+    except Malformed as error:
+        return Admission(Refusal(Prefix.INVALID, str(error)), (), world)
+    if expiry is not None and expiry <= now_s:
+        return Admission(Refusal(Prefix.INVALID, "this event has expired"), (), world)
+    refusal = _objection(transaction, world, event)
+    if refusal is not None:
+        return Admission(refusal, (), world)
+    once_key = event.tag("o") if keeps_once(world, event) else None
+    if once_key is not None and transaction.had_effect(event.pubkey, once_key):
+        return Admission(Known("what this event does has been done"), (), world)
+    where = address(event)
+    old = transaction.at(where) if where else None
+    refusal = retention.objection(world, event, old)
+    if refusal is None and old is not None and not retention.supersedes(event, old):
+        refusal = Refusal(Prefix.BLOCKED, "a newer version of this event is stored")
+    if refusal is None and event.kind == Kind.DELETION:
+        refusal = _delete(transaction, world, event)
+    if refusal is not None:
+        return Admission(refusal, (), world)
+    if old is not None:
+        transaction.remove(old)
+    if once_key is not None:
+        transaction.record_effect(event.pubkey, once_key)
+    stored = _store(transaction, event, expiry)
+    after = world.after(event, now_s)
+    derived = _describe(transaction, world, after, event, now_s, sign)
+    return Admission(stored, (stored, *derived), after)
+
+
+def remove_expired(transaction: Transaction, now_s: int, limit: int) -> int | None:
+    """Remove what has expired; returns when to come again, None when nothing will expire."""
+    for event in transaction.expired(now_s, limit):
+        transaction.remove(event)
+    return transaction.next_expiry()
+
+
+def _objection(transaction: Transaction, world: World, event: Event) -> Refusal | None:
+    if transaction.is_deleted(event) and not retention.is_ledger(world, event):
+        return Refusal(Prefix.BLOCKED, "its author has deleted this event")
+    if world.public:
+        return None
+    if event.kind in groups_.MODERATION:
+        return groups_.objection(world.groups, event)
+    if event.kind == Kind.APP_DATA and (event.tag("d") or "").startswith(GRANT_PREFIX):
+        try:
+            grants.parse(event, event.pubkey)
+        except Malformed as error:
+            return Refusal(Prefix.INVALID, str(error))
+    return None
+
+
+def _delete(transaction: Transaction, world: World, deletion: Event) -> Refusal | None:
+    targets = [transaction.event(value) for value in deletion.values("e") if _is_id(value)]
+    places = [found for value in deletion.values("a") if (found := parse_address(value))]
+    # NIP-09: an `a` tag deletes the author's own versions up to the request's own time.
+    places = [place for place in places if place.pubkey == deletion.pubkey]
+    at_places = [transaction.at(place) for place in places]
+    targets += [found for found in at_places if found and found.created_at <= deletion.created_at]
+    found_targets = [target for target in targets if target is not None]
+    for target in found_targets:
+        if (refusal := retention.may_delete(world, deletion, target)) is not None:
+            return refusal
+    for target in found_targets:
+        if retention.is_deleted_by(world, deletion, target):
+            transaction.remove(target)
+    if not world.public and deletion.pubkey == world.bot:
+        return None  # what the bot will say under an id or address is not known to this group
+    for value in deletion.values("e"):
+        if _is_id(value):
+            transaction.record_deletion(deletion.pubkey, value, deletion.created_at)
+    for place in places:
+        if not _keeps_ledger(world, place):
+            transaction.record_deletion(deletion.pubkey, str(place), deletion.created_at)
+    return None
+
+
+def _keeps_ledger(world: World, place: Address) -> bool:
+    return not world.public and place.kind == Kind.APP_DATA and world.is_named(place.pubkey)
+
+
+def _describe(
+    transaction: Transaction, before: World, after: World, event: Event, now_s: int, sign: Sign
+) -> tuple[Stored, ...]:
+    if after.groups is before.groups:
+        return ()
+    group_id = event.tag("h") or ""
+    group = after.groups.by_id.get(group_id)
+    old = [transaction.at(Address(after.relay, kind, group_id)) for kind in groups_.STATE_KINDS]
+    existing = [event for event in old if event is not None]
+    for version in existing:
+        transaction.remove(version)
+    if group is None:
+        return ()
+    # Two changes within a second would tie, and the lower id would win: step the time forward.
+    created_at = max([now_s, *(version.created_at + 1 for version in existing)])
+    return tuple(
+        _store(transaction, sign(template), None)
+        for template in groups_.state_templates(group, after.relay, created_at)
+    )
+
+
+def _store(transaction: Transaction, event: Event, expiry: int | None) -> Stored:
+    body = orjson.dumps(event.to_json())
+    return Stored(event, body, transaction.insert(event, body, expiry))
+
+
+def _is_id(value: str) -> bool:
+    return len(value) == 64 and all(digit in "0123456789abcdef" for digit in value)

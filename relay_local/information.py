@@ -1,0 +1,74 @@
+"""Pure: what the relay answers to plain HTTP on its port. Source: NIP-11."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import orjson
+
+from nips.event import MAX_CREATED_AT
+from nips.frames import MAX_SUBSCRIPTION_CHARS
+from nips.nip11 import CORS, MEDIA_TYPE, Limitation, information, wants_document
+from relay_local.connection import MAX_FRAME_BYTES, MAX_SUBSCRIPTIONS
+from relay_local.search import DEFAULT_LIMIT, MAX_LIMIT
+from relay_local.world import World
+from relay_local.write_rules import MAX_AHEAD_S
+
+_PUBLIC_NIPS = (1, 9, 11, 40, 42, 70)
+_PRIVATE_NIPS = (*_PUBLIC_NIPS, 29)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: HTTPStatus
+    headers: dict[str, str]
+    body: bytes
+
+
+def document(world: World, version: str) -> bytes:
+    """The relay information document as JSON."""
+    return orjson.dumps(
+        information(
+            name="nostrclaw relay",
+            description=(
+                "A relay of nostrclaw, open to everybody."
+                if world.public
+                else "The private relay of one person's assistant. Members only."
+            ),
+            relay_key=world.relay,
+            owner=world.owner,
+            supported_nips=_PUBLIC_NIPS if world.public else _PRIVATE_NIPS,
+            version=version,
+            limitation=Limitation(
+                max_message_length=MAX_FRAME_BYTES,
+                max_subscriptions=MAX_SUBSCRIPTIONS,
+                max_limit=MAX_LIMIT,
+                default_limit=DEFAULT_LIMIT,
+                max_subid_length=MAX_SUBSCRIPTION_CHARS,
+                auth_required=not world.public,
+                payment_required=False,
+                restricted_writes=not world.public,
+                created_at_lower_limit=MAX_CREATED_AT,
+                created_at_upper_limit=MAX_AHEAD_S,
+            ),
+        )
+    )
+
+
+def answer(world: World, version: str, method: str, accept: str | None) -> Answer:
+    """The answer to a request that is no WebSocket handshake."""
+    if method == "OPTIONS":
+        return Answer(HTTPStatus.NO_CONTENT, dict(CORS), b"")
+    if method not in ("GET", "HEAD"):
+        headers = {**CORS, "Allow": CORS["Access-Control-Allow-Methods"]}
+        return Answer(HTTPStatus.METHOD_NOT_ALLOWED, headers, b"")
+    if wants_document(accept):
+        headers = {**CORS, "Content-Type": MEDIA_TYPE}
+        body = document(world, version)
+    else:
+        headers = {**CORS, "Content-Type": "text/plain; charset=utf-8"}
+        body = b"This is a Nostr relay. Open its ws:// address in a Nostr client.\n"
+    return Answer(HTTPStatus.OK, headers, b"" if method == "HEAD" else body)

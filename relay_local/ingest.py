@@ -1,0 +1,239 @@
+"""Shell: events on their way in: verified in chunks, stored in groups, answered after the commit.
+
+    submit → [queue] → verify (threads) → [queue] → one transaction (writer's thread)
+                              └ ephemeral: straight to its readers
+
+Verification releases the interpreter's lock, so chunks of it run beside everything else; while
+one batch is being committed the next one is verified. All that has queued up meanwhile goes into
+one transaction: under load a flush to disk is shared by hundreds of events. Order of arrival is
+kept from end to end, and an event's OK is queued after the event itself, in commit order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import orjson
+import structlog
+
+from nips.event import Event
+from nips.frames import Ok, encode
+from nips.kinds import Storage, storage
+from nips.refusal import Malformed, Prefix, Refusal
+from relay_local.access import may_write
+from relay_local.admission import Admission, Known, Sign, Stored, admit, remove_expired
+from relay_local.store import Store, Transaction
+from relay_local.viewer import Viewer
+from relay_local.world import World
+
+VERIFIERS = 2
+CHUNK = 64
+INLINE = 2  # so few are verified faster than handed to a thread
+MAX_BATCH = 1_000
+MAX_QUEUED = 2_000
+MAX_EXPIRED = 500  # removed in one transaction
+MAX_SLEEP_S = 3_600.0
+
+log = structlog.get_logger("relay")
+
+Reply = Callable[[bytes], None]  # takes one frame; never blocks, never raises
+Deliver = Callable[[Event, bytes, int | None], None]  # event, JSON, arrival number if stored
+# Called with each new world before anybody is told; may raise OSError, which the submitter
+# of the event that led there is told.
+Prepare = Callable[[World], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """An event, who brought it, and where its OK goes."""
+
+    event: Event
+    viewer: Viewer
+    reply: Reply
+
+    def answer(self, outcome: Stored | Known | Refusal | None) -> None:
+        """Send the OK of an outcome; None is a delivered ephemeral event."""
+        match outcome:
+            case Refusal():
+                ok = Ok(self.event.id, False, str(outcome))
+            case Known(sentence):
+                # NIP-01: OK true with "duplicate:" for what the relay already has
+                ok = Ok(self.event.id, True, f"{Prefix.DUPLICATE}: {sentence}")
+            case _:
+                ok = Ok(self.event.id, True)
+        self.reply(encode(ok).encode())
+
+
+class Ingest:
+    """The one way in. `world` is the state after everything that has been answered."""
+
+    def __init__(
+        self,
+        store: Store,
+        world: World,
+        *,
+        sign: Sign,
+        now_s: Callable[[], int],
+        deliver: Deliver,
+        prepare: Prepare,
+        last_seq: int,
+    ) -> None:
+        self.world = world
+        self.last_seq = last_seq
+        self._store = store
+        self._sign = sign
+        self._now_s = now_s
+        self._deliver = deliver
+        self._prepare = prepare
+        self._arrived: asyncio.Queue[Submission] = asyncio.Queue(MAX_QUEUED)
+        self._verified: asyncio.Queue[Submission] = asyncio.Queue(MAX_QUEUED)
+        self._threads = ThreadPoolExecutor(VERIFIERS, thread_name_prefix="relay-verify")
+        self._expiry_moved = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to work; needs a running loop."""
+        for work in (self._verify_all, self._store_all, self._expire_all):
+            self._tasks.append(asyncio.create_task(work()))
+
+    async def submit(self, submission: Submission) -> None:
+        """Queue an event; waits, and so holds its connection's reading, while the queue is full."""
+        await self._arrived.put(submission)
+
+    async def close(self) -> None:
+        """Finish what has been submitted, then stop."""
+        await self._arrived.join()
+        await self._verified.join()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._threads.shutdown()
+
+    async def _verify_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            batch = await _take(self._arrived, MAX_BATCH)
+            events = [submission.event for submission in batch]
+            if len(events) <= INLINE:
+                wrongs = _wrongs(events)
+            else:
+                chunks = [events[i : i + CHUNK] for i in range(0, len(events), CHUNK)]
+                work = [loop.run_in_executor(self._threads, _wrongs, chunk) for chunk in chunks]
+                wrongs = [wrong for chunk in await asyncio.gather(*work) for wrong in chunk]
+            for submission, wrong in zip(batch, wrongs, strict=True):
+                if wrong is not None:
+                    submission.answer(Refusal(Prefix.INVALID, wrong))
+                elif storage(submission.event.kind) is Storage.EPHEMERAL:
+                    self._pass_on(submission)
+                else:
+                    await self._verified.put(submission)
+                self._arrived.task_done()
+
+    def _pass_on(self, submission: Submission) -> None:
+        # NIP-01: "ephemeral … not expected to be stored by relays"
+        event = submission.event
+        refusal = may_write(self.world, submission.viewer, event, self._now_s())
+        if refusal is None:
+            self._deliver(event, orjson.dumps(event.to_json()), None)
+        submission.answer(refusal)
+
+    async def _store_all(self) -> None:
+        while True:
+            batch = await _take(self._verified, MAX_BATCH)
+            try:
+                await self._store_batch(batch)
+            finally:
+                for _ in batch:
+                    self._verified.task_done()
+
+    async def _store_batch(self, batch: list[Submission]) -> None:
+        work = partial(_admit_all, batch, self.world, self._now_s(), self._sign)
+        try:
+            admissions = await self._store.write(work)
+        except sqlite3.Error as error:  # the disk is full, or gone: true for the whole batch
+            log.error("not stored", events=len(batch), error=str(error))
+            refusal = Refusal(Prefix.ERROR, f"the event could not be stored: {error}")
+            for submission in batch:
+                submission.answer(refusal)
+            return
+        except Exception:
+            if len(batch) == 1:
+                log.exception("event not stored", event=batch[0].event.id)
+                batch[0].answer(Refusal(Prefix.ERROR, "the relay failed on this event"))
+                return
+            for submission in batch:  # one event that we fail on must not take others along
+                await self._store_batch([submission])
+            return
+        for submission, admission in zip(batch, admissions, strict=True):
+            await self._publish(submission, admission)
+
+    async def _publish(self, submission: Submission, admission: Admission) -> None:
+        outcome: Stored | Known | Refusal = admission.outcome
+        if admission.world is not self.world:
+            self.world = admission.world
+            try:
+                await self._prepare(self.world)
+            except OSError as error:
+                log.error("session socket", error=str(error))
+                outcome = Refusal(Prefix.ERROR, f"stored, but its socket failed: {error}")
+        for stored in admission.stored:
+            self.last_seq = stored.seq
+            self._deliver(stored.event, stored.body, stored.seq)
+            if stored.event.tag("expiration") is not None:
+                self._expiry_moved.set()
+        submission.answer(outcome)
+
+    async def _expire_all(self) -> None:
+        """NIP-40: "Relays … SHOULD drop" what has expired; it is hidden the second it does."""
+        while True:
+            self._expiry_moved.clear()
+            now_s = self._now_s()
+            try:
+                work = partial(remove_expired, now_s=now_s, limit=MAX_EXPIRED)
+                next_s = await self._store.write(work)
+            except sqlite3.Error as error:
+                log.error("expired events not removed", error=str(error))
+                next_s = now_s + 60
+            if next_s is not None and next_s <= now_s:
+                continue
+            sleep_s = MAX_SLEEP_S if next_s is None else min(next_s - now_s, MAX_SLEEP_S)
+            try:
+                await asyncio.wait_for(self._expiry_moved.wait(), sleep_s)
+            except TimeoutError:
+                continue
+
+
+def _admit_all(
+    batch: list[Submission], world: World, now_s: int, sign: Sign, transaction: Transaction
+) -> list[Admission]:
+    admissions = []
+    for submission in batch:
+        admission = admit(transaction, world, submission.viewer, submission.event, now_s, sign)
+        world = admission.world
+        admissions.append(admission)
+    return admissions
+
+
+def _wrongs(events: list[Event]) -> list[str | None]:
+    out: list[str | None] = []
+    for event in events:
+        try:
+            event.verify()
+        except Malformed as error:
+            out.append(str(error))
+        else:
+            out.append(None)
+    return out
+
+
+async def _take(queue: asyncio.Queue[Submission], limit: int) -> list[Submission]:
+    """At least one, and all that has queued up behind it."""
+    batch = [await queue.get()]
+    while len(batch) < limit and not queue.empty():
+        batch.append(queue.get_nowait())
+    return batch

@@ -1,0 +1,204 @@
+"""Shell: the relay's sockets: each connection's machine, its outbox, and what it asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import sqlite3
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+from websockets.asyncio.server import Server, ServerConnection, serve, unix_serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from nips.event import Event
+from relay_local import information
+from relay_local.connection import (
+    Connection,
+    Cut,
+    Effect,
+    Listen,
+    Search,
+    Send,
+    Submit,
+    Unlisten,
+)
+from relay_local.ingest import Ingest, Submission
+from relay_local.outbox import Outbox
+from relay_local.search import pages
+from relay_local.store import Store
+from relay_local.subscriptions import Subscriptions
+
+# Above the limit of a frame, so that one somewhat too large is answered and not cut off.
+MAX_MESSAGE_BYTES = 4 << 20
+PING_INTERVAL_S = 30.0
+
+log = structlog.get_logger("relay")
+_websockets_log = logging.getLogger("relay.websockets")
+_websockets_log.addHandler(logging.NullHandler())
+_websockets_log.propagate = False  # what a client does wrong is the client's to know
+
+
+class Peer:
+    """One connection: its machine, its outbox, and the searches that run for it."""
+
+    def __init__(self, machine: Connection, outbox: Outbox) -> None:
+        self.machine = machine
+        self.outbox = outbox
+        self.searches: set[asyncio.Task[None]] = set()
+
+
+class RelayServer:
+    """All connections of one relay, over whichever sockets it listens on."""
+
+    def __init__(self, store: Store, now_s: Callable[[], int], version: str) -> None:
+        self._store = store
+        self._now_s = now_s
+        self._version = version
+        self._subscriptions: Subscriptions[tuple[Peer, str]] = Subscriptions()
+        self._ingest: Ingest | None = None
+        self._sessions_present: set[str] = set()
+
+    @property
+    def ingest(self) -> Ingest:
+        """The way in; set once, before the first socket listens."""
+        assert self._ingest is not None
+        return self._ingest
+
+    @ingest.setter
+    def ingest(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+
+    async def listen_tcp(self, host: str, port: int, accepted: Collection[str]) -> Server:
+        """Listen on TCP. Raises OSError."""
+        return await serve(self._handler(accepted, None), host, port, **self._options())
+
+    async def listen_unix(
+        self, path: Path, accepted: Collection[str], session: str | None = None
+    ) -> Server:
+        """Listen on a Unix socket; `session`: the only key that counts on it. Raises OSError."""
+        handler = self._handler(accepted, session)
+        return await unix_serve(handler, str(path), **self._options())
+
+    def deliver(self, event: Event, body: bytes, seq: int | None) -> None:
+        """Queue an event to everybody who listens for it and may see it."""
+        world = self.ingest.world
+        for peer, name in self._subscriptions.recipients(event):
+            for effect in peer.machine.live(name, event, body, seq, world):
+                self._do_at_once(peer, effect)
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "process_request": self._http,
+            "compression": None,  # costs more time than a local socket's bytes
+            "max_size": MAX_MESSAGE_BYTES,
+            "ping_interval": PING_INTERVAL_S,
+            "ping_timeout": PING_INTERVAL_S,
+            "close_timeout": 2.0,
+            "server_header": None,
+            "logger": _websockets_log,
+        }
+
+    def _http(self, _socket: ServerConnection, request: Request) -> Response | None:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return None
+        answer = information.answer(
+            self.ingest.world, self._version, request.method, request.headers.get("Accept")
+        )
+        headers = Headers(answer.headers)
+        headers["Connection"] = "close"
+        headers["Content-Length"] = str(len(answer.body))
+        return Response(answer.status.value, answer.status.phrase, headers, answer.body)
+
+    def _handler(self, accepted: Collection[str], session: str | None) -> Any:
+        return partial(self._serve, accepted=accepted, session=session)
+
+    async def _serve(
+        self, socket: ServerConnection, accepted: Collection[str], session: str | None
+    ) -> None:
+        if session is None:
+            await self._converse(socket, accepted, None)
+        elif session in self._sessions_present:
+            # Many connections of one container would be many readers' load.
+            await socket.close(1008, "a session has one connection at a time")
+        else:
+            self._sessions_present.add(session)
+            try:
+                await self._converse(socket, accepted, session)
+            finally:
+                self._sessions_present.discard(session)
+
+    async def _converse(
+        self, socket: ServerConnection, accepted: Collection[str], session: str | None
+    ) -> None:
+        machine = Connection(secrets.token_hex(16), accepted, session)
+        peer = Peer(machine, Outbox(socket))
+        sender = asyncio.create_task(peer.outbox.run())
+        try:
+            for effect in machine.opened():
+                self._do_at_once(peer, effect)
+            async for message in socket:
+                ingest = self.ingest
+                effects = machine.received(message, ingest.world, self._now_s(), ingest.last_seq)
+                for effect in effects:
+                    if isinstance(effect, Submit):
+                        submission = Submission(effect.event, effect.viewer, peer.outbox.put)
+                        await ingest.submit(submission)
+                    else:
+                        self._do_at_once(peer, effect)
+        except ConnectionClosed:
+            pass
+        finally:
+            for name in machine.subscriptions():
+                self._subscriptions.remove((peer, name))
+            for task in (sender, *peer.searches):
+                task.cancel()
+            await asyncio.gather(sender, *peer.searches, return_exceptions=True)
+
+    def _do_at_once(self, peer: Peer, effect: Effect) -> None:
+        match effect:
+            case Send(frame):
+                peer.outbox.put(frame)
+            case Listen(name, filters):
+                self._subscriptions.add((peer, name), filters)
+            case Unlisten(name):
+                self._subscriptions.remove((peer, name))
+            case Search():
+                task = asyncio.create_task(self._search(peer, effect))
+                peer.searches.add(task)
+                task.add_done_callback(peer.searches.discard)
+            case Cut(reason):
+                log.warning("connection cut", reason=reason)
+                peer.outbox.cut()
+
+    async def _search(self, peer: Peer, search: Search) -> None:
+        machine = peer.machine
+        try:
+            if not search.scope.is_empty:
+                async for page in pages(self._store, search, self._now_s()):
+                    self._do_all(peer, machine.found(search, page))
+                    await peer.outbox.low()
+                    if not machine.is_current(search):
+                        return
+            self._do_all(peer, machine.caught_up(search, self._store.epoch))
+        except sqlite3.Error as error:
+            log.error("search failed", error=str(error))
+            self._do_all(peer, machine.failed(search, "the relay could not read its store"))
+
+    def _do_all(self, peer: Peer, effects: list[Effect]) -> None:
+        for effect in effects:
+            self._do_at_once(peer, effect)
+
+
+async def close_server(server: Server) -> None:
+    """Stop listening and end the server's connections with 1001, going away."""
+    server.close()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(server.wait_closed(), 5.0)

@@ -1,0 +1,135 @@
+"""Pure: what the relay knows of the people and parts around it.
+
+Roles come from the file that was there before the first start; the rest is folded from the
+relay's own events in order of arrival, and so is the same after every restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from nips.event import Event
+from nips.key import is_public_key
+from nips.kinds import Kind
+from nips.own import grant as grants
+from nips.own.grant import Grant
+from nips.own.roles import Roles
+from nips.refusal import Malformed
+from relay_local.groups import MODERATION, Groups
+
+GRANT_PREFIX = grants.D_PREFIX
+BINDING_PREFIX = "group/"
+OWNER_D = "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The state that access is decided on. `public`: a relay for everybody, without roles.
+
+    `sessions`: the grants of container sessions by client key, none of them revoked.
+    `bindings`: the groups for which the router has written which bridged people they hold.
+    """
+
+    relay: str
+    roles: Roles | None = None
+    configured_owner: str | None = None
+    public: bool = False
+    paired_owner: str | None = None
+    groups: Groups = field(default_factory=Groups)
+    bindings: frozenset[str] = frozenset()
+    sessions: Mapping[str, Grant] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def owner(self) -> str | None:
+        """The owner's key: the configured one, else the one that pairing named."""
+        of_roles = self.roles.owner if self.roles else None
+        return self.configured_owner or of_roles or self.paired_owner
+
+    @property
+    def signer(self) -> str | None:
+        """The signer's key, where there are roles."""
+        return self.roles.signer if self.roles else None
+
+    @property
+    def router(self) -> str | None:
+        """The router's key, where there are roles."""
+        return self.roles.router if self.roles else None
+
+    @property
+    def bot(self) -> str | None:
+        """The assistant's identity, where there are roles."""
+        return self.roles.bot if self.roles else None
+
+    @property
+    def chat(self) -> str | None:
+        """The terminal's key, where there is one."""
+        return self.roles.chat if self.roles else None
+
+    @property
+    def bridges(self) -> frozenset[str]:
+        """The keys of the bridges."""
+        return frozenset(self.roles.bridges.values()) if self.roles else frozenset()
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """The keys of our own processes: they get the arrival order, and requests."""
+        if not self.roles:
+            return frozenset()
+        return self.bridges | {self.roles.signer, self.roles.router}
+
+    def is_named(self, pubkey: str) -> bool:
+        """Say whether the key has a role of its own, the owner's included."""
+        return pubkey in (self.relay, self.owner, self.bot, self.chat) or pubkey in self.parts
+
+    def after(self, event: Event, now_s: int) -> World:
+        """The world after an event that has been stored."""
+        if self.public:
+            return self
+        if event.kind in MODERATION:
+            return replace(self, groups=self.groups.after(event))
+        if event.kind != Kind.APP_DATA:
+            return self
+        d = event.tag("d") or ""
+        if d.startswith(GRANT_PREFIX):
+            return self._after_grant(event, now_s)
+        if d.startswith(BINDING_PREFIX) and event.pubkey in (self.router, self.owner):
+            return replace(self, bindings=self.bindings | {d.removeprefix(BINDING_PREFIX)})
+        if d == OWNER_D and event.pubkey == self.signer and is_public_key(event.tag("p")):
+            return replace(self, paired_owner=event.tag("p"))
+        return self
+
+    def _after_grant(self, event: Event, now_s: int) -> World:
+        grant = session_grant(event, self.router)
+        if grant is None:
+            return self
+        sessions = {
+            client: other
+            for client, other in self.sessions.items()
+            if client != grant.client and other.hard_expires_at > now_s
+        }
+        if not grant.revoked and grant.hard_expires_at > now_s:
+            sessions[grant.client] = grant
+        return replace(self, sessions=MappingProxyType(sessions))
+
+
+def session_grant(event: Event, router: str | None) -> Grant | None:
+    """The session's grant that a verified event holds; None when it is anything else."""
+    if router is None or event.pubkey != router:
+        return None
+    try:
+        grant = grants.parse(event, router)
+    except Malformed:
+        return None
+    return grant if grant.role == "session" else None
+
+
+def is_revocation(event: Event) -> bool:
+    """Say whether the event is a grant's last word."""
+    if event.kind != Kind.APP_DATA or not (event.tag("d") or "").startswith(GRANT_PREFIX):
+        return False
+    try:
+        return grants.parse(event, event.pubkey).revoked
+    except Malformed:
+        return False

@@ -1,0 +1,336 @@
+"""Pure: what is refused, as a list of small functions named as what they demand.
+
+All have one signature and say why not, or None; the first refusal wins, and nothing is stored
+before the whole list has run. What a rule protects against is named in it, and attacked by a
+test of the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from nips.event import Event
+from nips.kinds import Kind
+from nips.refusal import Prefix, Refusal
+from relay_local.groups import MODERATION, STATE_KINDS
+from relay_local.viewer import Standing, Viewer, standing
+from relay_local.world import World
+
+MAX_AHEAD_S = 15 * 60
+
+RELAY_KINDS = frozenset({*STATE_KINDS, 39_004, 44_100, 44_101})
+ROUTER_KINDS = frozenset({Kind.JOB_REQUEST, Kind.JOB_ACCEPTED, Kind.JOB_RESULT, Kind.JOB_ERROR})
+ASKING_KINDS = frozenset({46_001, 46_010})
+ANSWERING_KINDS = frozenset({46_030, 46_031})
+
+_CHATTING = frozenset({0, 5, 7, 9, 11, 1111, Kind.TYPING, Kind.BUZZ_CHAT})
+# What each standing may write at all; None: whatever the other rules leave it.
+REPERTOIRE: dict[Standing, frozenset[int] | None] = {
+    Standing.OWNER: None,
+    Standing.BOT: None,
+    Standing.ROUTER: frozenset(
+        {5, 7, 9, Kind.TYPING, Kind.REQUEST, Kind.APP_DATA, Kind.STATUS, Kind.JOB_PROGRESS}
+        | {Kind.JOB_CANCEL, 31_923}
+        | ROUTER_KINDS
+        | ASKING_KINDS
+        | MODERATION
+    ),
+    Standing.SIGNER: frozenset({Kind.REQUEST, Kind.APP_DATA} | ASKING_KINDS),
+    Standing.BRIDGE: frozenset(
+        {Kind.GIFT_WRAP, Kind.INBOX_RELAYS, Kind.PUT_USER, Kind.REQUEST, Kind.APP_DATA}
+        | {Kind.STATUS}
+    ),
+    Standing.CHAT: frozenset({Kind.GIFT_WRAP, Kind.INBOX_RELAYS, Kind.REQUEST}),
+    Standing.SESSION: frozenset({Kind.REQUEST, Kind.JOB_PROGRESS}),
+    Standing.PUPPET: _CHATTING,
+    Standing.MEMBER: _CHATTING
+    | {3, 31_922, 31_923, 31_925, Kind.RELAY_LIST, Kind.INBOX_RELAYS, Kind.REQUEST}
+    | {Kind.JOB_CANCEL},
+    Standing.STRANGER: frozenset({Kind.REQUEST}),
+}
+# Who writes which of the application's records, by how their `d` begins. First match counts.
+_RECORDS: tuple[tuple[str, frozenset[Standing]], ...] = (
+    ("grant/", frozenset({Standing.ROUTER, Standing.OWNER})),
+    ("group/", frozenset({Standing.ROUTER, Standing.OWNER})),
+    ("owner", frozenset({Standing.SIGNER})),
+    ("place/", frozenset({Standing.ROUTER, Standing.BRIDGE, Standing.SIGNER})),
+    ("delivery/", frozenset({Standing.BRIDGE})),
+    ("health", frozenset({Standing.BRIDGE})),
+    ("", frozenset({Standing.OWNER, Standing.ROUTER, Standing.BOT})),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """An event on its way in."""
+
+    world: World
+    viewer: Viewer
+    event: Event
+    now_s: int
+    standing: Standing = field(init=False)
+
+    def __post_init__(self) -> None:
+        of_author = standing(self.world, self.viewer, self.event)
+        object.__setattr__(self, "standing", of_author)
+
+
+Rule = Callable[[Writing], Refusal | None]
+
+
+def authentication_comes_first(writing: Writing) -> Refusal | None:
+    """NIP-42: "auth-required" for a client that has not authenticated; 24133 is open to all."""
+    if writing.viewer.keys or writing.event.kind == Kind.REQUEST:
+        return None
+    return Refusal(Prefix.AUTH_REQUIRED, "this relay is private; authenticate first")
+
+
+def an_auth_answer_is_not_an_event(writing: Writing) -> Refusal | None:
+    """Stored, somebody's proof of presence could be read and replayed."""
+    if writing.event.kind != Kind.AUTH:
+        return None
+    return Refusal(Prefix.INVALID, "kind 22242 is sent as AUTH and never published")
+
+
+def the_future_has_not_happened(writing: Writing) -> Refusal | None:
+    """An event of next year would stay on top of every list. There is no lower limit: wraps
+    are backdated by up to two days."""
+    if writing.event.created_at <= writing.now_s + MAX_AHEAD_S:
+        return None
+    return Refusal(Prefix.INVALID, "created_at is more than 15 minutes ahead of this relay's clock")
+
+
+def protected_events_come_from_their_author(writing: Writing) -> Refusal | None:
+    """NIP-70: published by somebody else it would be out of its author's hands."""
+    if ("-",) not in writing.event.tags or writing.event.pubkey in writing.viewer.keys:
+        return None
+    if writing.standing is Standing.BOT:  # the signer's connection is the bot's
+        return None
+    prefix = Prefix.RESTRICTED if writing.viewer.keys else Prefix.AUTH_REQUIRED
+    return Refusal(prefix, "a protected event is taken from its author only")
+
+
+def the_bot_speaks_through_the_signer(writing: Writing) -> Refusal | None:
+    """A signature of the bot's that got out must not be usable by whoever has it."""
+    if writing.event.pubkey != writing.world.bot or writing.standing is Standing.BOT:
+        return None
+    return Refusal(Prefix.RESTRICTED, "the bot's events are taken from its signer only")
+
+
+def requests_go_between_a_part_and_its_client(writing: Writing) -> Refusal | None:
+    """Open to everybody, 24133 must not become a way for strangers to talk to each other."""
+    event, parts = writing.event, writing.world.parts
+    if event.kind != Kind.REQUEST:
+        return None
+    if len(receivers := event.values("p")) != 1:
+        return Refusal(Prefix.INVALID, "a request has exactly one p tag")
+    if receivers[0] in parts or event.pubkey in parts or writing.standing is Standing.OWNER:
+        return None
+    return Refusal(Prefix.RESTRICTED, "a request goes to, or comes from, a part of this house")
+
+
+def authors_write_for_themselves(writing: Writing) -> Refusal | None:
+    """Signed once, an event could be brought here by anybody, at any time."""
+    if writing.standing is not Standing.STRANGER or writing.event.kind == Kind.REQUEST:
+        return None
+    if writing.event.pubkey in writing.viewer.keys:
+        return Refusal(Prefix.RESTRICTED, "this key may not write here")
+    return Refusal(Prefix.RESTRICTED, "this connection has not authenticated as the event's author")
+
+
+def the_relay_describes_its_groups_itself(writing: Writing) -> Refusal | None:
+    """NIP-29: "Relays shouldn't accept these events if they're signed by anyone else." """
+    if writing.event.kind not in RELAY_KINDS and writing.event.pubkey != writing.world.relay:
+        return None
+    return Refusal(Prefix.RESTRICTED, "only this relay itself writes such an event")
+
+
+def everybody_keeps_to_their_repertoire(writing: Writing) -> Refusal | None:
+    """What a part does not need for its work, somebody who took it over does not get."""
+    allowed = REPERTOIRE[writing.standing]
+    if allowed is None or writing.event.kind in allowed:
+        return None
+    return Refusal(
+        Prefix.RESTRICTED, f"a {writing.standing} may not write kind {writing.event.kind}"
+    )
+
+
+def the_router_alone_decides_jobs(writing: Writing) -> Refusal | None:
+    """A job that the owner or the bot's own key invents would run without a budget."""
+    if writing.event.kind not in ROUTER_KINDS or writing.standing is Standing.ROUTER:
+        return None
+    return Refusal(Prefix.RESTRICTED, "jobs are written by the router only")
+
+
+def permission_is_asked_by_the_parts_and_given_by_the_owner(writing: Writing) -> Refusal | None:
+    """Whoever both asks and answers grants everything to themselves."""
+    kind, by = writing.event.kind, writing.standing
+    askers = (Standing.ROUTER, Standing.SIGNER, Standing.BOT)
+    if kind in ASKING_KINDS and by not in askers:
+        return Refusal(Prefix.RESTRICTED, "permission is asked for by router or bot only")
+    if kind in ANSWERING_KINDS and by is not Standing.OWNER:
+        return Refusal(Prefix.RESTRICTED, "permission is given by the owner only")
+    return None
+
+
+def groups_are_moderated_by_owner_and_router(writing: Writing) -> Refusal | None:
+    """NIP-29: "relays should reject them if they don't come from an authorized admin"."""
+    if writing.event.kind not in MODERATION:
+        return None
+    if writing.standing in (Standing.OWNER, Standing.ROUTER, Standing.BRIDGE):
+        return None
+    return Refusal(Prefix.RESTRICTED, "groups are changed by the owner and the router only")
+
+
+def bridges_add_puppets_and_nobody_else(writing: Writing) -> Refusal | None:
+    """A bridge that was taken over must not make itself, or its friend, a member; nor turn
+    somebody who is here into its puppet and speak for them."""
+    event, world = writing.event, writing.world
+    if writing.standing is not Standing.BRIDGE or event.kind != Kind.PUT_USER:
+        return None
+    users = [tag for tag in event.tags if tag[0] == "p"]
+    if any(tag[2:] != ("puppet",) for tag in users):
+        return Refusal(Prefix.RESTRICTED, "a bridge may add puppets only")
+    if event.tag("h") not in world.bindings:
+        return Refusal(Prefix.RESTRICTED, "that group is bound to no bridge")
+    if any(world.is_named(tag[1]) or world.groups.has_member(tag[1]) for tag in users):
+        return Refusal(Prefix.RESTRICTED, "that key is somebody here already")
+    return None
+
+
+def an_event_belongs_to_one_group(writing: Writing) -> Refusal | None:
+    """With two `h` tags a member of one group would write into the other."""
+    groups = [tag for tag in writing.event.tags if tag[0] == "h"]
+    if len(groups) <= 1 and all(len(tag) > 1 for tag in groups):
+        return None
+    return Refusal(Prefix.INVALID, "an event has at most one h tag, with a group's id")
+
+
+def mail_and_records_belong_to_no_group(writing: Writing) -> Refusal | None:
+    """An `h` on a wrap, a list or a record would show it to that group."""
+    if writing.event.tag("h") is None or writing.event.kind not in (
+        Kind.GIFT_WRAP,
+        Kind.INBOX_RELAYS,
+        Kind.REQUEST,
+        Kind.APP_DATA,
+    ):
+        return None
+    return Refusal(Prefix.INVALID, f"kind {writing.event.kind} has no h tag here")
+
+
+def groups_are_written_by_their_members(writing: Writing) -> Refusal | None:
+    """The same words for no group and another's group: neither shows which there are."""
+    event, by = writing.event, writing.standing
+    group_id = event.tag("h")
+    if group_id is None or event.kind == Kind.CREATE_GROUP:
+        return None
+    group = writing.world.groups.by_id.get(group_id)
+    if group is not None:
+        match by:
+            case Standing.OWNER | Standing.ROUTER | Standing.BOT | Standing.BRIDGE:
+                return None
+            case Standing.MEMBER if group.is_member(event.pubkey):
+                return None
+            case Standing.PUPPET if group.is_puppet(event.pubkey):
+                return None
+            case Standing.SESSION if writing.world.sessions[event.pubkey].group == group_id:
+                return None
+    return Refusal(Prefix.RESTRICTED, "there is no such group, or this key is no member of it")
+
+
+def guests_speak_in_groups_only(writing: Writing) -> Refusal | None:
+    """What a member or puppet says outside every group nobody could ever remove them from."""
+    if writing.standing not in (Standing.MEMBER, Standing.PUPPET, Standing.SESSION):
+        return None
+    if writing.event.tag("h") is not None:
+        return None
+    if writing.event.kind in (0, 3, 5, Kind.REQUEST, Kind.RELAY_LIST, Kind.INBOX_RELAYS):
+        return None
+    return Refusal(Prefix.RESTRICTED, f"kind {writing.event.kind} needs an h tag here")
+
+
+def sessions_report_on_their_own_job(writing: Writing) -> Refusal | None:
+    """A session must not end, or comment on, the job of another."""
+    event = writing.event
+    if event.kind != Kind.JOB_PROGRESS or writing.standing is Standing.ROUTER:
+        return None
+    grant = writing.world.sessions.get(event.pubkey)
+    if writing.standing is not Standing.SESSION or grant is None:
+        return Refusal(Prefix.RESTRICTED, "progress is reported by the job's own session")
+    if grant.hard_expires_at <= writing.now_s:
+        return Refusal(Prefix.RESTRICTED, "this session has ended")
+    if grant.job is None or event.values("e") != [grant.job] or event.tag("h") != grant.group:
+        return Refusal(Prefix.RESTRICTED, "this is not the session's own job")
+    return None
+
+
+def jobs_are_cancelled_by_those_in_charge(writing: Writing) -> Refusal | None:
+    """Anybody else would stop other people's work."""
+    event = writing.event
+    if event.kind != Kind.JOB_CANCEL or writing.standing is not Standing.MEMBER:
+        return None
+    group = writing.world.groups.by_id.get(event.tag("h") or "")
+    if group is not None and group.is_admin(event.pubkey):
+        return None
+    return Refusal(Prefix.RESTRICTED, "a job is cancelled by the owner or an admin of its group")
+
+
+def inward_mail_is_for_the_bot(writing: Writing) -> Refusal | None:
+    """Only a bridge carries wraps outward; others would use the house as their mailbox."""
+    event, by, bot = writing.event, writing.standing, writing.world.bot
+    if event.kind != Kind.GIFT_WRAP:
+        return None
+    if not event.values("p"):
+        return Refusal(Prefix.INVALID, "a gift wrap needs its recipient's p tag")
+    if by is Standing.BRIDGE or bot is None or event.values("p") == [bot]:
+        return None
+    return Refusal(Prefix.RESTRICTED, "gift wraps are taken for the bot only")
+
+
+def records_are_written_by_their_keeper(writing: Writing) -> Refusal | None:
+    """A bridge that wrote a grant, a binding or the owner would make itself the house."""
+    event = writing.event
+    if event.kind != Kind.APP_DATA:
+        return None
+    d = event.tag("d")
+    if d is None:
+        return Refusal(Prefix.INVALID, "an addressable event needs a d tag")
+    keepers = next(by for prefix, by in _RECORDS if _begins(d, prefix))
+    if writing.standing in keepers:
+        return None
+    return Refusal(Prefix.RESTRICTED, f"a {writing.standing} does not keep the record {d[:40]!r}")
+
+
+def _begins(d: str, prefix: str) -> bool:
+    return d.startswith(prefix) if prefix.endswith("/") or not prefix else d == prefix
+
+
+PUBLIC_RULES: tuple[Rule, ...] = (
+    an_auth_answer_is_not_an_event,
+    the_future_has_not_happened,
+    protected_events_come_from_their_author,
+)
+PRIVATE_RULES: tuple[Rule, ...] = (
+    authentication_comes_first,
+    an_auth_answer_is_not_an_event,
+    the_future_has_not_happened,
+    the_bot_speaks_through_the_signer,
+    protected_events_come_from_their_author,
+    requests_go_between_a_part_and_its_client,
+    authors_write_for_themselves,
+    the_relay_describes_its_groups_itself,
+    everybody_keeps_to_their_repertoire,
+    the_router_alone_decides_jobs,
+    permission_is_asked_by_the_parts_and_given_by_the_owner,
+    groups_are_moderated_by_owner_and_router,
+    bridges_add_puppets_and_nobody_else,
+    an_event_belongs_to_one_group,
+    mail_and_records_belong_to_no_group,
+    groups_are_written_by_their_members,
+    guests_speak_in_groups_only,
+    sessions_report_on_their_own_job,
+    jobs_are_cancelled_by_those_in_charge,
+    inward_mail_is_for_the_bot,
+    records_are_written_by_their_keeper,
+)
