@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+from agent_image.agent import lean  # noqa: F401 - the next line imports websockets
 from agent_image.agent.session import serve
 from nips.key import SecretKey, is_hex, is_public_key
 from nips.refusal import Malformed, Refused
