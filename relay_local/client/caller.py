@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from nips import nip44, nip46
-from nips.event import Event, Template
+from nips.event import Event
 from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
@@ -85,12 +85,11 @@ class Caller:
         return await asyncio.shield(future)
 
     def _envelope(self, body: str) -> Event:
-        content = nip44.encrypt(
+        payload = nip44.encrypt(
             body, self._conversation_key, secrets.token_bytes(32), extended=True
         )
-        return Template(
-            self._key.public, int(time.time()), Kind.REQUEST, (("p", self._peer),), content
-        ).sign(self._key, secrets.token_bytes(32))
+        template = nip46.envelope(self._key.public, self._peer, payload, int(time.time()))
+        return template.sign(self._key, secrets.token_bytes(32))
 
     async def _listen(self) -> None:
         wanted = Filter(
