@@ -1,4 +1,4 @@
-"""Shell: `python -m bot.engine start|stop FOLDER`: a private engine that stays up, by hand."""
+"""Shell: `python -m bot.engine start|stop|release FOLDER`: a private engine, by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from bot.engine.layout import layout
 
 
 def main(arguments: list[str]) -> int:
-    """`start` prints the engine's address and leaves it running until `stop`."""
+    """`start` prints the engine's address and leaves it running until `stop`; `release` ends one
+    that was left behind by a user that died, unless somebody works with it."""
     match arguments:
         case ["start", folder]:
             return _start(Path(folder))
@@ -18,8 +19,11 @@ def main(arguments: list[str]) -> int:
             was_running = dockerd.stop(layout(Path(folder).absolute()))
             _say("stopped" if was_running else "no engine runs there")
             return 0
+        case ["release", folder]:
+            dockerd.release(dockerd.layout(Path(folder)))
+            return 0
         case _:
-            _say("usage: python -m bot.engine start|stop FOLDER")
+            _say("usage: python -m bot.engine start|stop|release FOLDER")
             return 2
 
 

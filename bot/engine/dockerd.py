@@ -71,6 +71,12 @@ def leave(place: Layout, lease: int) -> None:
             _stop(place)
 
 
+def release(place: Layout) -> None:
+    """Stop the engine of this folder if nobody uses it: its last user may have been killed."""
+    if place.root.is_dir():
+        leave(place, os.open(place.root / "users", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
 def stop(place: Layout) -> bool:
     """Stop the engine of this folder whoever uses it (a person asked): was one running?"""
     if not place.root.is_dir():
