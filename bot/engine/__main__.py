@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
             _say("stopped" if was_running else "no engine runs there")
             return 0
         case ["release", folder]:
-            dockerd.release(dockerd.layout(Path(folder)))
+            dockerd.release(layout(Path(folder).absolute()))
             return 0
         case _:
             _say("usage: python -m bot.engine start|stop|release FOLDER")

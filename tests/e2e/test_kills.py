@@ -61,7 +61,7 @@ async def test_the_reply_arrives_once(mortal: Scene, program: str, round_: int) 
     assert marker in (await mortal.owner.hear(90)).text
     # Whatever a second delivery would be, it comes before the answer to the next message.
     fence = f"fence {marker}"
-    heard = []
+    heard: list[str] = []
     await mortal.owner.say(mortal.house.roles.bot, f"/say {fence}")
     while not heard or heard[-1] != fence:
         heard.append((await mortal.owner.hear(90)).text)
