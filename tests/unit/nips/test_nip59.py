@@ -306,7 +306,7 @@ def test_a_signed_rumor(alice: SecretKey, bob: SecretKey) -> None:
         open_all(gift(sealed(text, alice, bob), bob), bob)
 
 
-@pytest.mark.parametrize("fill", ["A", "{", '"', "é", "\x7f"])
+@pytest.mark.parametrize("fill", ["A", "{", '"', "é", "~"])
 def test_100_kb_of_garbage_on_each_layer(alice: SecretKey, bob: SecretKey, fill: str) -> None:
     garbage = fill * (100_000 // len(fill.encode()))
     with pytest.raises(nip59.Undecryptable):
