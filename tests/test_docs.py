@@ -1,0 +1,129 @@
+"""The documents held against the code: commands, targets, files, links, settings, width."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
+DOCUMENTS = (
+    "README.md", "ARCHITECTURE.md", "PROTOCOL.md", "CONTRIBUTING.md", "CHANGELOG.md",
+    *(str(path.relative_to(ROOT)) for path in DECISIONS),
+)  # fmt: skip
+
+
+def document(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+def commands_of_nostrclaw() -> set[str]:
+    shown = subprocess.run(
+        [sys.executable, "-c", "from bot.cli import main; main()", "--help"],
+        capture_output=True, text=True, check=True, cwd=ROOT,
+    ).stdout  # fmt: skip
+    return set(re.findall(r"^\W*([a-z]+)  ", shown, re.MULTILINE))
+
+
+def test_every_nostrclaw_command_in_the_documents_exists() -> None:
+    known = commands_of_nostrclaw()
+    for name in DOCUMENTS:
+        code = " ".join(re.findall(r"`[^`]+`|^    .+$", document(name), re.MULTILINE))
+        for command in re.findall(r"(?:^|[ `/])nostrclaw ([a-z]+)", code):
+            assert command in known, f"{name}: nostrclaw {command}"
+
+
+def test_the_readme_names_every_nostrclaw_command() -> None:
+    for command in commands_of_nostrclaw():
+        assert f"nostrclaw {command}" in document("README.md")
+
+
+def test_every_make_target_in_the_documents_exists_and_the_other_way_round() -> None:
+    makefile = document("Makefile")
+    targets = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
+    assert {"demo", "test", "install"} <= targets
+    named = {
+        target
+        for name in DOCUMENTS
+        for target in re.findall(r"(?:`|^    )make ([a-z]+)", document(name), re.MULTILINE)
+    }
+    assert named <= targets
+    assert targets <= named
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_file_named_in_a_document_exists(name: str) -> None:
+    text = document(name)
+    for path in re.findall(r"`((?:\.?[\w-]+/)+(?:[\w.-]*))`", text):
+        # Other slashes are values (`grant/`), or paths of an installation (`DATA/…`).
+        if (ROOT / path.split("/")[0]).is_dir() or path.endswith((".py", ".md")):
+            assert (ROOT / path).exists(), f"{name}: {path}"
+    here = (ROOT / name).parent
+    for link in re.findall(r"\]\((?!https?://|#)([^)#]+)", text):
+        assert (here / link).exists(), f"{name}: {link}"
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_link_inside_a_document_leads_to_a_title(name: str) -> None:
+    text = document(name)
+    titles = {
+        re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+        for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+    for link in re.findall(r"\]\(#([^)]+)\)", text):
+        assert link in titles, f"{name}: #{link}"
+
+
+ROOMS = ("nips", "relay_local", "signer", "bot", "agent_image", "config")
+
+
+def test_the_architecture_has_a_line_for_every_module() -> None:
+    rooms = document("ARCHITECTURE.md").split("## Rooms")[1]
+    folder = ""
+    named: set[str] = set()
+    for line in rooms.splitlines():
+        if found := re.match(r"^(\.?[\w/]+/)$", line):
+            folder = found[1]
+        elif found := re.match(r"^  (\w+\.py)  +\S", line):
+            named.add(folder + found[1])
+    real = {
+        str(path.relative_to(ROOT))
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*.py")
+        if path.read_text("utf-8").strip() and not is_mere_package(path)
+    }
+    assert named == real
+
+
+def is_mere_package(path: Path) -> bool:
+    """An `__init__.py` that says what its room is and does no more than import."""
+    return path.name == "__init__.py" and path.parent.name != "backends"
+
+
+def test_the_reading_list_names_twenty_files() -> None:
+    found = re.findall(r"^\d+\. `([\w/.]+)`", document("CONTRIBUTING.md"), re.MULTILINE)
+    assert len(found) == len(set(found)) == 20
+    assert all((ROOT / path).is_file() for path in found)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_prose_is_at_most_100_characters_wide(name: str) -> None:
+    in_code = False
+    for number, line in enumerate(document(name).splitlines(), 1):
+        if line.startswith("```"):
+            in_code = not in_code
+        elif not in_code and not line.startswith("|") and "](http" not in line:
+            assert len(line) <= 100, f"{name}:{number}"
+
+
+def test_every_decision_says_what_was_decided_and_against_what() -> None:
+    assert [path.name[:4] for path in DECISIONS] == [
+        f"{number:04}" for number in range(1, len(DECISIONS) + 1)
+    ]
+    for path in DECISIONS:
+        titles = re.findall(r"^## (.+)$", path.read_text("utf-8"), re.MULTILINE)
+        assert titles == ["Context", "Decision", "Against"], path.name

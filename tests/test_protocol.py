@@ -1,0 +1,253 @@
+"""PROTOCOL.md held against the code: every example is verified, folded, judged and opened."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from bot import grants, jobs, routing
+from bot import groups as router_groups
+from bot.bridges.nostr.outgoing import rumors
+from nips import nip42, nip44, nip46, nip59
+from nips.event import Event, Template
+from nips.key import SecretKey
+from nips.kinds import Kind
+from nips.nip17 import DirectMessage
+from nips.own import binding, delivery, grant, pairing, place
+from nips.own.once import once_key
+from nips.refusal import Malformed
+from relay_local import groups as relay_groups
+from relay_local.access import may_read, may_write
+from relay_local.viewer import Viewer
+from relay_local.world import World
+from signer import ceiling, policy
+from tests.examples import (
+    EXAMPLES,
+    IDS,
+    KEYS,
+    PROTOCOL,
+    SIGNED,
+    Example,
+    of_kind,
+    roles,
+    secret_key,
+    the,
+)
+
+
+@pytest.mark.parametrize("role", KEYS)
+def test_the_keys_are_made_as_documented(role: str) -> None:
+    assert secret_key(role).public == KEYS[role]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=IDS)
+def test_every_example_is_a_real_event(example: Example) -> None:
+    event = example.event  # a rumor's claimed id is checked in here
+    assert event.to_json() == example.value, "a field that no event has"
+    assert event.pubkey in KEYS.values()
+    if isinstance(event, Event):
+        event.verify()
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=IDS)
+def test_every_example_stands_in_the_section_of_its_kind(example: Example) -> None:
+    records = ("Grant", "Binding", "Owner", "Place", "Delivery", "Health")
+    if example.title in records:
+        assert example.value["kind"] == Kind.APP_DATA
+        d = str(example.event.tag("d")).split("/")[0]
+        assert d == {"Binding": "group"}.get(example.title, example.title.lower())
+    else:
+        assert example.title.startswith(f"Kind {example.value['kind']}: ")
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_has_a_section_and_an_example(kind: Kind) -> None:
+    assert re.search(rf"^### Kind {int(kind)}: ", PROTOCOL, re.MULTILINE)
+    assert any(example.value["kind"] == kind for example in EXAMPLES)
+
+
+# What the examples say to one another
+
+
+def test_our_own_events_parse() -> None:
+    router = KEYS["router"]
+    first, last = (grant.parse(event, router) for event in of_kind(Kind.APP_DATA, d="grant/"))
+    assert (first.revoked, last.revoked) == (False, True)
+    assert binding.parse(the(Kind.APP_DATA, d="group/"), router).counterparts[0] == (
+        f"nostr:{KEYS['owner']}"
+    )
+    assert pairing.parse(the(Kind.APP_DATA, d="owner"), KEYS["signer"]) == KEYS["owner"]
+    assert place.parse(the(Kind.APP_DATA, d="place/"), router).seq > 0
+    assert delivery.parse(the(Kind.APP_DATA, d="delivery/")).delivered
+
+
+def test_the_once_keys_are_made_as_documented() -> None:
+    request, message = the(Kind.JOB_REQUEST), the(Kind.CHAT, by="puppet")
+    puppet, bound = the(Kind.PUT_USER, by="bridge-nostr"), the(Kind.APP_DATA, d="group/")
+    assert message.tag("o") == once_key(message.tag("proxy") or "")
+    assert puppet.tag("o") == once_key("puppet", roles().main, KEYS["puppet"], bound.id)
+    assert request.tag("o") == once_key("job", message.id)
+    assert the(Kind.JOB_ACCEPTED).tag("o") == once_key("attempt", request.id, "1")
+    for kind in (Kind.JOB_RESULT, Kind.JOB_ERROR):
+        assert the(kind).tag("o") == once_key("end", request.id)
+    for kind, call in ((Kind.CHAT, "send_message/1"), (Kind.NOTE, "publish_note/1")):
+        assert the(kind, by="bot").tag("o") == once_key(request.id, call)
+    begins = re.search(r'sha256 of `\["job","00ff"\]`, and begins `([0-9a-f]+)`', PROTOCOL)
+    assert begins
+    assert once_key("job", "00ff").startswith(begins[1])
+
+
+def test_the_wraps_hold_what_is_shown() -> None:
+    inward, outward = of_kind(Kind.GIFT_WRAP)
+    seal = nip59.open_wrap(inward, secret_key("bot"))
+    assert seal == the(Kind.SEAL)
+    rumor = nip59.open_seal(seal, secret_key("bot"))
+    answer = nip59.open_seal(nip59.open_wrap(outward, secret_key("owner")), secret_key("owner"))
+    shown = [one.event for one in EXAMPLES if one.value["kind"] == Kind.DIRECT_MESSAGE]
+    assert shown == [rumor, answer]
+    assert DirectMessage.from_rumor(rumor).id == the(Kind.CHAT, by="puppet").tag("proxy")
+    assert rumors(the(Kind.CHAT, by="bot"), KEYS["bot"], KEYS["owner"], rumor.id) == [answer]
+
+
+def test_the_request_and_its_answer_can_be_read() -> None:
+    asked, answered = (the(Kind.REQUEST, by=role) for role in ("session", "signer"))
+    key = nip44.conversation_key(secret_key("session"), KEYS["signer"])
+    request = nip46.parse_request(nip44.decrypt(asked.content, key, extended=True))
+    response = nip46.parse_response(nip44.decrypt(answered.content, key, extended=True))
+    assert request.to_json() in PROTOCOL
+    assert request.id == response.id
+    reply = the(Kind.CHAT, by="bot")
+    assert Template.from_json(json.loads(request.params[0])) == reply.template
+    assert Event.from_json(json.loads(response.result or "")) == reply
+
+
+def test_the_login_is_one() -> None:
+    event = the(Kind.AUTH)
+    challenge = event.tag("challenge") or ""
+    assert nip42.check(event, challenge, ["ws://relay.local"], event.created_at) is None
+
+
+def test_the_router_decides_as_the_jobs_section_says() -> None:
+    jobs_of = [event for event in SIGNED if event.kind in jobs.JOB_KINDS]
+    (known,) = jobs.fold(jobs_of, KEYS["router"]).values()
+    assert (known.attempts, known.done, known.ended) == (1, True, True)
+    assert jobs.spoken(SIGNED, KEYS["bot"]) == {known.id}
+    groups = router_groups.Groups()
+    for event in sorted(SIGNED, key=lambda event: event.created_at):
+        if event.kind in router_groups.MEMBERSHIP_KINDS - {Kind.REMOVE_USER, Kind.DELETE_GROUP}:
+            groups = groups.after(event)
+    bound = binding.parse(the(Kind.APP_DATA, d="group/"), KEYS["router"])
+    main = groups.bound(bound, 1).by_id[roles().main]
+    said = the(Kind.CHAT, by="puppet")
+    assert routing.route(said, main, roles()) == routing.Work(main.id, said.id)
+    for by in ("bot", "router"):
+        assert isinstance(routing.route(the(Kind.CHAT, by=by), main, roles()), routing.Ignored)
+
+
+# What relay and signer say to the examples
+
+
+def in_their_time() -> Iterator[tuple[World, Event]]:
+    """Each example with the world in which it arrives; mail, backdated, arrives first."""
+    world = World(KEYS["relay"], roles())
+    for event in sorted(SIGNED, key=lambda event: event.created_at):
+        yield world, event
+        world = world.after(event, event.created_at)
+
+
+def viewer_of(world: World, event: Event) -> Viewer:
+    """The connection on which an example comes."""
+    author = event.pubkey
+    if event.kind == Kind.GIFT_WRAP or author == KEYS["puppet"]:
+        return Viewer(frozenset({KEYS["bridge-nostr"], author}))
+    if author == KEYS["bot"]:
+        return Viewer(frozenset({KEYS["signer"]}))
+    return Viewer(frozenset({author}), session=author if author in world.sessions else None)
+
+
+def test_the_relay_takes_every_example_from_whom_the_section_says() -> None:
+    never = {Kind.AUTH, Kind.SEAL, *relay_groups.STATE_KINDS}
+    for world, event in in_their_time():
+        refusal = may_write(world, viewer_of(world, event), event, event.created_at)
+        assert (refusal is not None) == (event.kind in never), f"{event.kind}: {refusal}"
+        if event.kind in relay_groups.MODERATION:
+            assert relay_groups.objection(world.groups, event) is None
+
+
+def test_strangers_write_requests_only() -> None:
+    stranger = Viewer(frozenset({SecretKey(bytes(31) + b"\7").public}))
+    for world, event in in_their_time():
+        refusal = may_write(world, stranger, event, event.created_at)
+        assert (refusal is None) == (event.kind == Kind.REQUEST), event.kind
+
+
+def test_the_state_of_the_group_is_the_fold_of_its_examples() -> None:
+    for world, event in in_their_time():
+        if event.kind in relay_groups.STATE_KINDS:
+            group = world.groups.by_id[event.tag("d") or ""]
+            made = relay_groups.state_templates(group, KEYS["relay"], event.created_at)
+            assert event.template in made
+
+
+def readers(event: Event) -> set[str]:
+    """The roles that may read an example, each on a connection of its own."""
+    world = next(
+        world for world, other in in_their_time() if other.kind == Kind.JOB_RESULT
+    )  # the session has its grant still
+    found = set()
+    for role, key in KEYS.items():
+        viewer = Viewer(frozenset({key}), session=key if role == "session" else None)
+        if may_read(world, viewer, event):
+            found.add(role)
+    return found
+
+
+def test_the_table_of_readers_is_true() -> None:
+    parts = {"signer", "router", "bridge-nostr"}
+    group = {"owner", "session", *parts}
+    members = group | {"bot"}  # named by a 9000; it authenticates nowhere here
+    assert readers(the(Kind.CHAT, by="bot")) == members
+    assert readers(the(Kind.GROUP_MEMBERS)) == members
+    assert readers(of_kind(Kind.GIFT_WRAP)[0]) == {"signer", "bridge-nostr", "bot"}
+    assert readers(the(Kind.REQUEST, by="session")) == {"signer"}
+    assert readers(of_kind(Kind.APP_DATA, d="grant/")[0]) == {
+        "owner", "router", "signer", "session",
+    }  # fmt: skip
+    assert readers(the(Kind.APP_DATA, d="place/")) == {"owner", *parts}
+    assert readers(the(Kind.NOTE)) == {"owner", *parts, "bot"}
+    assert {"chat", "owner", "bot", *parts} <= readers(the(Kind.INBOX_RELAYS, by="owner"))
+
+
+def test_the_signer_signs_what_the_examples_show_and_not_a_profile() -> None:
+    given = grant.parse(of_kind(Kind.APP_DATA, d="grant/")[0], KEYS["router"])
+    top = ceiling.Ceiling(groups={roles().main: frozenset({1})})
+    assert given.job == the(Kind.JOB_REQUEST).id
+    for kind in grants.MAIN_KINDS:
+        template = the(kind, by="bot").template
+        decided = policy.decide(template, given, top, roles(), KEYS["owner"], template.created_at)
+        assert isinstance(decided, policy.Sign), decided
+    profile = the(Kind.PROFILE, by="bot").template
+    decided = policy.decide(profile, given, top, roles(), KEYS["owner"], profile.created_at)
+    assert isinstance(decided, policy.Refuse)
+
+
+def test_the_signer_never_signs_for_a_session_what_the_document_lists() -> None:
+    found = re.search(r"A session never gets ([^.]+?), whatever file", PROTOCOL, re.DOTALL)
+    assert found
+    kinds: set[int] = set()
+    for text in re.findall(r"\d+(?:–\d+)?", found[1]):
+        first, _, last = text.partition("–")
+        kinds |= set(range(int(first), int(last or first) + 1))
+    assert kinds == ceiling.NEVER_FOR_SESSIONS
+
+
+def test_the_names_of_the_checks_are_those_of_the_code() -> None:
+    for check in (
+        nip59.NotForUs, nip59.BadWrap, nip59.Undecryptable, nip59.BadSeal, nip59.BadRumor,
+        nip59.ForgedAuthor, nip59.WrongRumorId,
+    ):  # fmt: skip
+        assert f"`{check.__name__}`" in PROTOCOL
+        assert issubclass(check, Malformed)
