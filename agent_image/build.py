@@ -83,12 +83,14 @@ def tag(*, base: str | None = None, suite: str = "bookworm", project: Path = PRO
 
 
 def own_sources(project: Path = PROJECT) -> list[Path]:
-    """Our files that go into the image, sorted."""
+    """Our files that go into the image, sorted; a link could lead to a key, so none is taken."""
     found: set[Path] = set()
     for name in OWN_SOURCES:
         path = project / name
         found.update([path] if path.is_file() else path.rglob("*"))
-    return sorted(p for p in found if p.is_file() and "__pycache__" not in p.parts)
+    return sorted(
+        p for p in found if p.is_file() and not p.is_symlink() and "__pycache__" not in p.parts
+    )
 
 
 def context(site: Path, project: Path = PROJECT) -> bytes:
