@@ -53,13 +53,15 @@ class Container:
     ) -> None:
         self._engine, self._spec, self._name, self._stream = engine, spec, name, stream
         self._tail = Tail()
+        self._was_run = False
         self._began_s = began_s
         self._times_s = {"create": time.monotonic() - began_s}
 
     async def discard(self) -> None:
-        """Remove it without having started it."""
-        hang_up(self._stream)
-        await self._engine.remove(self._name)
+        """Remove it without having started it; after `run` there is nothing left to remove."""
+        if not self._was_run:
+            hang_up(self._stream)
+            await self._engine.remove(self._name)
 
     async def run(self, stdin: bytes) -> Outcome:
         """Start the program, give it `stdin` and then its end, and wait for the program's.
@@ -67,6 +69,7 @@ class Container:
         Removed whatever happens; cancelling ends the program. Raises SandboxUnavailable when it
         does not start.
         """
+        self._was_run = True
         try:
             await self._engine.start(self._name)
             self._note("start")
