@@ -125,7 +125,10 @@ def scope_of(world: World, viewer: Viewer) -> Scope:
             grants=not keys.isdisjoint({world.owner, world.router, world.signer}),
             keys=own,
         )
-    members = {key for key in keys - world.sessions.keys() if world.groups.has_member(key)}
+    # The bot is a member everywhere and authenticates nowhere: whoever does so in its name has
+    # a signature of its key and no business here. A session's key counts on its socket only.
+    guests = keys - world.sessions.keys() - {world.bot}
+    members = {key for key in guests if world.groups.has_member(key)}
     rooms = frozenset[str]().union(*(world.groups.of(key) for key in members))
     if not members and not own:
         return Scope()

@@ -11,7 +11,7 @@ from nips.event import MAX_CREATED_AT
 from nips.frames import MAX_SUBSCRIPTION_CHARS
 from nips.nip11 import CORS, MEDIA_TYPE, Limitation, information, wants_document
 from relay_local.connection import MAX_FRAME_BYTES, MAX_SUBSCRIPTIONS
-from relay_local.search import DEFAULT_LIMIT, MAX_LIMIT
+from relay_local.query import DEFAULT_LIMIT, MAX_LIMIT
 from relay_local.world import World
 from relay_local.write_rules import MAX_AHEAD_S
 

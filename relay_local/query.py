@@ -16,6 +16,8 @@ from nips.kinds import Kind
 from relay_local.access import PROFILE_KINDS, Audience, Scope
 
 MAX_INDEXED_BYTES = 64
+DEFAULT_LIMIT = 500  # of a filter that names none
+MAX_LIMIT = 5_000
 
 Value = int | bytes | str
 

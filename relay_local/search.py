@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from relay_local.connection import Search
-from relay_local.query import in_order_of_arrival, newest
+from relay_local.query import DEFAULT_LIMIT, MAX_LIMIT, in_order_of_arrival, newest
 from relay_local.store import Store
 
-DEFAULT_LIMIT = 500
-MAX_LIMIT = 5_000
 PAGE_BYTES = 256 << 10
 ORDERED_PAGE = 1_000
 

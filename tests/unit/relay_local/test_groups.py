@@ -1,0 +1,112 @@
+"""The fold of moderation events."""
+
+from __future__ import annotations
+
+import pytest
+
+from nips.event import Event
+from nips.kinds import Kind
+from nips.refusal import Prefix
+from relay_local.groups import Groups, objection, state_templates
+from tests.unit.relay_local.cast import (
+    MAIN,
+    MEMBER,
+    NOW,
+    OTHER,
+    OWNER,
+    PUPPET,
+    RELAY,
+    ROUTER,
+    event,
+    put_user,
+)
+
+H = ("h", MAIN)
+CREATED = event(ROUTER, Kind.CREATE_GROUP, H)
+
+
+def fold(*events: Event) -> Groups:
+    groups = Groups()
+    for one in events:
+        assert objection(groups, one) is None
+        groups = groups.after(one)
+    return groups
+
+
+def test_people_come_change_and_go_in_order_of_arrival() -> None:
+    earlier_by_the_clock = event(
+        ROUTER, Kind.REMOVE_USER, H, ("p", MEMBER.public), created_at=NOW - 99
+    )
+    groups = fold(
+        CREATED,
+        event(ROUTER, Kind.PUT_USER, H, ("p", MEMBER.public), ("p", OWNER.public, "owner")),
+        put_user(MAIN, PUPPET, "puppet"),
+    )
+    group = groups.by_id[MAIN]
+    assert group.members == {
+        MEMBER.public: ("member",), OWNER.public: ("owner",), PUPPET.public: ("puppet",),
+    }  # fmt: skip
+    assert group.is_member(MEMBER.public)
+    assert not group.is_member(PUPPET.public)
+    assert group.is_admin(OWNER.public)
+    assert not group.is_admin(MEMBER.public)
+    assert groups.after(earlier_by_the_clock).of(MEMBER.public) == frozenset()
+    promoted = groups.after(put_user(MAIN, MEMBER, "admin")).by_id[MAIN]
+    assert promoted.members[MEMBER.public] == ("admin",)
+
+
+def test_a_deleted_group_never_comes_back() -> None:
+    groups = fold(CREATED, event(ROUTER, Kind.DELETE_GROUP, H))
+    assert not groups.by_id
+    refusal = objection(groups, event(ROUTER, Kind.CREATE_GROUP, H, content="again"))
+    assert refusal is not None
+    assert refusal.prefix is Prefix.BLOCKED
+
+
+@pytest.mark.parametrize(
+    ("wrong", "prefix"),
+    [
+        (event(ROUTER, Kind.CREATE_GROUP), Prefix.INVALID),
+        (event(ROUTER, Kind.CREATE_GROUP, ("h", "my group")), Prefix.INVALID),
+        (event(ROUTER, Kind.CREATE_GROUP, ("h", OTHER.replace("2", "A"))), Prefix.INVALID),
+        (event(ROUTER, Kind.CREATE_GROUP, H, content="again"), Prefix.BLOCKED),
+        (event(ROUTER, Kind.PUT_USER, ("h", OTHER), ("p", MEMBER.public)), Prefix.INVALID),
+        (event(ROUTER, Kind.PUT_USER, H), Prefix.INVALID),
+        (event(ROUTER, Kind.PUT_USER, H, ("p", "npub1abc")), Prefix.INVALID),
+        (event(ROUTER, Kind.PUT_USER, H, ("p", "f" * 64)), Prefix.INVALID),  # not on the curve
+        (event(ROUTER, Kind.REMOVE_USER, H, ("p", "")), Prefix.INVALID),
+        (event(ROUTER, 9021, H), Prefix.UNSUPPORTED),
+        (event(ROUTER, 9009, H), Prefix.UNSUPPORTED),
+    ],
+)
+def test_what_does_not_fit_is_refused(wrong: Event, prefix: Prefix) -> None:
+    refusal = objection(fold(CREATED), wrong)
+    assert refusal is not None
+    assert refusal.prefix is prefix
+
+
+def test_the_state_says_what_the_relay_does() -> None:
+    named = event(
+        ROUTER, Kind.EDIT_METADATA, H, ("name", "Main"), ("about", "us"), ("public",), ("open",)
+    )
+    groups = fold(CREATED, named, put_user(MAIN, OWNER, "owner"), put_user(MAIN, MEMBER, "member"))
+    metadata, admins, members, roles = state_templates(groups.by_id[MAIN], RELAY.public, NOW)
+    assert [one.kind for one in (metadata, admins, members, roles)] == [39000, 39001, 39002, 39003]
+    assert {one.pubkey for one in (metadata, admins, members, roles)} == {RELAY.public}
+    assert metadata.tags[0] == ("d", MAIN)
+    assert metadata.tag("name") == "Main"
+    # No client may be told that a group is open which is not.
+    flags = {tag[0] for tag in metadata.tags if len(tag) == 1}
+    assert flags == {"private", "restricted", "hidden", "closed"}
+    assert admins.tags == (("d", MAIN), ("p", OWNER.public, "owner"))
+    assert set(members.values("p")) == {OWNER.public, MEMBER.public}
+    assert [tag[1] for tag in roles.tags[1:]] == ["owner", "admin", "member", "puppet"]
+
+
+def test_what_an_edit_leaves_out_is_removed() -> None:
+    groups = fold(
+        CREATED,
+        event(ROUTER, Kind.EDIT_METADATA, H, ("name", "Main"), ("about", "us")),
+        event(ROUTER, Kind.EDIT_METADATA, H, ("name", "House")),
+    )
+    assert groups.by_id[MAIN].metadata == (("name", "House"),)

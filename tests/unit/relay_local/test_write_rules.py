@@ -1,0 +1,284 @@
+"""Every rule of writing: an attack that it alone stops, and honest work that it lets through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from nips.event import Event
+from nips.kinds import Kind
+from nips.refusal import Prefix
+from relay_local import access, write_rules
+from relay_local.access import may_write
+from relay_local.viewer import Viewer
+from relay_local.world import World
+from relay_local.write_rules import PRIVATE_RULES, PUBLIC_RULES
+from tests.unit.relay_local.cast import (
+    BOT,
+    BRIDGE,
+    CHAT,
+    JOB,
+    MAIN,
+    MEMBER,
+    NOW,
+    OTHER,
+    OTHER_MEMBER,
+    OWNER,
+    PUPPET,
+    RELAY,
+    ROUTER,
+    SESSION,
+    SIGNER,
+    STRANGER,
+    WORLD,
+    as_,
+    event,
+    grant_event,
+    inside,
+    put_user,
+)
+
+PUBLIC = World(RELAY.public, public=True)
+H = ("h", MAIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """What somebody tries, and the rule that alone is in the way."""
+
+    rule: str
+    what: str
+    viewer: Viewer
+    event: Event
+    prefix: Prefix = Prefix.RESTRICTED
+
+
+ATTACKS = [
+    Attack("an_auth_answer_is_not_an_event", "an AUTH answer is published to be read and replayed",
+           as_(OWNER), event(OWNER, Kind.AUTH, ("challenge", "x")), Prefix.INVALID),
+    Attack("the_future_has_not_happened", "an event of next year stays on top of every list",
+           as_(OWNER), event(OWNER, 1, created_at=NOW + 901), Prefix.INVALID),
+    Attack("the_bot_speaks_through_the_signer", "anybody asks the signer in the bot's name",
+           Viewer(), event(BOT, Kind.REQUEST, ("p", SIGNER.public))),
+    Attack("requests_go_between_a_part_and_its_client", "two strangers talk to each other",
+           Viewer(), event(STRANGER, Kind.REQUEST, ("p", MEMBER.public))),
+    Attack("requests_go_between_a_part_and_its_client", "one request for many",
+           Viewer(), event(STRANGER, Kind.REQUEST, ("p", SIGNER.public), ("p", ROUTER.public)),
+           Prefix.INVALID),
+    Attack("the_relay_describes_its_groups_itself", "the owner's client writes the members",
+           as_(OWNER), event(OWNER, Kind.GROUP_MEMBERS, ("d", MAIN))),
+    Attack("everybody_keeps_to_their_repertoire", "a taken-over bridge speaks in a group",
+           as_(BRIDGE), event(BRIDGE, 9, H)),
+    Attack("everybody_keeps_to_their_repertoire", "a session speaks itself and not by the signer",
+           inside(SESSION), event(SESSION, 9, H)),
+    Attack("everybody_keeps_to_their_repertoire", "the terminal says things in a group",
+           as_(CHAT), event(CHAT, 1)),
+    Attack("the_router_alone_decides_jobs", "the bot's own key invents a job",
+           as_(SIGNER), event(BOT, Kind.JOB_REQUEST, H)),
+    Attack("the_router_alone_decides_jobs", "the owner's client ends a job",
+           as_(OWNER), event(OWNER, Kind.JOB_RESULT, H)),
+    Attack("permission_is_asked_by_the_parts_and_given_by_the_owner", "the bot says yes to itself",
+           as_(SIGNER), event(BOT, 46_030)),
+    Attack("permission_is_asked_by_the_parts_and_given_by_the_owner", "a question nobody asked",
+           as_(OWNER), event(OWNER, 46_010)),
+    Attack("groups_are_moderated_by_owner_and_router", "the bot makes a friend a member",
+           as_(SIGNER), event(BOT, Kind.PUT_USER, H, ("p", STRANGER.public, "member"))),
+    Attack("bridges_add_puppets_and_nobody_else", "a bridge makes its friend a member",
+           as_(BRIDGE), put_user(MAIN, STRANGER, "member", BRIDGE)),
+    Attack("bridges_add_puppets_and_nobody_else", "a bridge makes itself a second role",
+           as_(BRIDGE), event(BRIDGE, Kind.PUT_USER, H, ("p", STRANGER.public, "puppet", "admin"))),
+    Attack("bridges_add_puppets_and_nobody_else", "a bridge leaves the role out",
+           as_(BRIDGE), event(BRIDGE, Kind.PUT_USER, H, ("p", STRANGER.public))),
+    Attack("bridges_add_puppets_and_nobody_else", "a bridge enters a group bound to no bridge",
+           as_(BRIDGE), put_user(OTHER, STRANGER, "puppet", BRIDGE)),
+    Attack("bridges_add_puppets_and_nobody_else", "a bridge turns a member into its puppet",
+           as_(BRIDGE), put_user(MAIN, MEMBER, "puppet", BRIDGE)),
+    Attack("bridges_add_puppets_and_nobody_else", "a bridge turns the owner into its puppet",
+           as_(BRIDGE), put_user(MAIN, OWNER, "puppet", BRIDGE)),
+    Attack("bridges_add_puppets_and_nobody_else", "a bridge turns the router into its puppet",
+           as_(BRIDGE), put_user(MAIN, ROUTER, "puppet", BRIDGE)),
+    Attack("an_event_belongs_to_one_group", "a member writes into another group beside the own",
+           as_(MEMBER), event(MEMBER, 9, H, ("h", OTHER)), Prefix.INVALID),
+    Attack("an_event_belongs_to_one_group", "an h tag that names nothing",
+           as_(MEMBER), event(MEMBER, 9, H, ("h",)), Prefix.INVALID),
+    Attack("mail_and_records_belong_to_no_group", "a wrap shows itself to a group",
+           as_(BRIDGE), event(STRANGER, Kind.GIFT_WRAP, ("p", BOT.public), H), Prefix.INVALID),
+    Attack("mail_and_records_belong_to_no_group", "a grant shows itself to a group",
+           as_(ROUTER), event(ROUTER, Kind.APP_DATA, ("d", "grant/x"), H), Prefix.INVALID),
+    Attack("groups_are_written_by_their_members", "a member writes into another group",
+           as_(MEMBER), event(MEMBER, 9, ("h", OTHER))),
+    Attack("groups_are_written_by_their_members", "a puppet writes into another group",
+           as_(BRIDGE, PUPPET), event(PUPPET, 9, ("h", OTHER))),
+    Attack("groups_are_written_by_their_members", "a member writes into a group that is not",
+           as_(MEMBER), event(MEMBER, 9, ("h", "nowhere"))),
+    Attack("guests_speak_in_groups_only", "a puppet publishes outside every group",
+           as_(BRIDGE, PUPPET), event(PUPPET, 9)),
+    Attack("sessions_report_on_their_own_job", "a session ends the job of another",
+           inside(SESSION),
+           event(SESSION, Kind.JOB_PROGRESS, H, ("e", "cd" * 32), ("status", "done"))),
+    Attack("sessions_report_on_their_own_job", "a session names its job and another's",
+           inside(SESSION), event(SESSION, Kind.JOB_PROGRESS, H, ("e", JOB), ("e", "cd" * 32))),
+    Attack("sessions_report_on_their_own_job", "the owner's client claims a job is done",
+           as_(OWNER), event(OWNER, Kind.JOB_PROGRESS, H, ("e", JOB), ("status", "done"))),
+    Attack("jobs_are_cancelled_by_those_in_charge", "a member stops other people's work",
+           as_(MEMBER), event(MEMBER, Kind.JOB_CANCEL, H, ("e", JOB))),
+    Attack("inward_mail_is_for_the_bot", "the terminal uses the house as a mailbox",
+           as_(CHAT), event(STRANGER, Kind.GIFT_WRAP, ("p", OWNER.public))),
+    Attack("inward_mail_is_for_the_bot", "mail for the bot and somebody else",
+           as_(CHAT),
+           event(STRANGER, Kind.GIFT_WRAP, ("p", BOT.public), ("p", OWNER.public))),
+    Attack("inward_mail_is_for_the_bot", "mail for nobody",
+           as_(BRIDGE), event(STRANGER, Kind.GIFT_WRAP), Prefix.INVALID),
+    Attack("records_are_written_by_their_keeper", "a bridge names the owner",
+           as_(BRIDGE), event(BRIDGE, Kind.APP_DATA, ("d", "owner"), ("p", STRANGER.public))),
+    Attack("records_are_written_by_their_keeper", "the router names the owner",
+           as_(ROUTER), event(ROUTER, Kind.APP_DATA, ("d", "owner"), ("p", STRANGER.public))),
+    Attack("records_are_written_by_their_keeper", "a bridge grants itself everything",
+           as_(BRIDGE), grant_event(STRANGER, author=BRIDGE)),
+    Attack("records_are_written_by_their_keeper", "a bridge binds a group to itself",
+           as_(BRIDGE), event(BRIDGE, Kind.APP_DATA, ("d", f"group/{OTHER}"))),
+    Attack("records_are_written_by_their_keeper", "a record without a name",
+           as_(OWNER), event(OWNER, Kind.APP_DATA), Prefix.INVALID),
+]  # fmt: skip
+# Two rules are in the way of these: each is tested against the list without the other.
+TWICE_GUARDED = [
+    ("the_bot_speaks_through_the_signer", "authors_write_for_themselves",
+     as_(OWNER), event(BOT, 9, H)),
+    ("the_bot_speaks_through_the_signer", "authors_write_for_themselves",
+     as_(BOT), event(BOT, 9, H)),
+    ("authentication_comes_first", "authors_write_for_themselves", Viewer(), event(MEMBER, 9, H)),
+    ("authors_write_for_themselves", "everybody_keeps_to_their_repertoire",
+     as_(STRANGER), event(STRANGER, 1)),
+    ("authors_write_for_themselves", "everybody_keeps_to_their_repertoire",
+     as_(OTHER_MEMBER), event(MEMBER, 9, H)),
+    # A puppet without its bridge on the connection; a session's key away from its socket.
+    ("authors_write_for_themselves", "everybody_keeps_to_their_repertoire",
+     as_(PUPPET), event(PUPPET, 9, H)),
+    ("authors_write_for_themselves", "everybody_keeps_to_their_repertoire",
+     as_(SESSION), event(SESSION, Kind.JOB_PROGRESS, H, ("e", JOB))),
+    ("authors_write_for_themselves", "everybody_keeps_to_their_repertoire",
+     inside(SESSION, MEMBER), event(MEMBER, 9, H)),
+    ("authors_write_for_themselves", "everybody_keeps_to_their_repertoire",
+     as_(STRANGER), event(STRANGER, Kind.GIFT_WRAP, ("p", BOT.public))),
+]  # fmt: skip
+
+HONEST = [
+    (as_(OWNER), event(OWNER, 9, H)),
+    (as_(OWNER), event(OWNER, 46_030, ("d", "run"))),
+    (as_(OWNER), event(OWNER, Kind.CREATE_GROUP, ("h", "33333333-3333-4333-8333-333333333333"))),
+    (as_(OWNER), event(OWNER, Kind.JOB_CANCEL, H, ("e", JOB))),
+    (as_(ROUTER), event(ROUTER, 9, H)),
+    (as_(ROUTER), event(ROUTER, Kind.JOB_REQUEST, H)),
+    (as_(ROUTER), event(ROUTER, Kind.JOB_ERROR, H)),
+    (as_(ROUTER), event(ROUTER, Kind.PUT_USER, H, ("p", STRANGER.public, "member"))),
+    (as_(ROUTER), event(ROUTER, Kind.APP_DATA, ("d", "place/router"))),
+    (as_(ROUTER), grant_event(SESSION)),
+    (as_(SIGNER), event(BOT, 9, H)),
+    (as_(SIGNER), event(BOT, 9, H, ("-",))),
+    (as_(SIGNER), event(BOT, 10_050, ("relay", "wss://a.example"))),
+    (as_(SIGNER), event(SIGNER, Kind.APP_DATA, ("d", "owner"), ("p", OWNER.public))),
+    (as_(BRIDGE), event(STRANGER, Kind.GIFT_WRAP, ("p", BOT.public), created_at=NOW - 172_800)),
+    (as_(BRIDGE), event(STRANGER, Kind.GIFT_WRAP, ("p", OWNER.public))),
+    (as_(BRIDGE), event(STRANGER, Kind.INBOX_RELAYS, ("relay", "wss://a.example"))),
+    (as_(BRIDGE), put_user(MAIN, STRANGER, "puppet", BRIDGE)),
+    (as_(BRIDGE), put_user(MAIN, PUPPET, "puppet", BRIDGE)),
+    (as_(BRIDGE, PUPPET), event(PUPPET, 0, content="{}")),
+    (as_(BRIDGE, PUPPET), event(PUPPET, 9, H, ("-",), created_at=NOW - 172_800)),
+    (as_(BRIDGE), event(BRIDGE, Kind.APP_DATA, ("d", "delivery/x"))),
+    (as_(CHAT), event(STRANGER, Kind.GIFT_WRAP, ("p", BOT.public))),
+    (as_(CHAT), event(CHAT, Kind.INBOX_RELAYS, ("relay", "ws://127.0.0.1:1"))),
+    (as_(MEMBER), event(MEMBER, 9, H)),
+    (as_(MEMBER), event(MEMBER, Kind.BUZZ_CHAT, ("h", MAIN, "wss://relay"))),
+    (as_(MEMBER), event(MEMBER, 0, content="{}")),
+    (inside(SESSION), event(SESSION, Kind.JOB_PROGRESS, H, ("e", JOB), ("status", "running"))),
+    (inside(SESSION), event(SESSION, Kind.REQUEST, ("p", SIGNER.public))),
+    (Viewer(), event(STRANGER, Kind.REQUEST, ("p", SIGNER.public))),
+    (Viewer(), event(SIGNER, Kind.REQUEST, ("p", STRANGER.public))),
+    (as_(MEMBER), event(MEMBER, 9, H, created_at=NOW + 900)),
+]
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Switch rules off."""
+    rest = tuple(rule for rule in PRIVATE_RULES if rule.__name__ not in names)
+    assert len(rest) == len(PRIVATE_RULES) - len(names)
+    monkeypatch.setattr(access, "PRIVATE_RULES", rest)
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: f"{attack.rule}: {attack.what}")
+def test_an_attack_is_refused_by_its_rule_alone(
+    attack: Attack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = may_write(WORLD, attack.viewer, attack.event, NOW)
+    assert refusal is not None
+    assert refusal.prefix is attack.prefix
+    without(monkeypatch, attack.rule)
+    assert may_write(WORLD, attack.viewer, attack.event, NOW) is None
+
+
+@pytest.mark.parametrize(("first", "second", "viewer", "attack"), TWICE_GUARDED)
+def test_an_attack_that_two_rules_stop(
+    first: str, second: str, viewer: Viewer, attack: Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert may_write(WORLD, viewer, attack, NOW) is not None
+    with monkeypatch.context() as patch:
+        without(patch, second)
+        assert may_write(WORLD, viewer, attack, NOW) is not None
+    with monkeypatch.context() as patch:
+        without(patch, first)
+        assert may_write(WORLD, viewer, attack, NOW) is not None
+
+
+@pytest.mark.parametrize(("viewer", "work"), HONEST)
+def test_honest_work_passes(viewer: Viewer, work: Event) -> None:
+    assert may_write(WORLD, viewer, work, NOW) is None
+
+
+def test_without_keys_the_word_is_auth_required() -> None:
+    refusal = may_write(WORLD, Viewer(), event(MEMBER, 9, H), NOW)
+    assert refusal is not None
+    assert refusal.prefix is Prefix.AUTH_REQUIRED
+
+
+def test_a_protected_event_is_its_authors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the private house others may bring wraps; on a public relay everything."""
+    wrap = event(STRANGER, Kind.GIFT_WRAP, ("p", BOT.public), ("-",))
+    assert may_write(WORLD, as_(BRIDGE), wrap, NOW) is not None
+    without(monkeypatch, "protected_events_come_from_their_author")
+    assert may_write(WORLD, as_(BRIDGE), wrap, NOW) is None
+    note = event(STRANGER, 1, ("-",))
+    for viewer, prefix in ((Viewer(), Prefix.AUTH_REQUIRED), (as_(OWNER), Prefix.RESTRICTED)):
+        refusal = may_write(PUBLIC, viewer, note, NOW)
+        assert refusal is not None
+        assert refusal.prefix is prefix
+    assert may_write(PUBLIC, as_(STRANGER), note, NOW) is None
+
+
+def test_a_public_relay_takes_what_a_public_relay_takes() -> None:
+    for kind in (0, 1, 5, 7, 1059, 10_050, 30_023, 24_133, 9):
+        assert may_write(PUBLIC, Viewer(), event(STRANGER, kind, ("d", "x")), NOW) is None
+    for bad in (event(STRANGER, Kind.AUTH), event(STRANGER, 1, created_at=NOW + 901)):
+        refusal = may_write(PUBLIC, Viewer(), bad, NOW)
+        assert refusal is not None
+        assert refusal.prefix is Prefix.INVALID
+
+
+def test_a_session_that_ended_reports_nothing() -> None:
+    late = event(SESSION, Kind.JOB_PROGRESS, H, ("e", JOB), created_at=NOW + 601)
+    assert may_write(WORLD, inside(SESSION), late, NOW + 599) is None
+    assert may_write(WORLD, inside(SESSION), late, NOW + 600) is not None
+
+
+def test_a_revoked_session_reports_nothing() -> None:
+    progress = event(SESSION, Kind.JOB_PROGRESS, H, ("e", JOB))
+    revoked = WORLD.after(grant_event(SESSION, revoked=True, created_at=NOW + 1), NOW + 1)
+    assert may_write(revoked, inside(SESSION), progress, NOW + 1) is not None
+
+
+def test_every_rule_is_attacked() -> None:
+    attacked = {attack.rule for attack in ATTACKS} | {first for first, *_ in TWICE_GUARDED}
+    attacked.add("protected_events_come_from_their_author")
+    assert attacked == {rule.__name__ for rule in (*PRIVATE_RULES, *PUBLIC_RULES)}
+    assert all(rule.__doc__ for rule in PRIVATE_RULES)
+    assert {rule.__module__ for rule in PRIVATE_RULES} == {write_rules.__name__}
