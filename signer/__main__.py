@@ -6,7 +6,7 @@
     python -m signer audit --data DIR    check the audit chain
 
 Exit codes: 0 done; 1 the relay refused us, or the audit chain is broken; 2 something that a
-person must put right, said in one sentence.
+person must put right, said in one sentence; 3 `pair`, where an owner has paired already.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from signer.secret import Memory, MemoryUnavailable, Secret, harden_process
 from signer.service import Service
 from signer.work import Clocks
 
+ALREADY_PAIRED = 3
 MAIN_GROUP_KINDS = frozenset({1})  # the owner's own assistant publishes notes
 
 log = structlog.get_logger()
@@ -173,6 +174,10 @@ def _load_ceiling(path: Path) -> ceiling.Ceiling:
 
 
 def _pair(arguments: argparse.Namespace) -> int:
+    owner = Ledger(arguments.data / "ledger.sqlite").get("owner")
+    if owner is not None:
+        _tell(f"{nip19.encode_npub(owner)} has paired already; there is one owner.")
+        return ALREADY_PAIRED
     code, offer = pairing.make(secrets.token_bytes, time.time())
     write_whole(arguments.data / "pairing.json", json.dumps(offer.to_json()) + "\n", mode=0o600)
     _say(code)
