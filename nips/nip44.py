@@ -83,7 +83,7 @@ def decrypt(payload: str, conversation_key: bytes, *, extended: bool = False) ->
     # NIP-44: "Use constant-time comparison algorithm"
     if not hmac.compare_digest(hmac.digest(hmac_key, nonce + ciphertext, "sha256"), mac):
         raise Malformed("NIP-44: the MAC is wrong: another key, or the payload was changed")
-    return _unpad(_chacha20(chacha_key, chacha_nonce, ciphertext), extended)
+    return _unpad(_chacha20(chacha_key, chacha_nonce, ciphertext))
 
 
 def message_keys(conversation_key: bytes, nonce: bytes) -> tuple[bytes, bytes, bytes]:
@@ -115,16 +115,18 @@ def _pad(plaintext: str, extended: bool) -> bytes:
     return prefix + text + bytes(padded_length(len(text)) - len(text))
 
 
-def _unpad(padded: bytes, extended: bool) -> str:
+def _unpad(padded: bytes) -> str:
+    # Which form may be read was decided by the payload's length, in `_decode`.
     n_bytes, prefix_bytes = int.from_bytes(padded[:2], "big"), 2
-    if n_bytes == 0 and extended:
+    if n_bytes == 0:
         n_bytes, prefix_bytes = int.from_bytes(padded[2:6], "big"), 6
-        if not _EXTENDED_FROM_BYTES <= n_bytes <= MAX_EXTENDED_BYTES:
+        if n_bytes < _EXTENDED_FROM_BYTES:
             raise Malformed("NIP-44: the padding is wrong")
-    text = padded[prefix_bytes : prefix_bytes + n_bytes]
-    # NIP-44: "Verify that calculated padding … matches the actual padding"
-    if n_bytes == 0 or len(text) != n_bytes or len(padded) != prefix_bytes + padded_length(n_bytes):
+    # NIP-44: "Verify that calculated padding … matches the actual padding"; that the text has
+    # the length it claims follows, for padding never makes it shorter.
+    if len(padded) != prefix_bytes + padded_length(n_bytes):
         raise Malformed("NIP-44: the padding is wrong")
+    text = padded[prefix_bytes : prefix_bytes + n_bytes]
     try:
         return text.decode()
     except UnicodeDecodeError as error:

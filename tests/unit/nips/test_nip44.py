@@ -195,6 +195,31 @@ def test_the_forger_of_these_tests_makes_what_opens() -> None:
     assert nip44.decrypt(forged(b"\x00\x05hello" + bytes(27)), KEY) == "hello"
 
 
+def test_a_payload_is_written_in_one_way_only() -> None:
+    """A lenient base64 reader passes over what does not belong: one message, many payloads."""
+    payload = nip44.encrypt("hello" * 9, KEY, NONCE)
+    assert nip44.decrypt(payload, KEY)
+    assert payload.endswith("=")
+    for other in (
+        payload + "\n",
+        payload[:50] + " " + payload[50:],
+        payload[:50] + "\r\n" + payload[50:],
+        payload + "AAAA",
+        payload + "=",
+        payload[:50] + "-" + payload[50:],
+        payload[:50] + "é" + payload[50:],
+    ):
+        with pytest.raises(Malformed, match="base64"):
+            nip44.decrypt(other, KEY)
+
+
+def test_a_right_mac_does_not_excuse_a_short_payload() -> None:
+    payload = forged(b"\x00\x05hello" + bytes(26))
+    assert len(payload) == 132
+    with pytest.raises(Malformed, match="too short"):
+        nip44.decrypt(payload, KEY)
+
+
 def test_an_oversized_payload_is_refused_before_it_is_decoded() -> None:
     with pytest.raises(Malformed, match="characters"):
         nip44.decrypt("!" * (nip44.MAX_CLASSIC_CHARS + 1), KEY)
