@@ -1,0 +1,195 @@
+"""A real relay and a real signer for the router's tests, which bring router and engine."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_bytes
+from shutil import rmtree
+from time import time
+
+import docker
+
+from bot.attempt import Layout, Runner
+from bot.author import Author
+from bot.engine.outcome import Limits
+from bot.engine.sandbox import Sandbox
+from bot.operate import assembly
+from bot.operate.assembly import SOURCE_TREE, Installation
+from bot.router import Router
+from config import settings
+from config.roles import read_key
+from nips.event import Event, Template
+from nips.filter import Filter
+from nips.key import SecretKey
+from nips.kinds import Kind
+from nips.own.roles import Roles
+from relay_local.client import Link, connect
+
+LIMITS = Limits(
+    wall_clock_s=30,
+    memory_bytes=128 << 20,
+    folder_bytes=32 << 20,
+    output_bytes=4 << 20,
+    free_disk_bytes=0,
+)
+ENDS = frozenset({int(Kind.JOB_RESULT), int(Kind.JOB_ERROR)})
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """An installation whose relay and signer run, and its owner's own client on the relay."""
+
+    place: Installation
+    roles: Roles
+    owner: SecretKey
+    client: Link
+    docker: docker.DockerClient
+    image: str
+
+    @property
+    def installation(self) -> str:
+        return self.roles.router[:16]
+
+    def layout(self) -> Layout:
+        return Layout(self.place.data, self.place.run, SOURCE_TREE)
+
+    @asynccontextmanager
+    async def router(
+        self, command: str | None = None, limits: Limits = LIMITS, places: int = 4
+    ) -> AsyncIterator[Router]:
+        """A router that serves, in this process. `command`: a Python program for its containers."""
+        key = read_key(self.place.key("router"))
+        sandbox = Sandbox(self.docker, image=self.image, installation=self.installation)
+        argv = None if command is None else ("python3", "-c", command)
+        async with connect(self.place.relay_address, [key]) as link:
+            author = Author(link, key)
+            runner = Runner(author, self.roles, sandbox, self.layout(), limits, argv)
+            made = Router(link, key, self.roles, runner, places=places, pauses_s=(0.1, 0.2))
+            serving = asyncio.create_task(made.serve())
+            ready = asyncio.create_task(made.ready.wait())
+            await asyncio.wait({serving, ready}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+            assert ready.done(), serving.exception() if serving.done() else "not ready"
+            try:
+                yield made
+            finally:
+                serving.cancel()
+                (ended,) = await asyncio.gather(serving, return_exceptions=True)
+                assert isinstance(ended, asyncio.CancelledError), ended
+
+    async def say(self, text: str) -> Event:
+        """A message of the owner's in main, from their own client."""
+        event = Template(
+            self.owner.public, int(time()), Kind.CHAT, (("h", self.roles.main),), text
+        ).sign(self.owner, token_bytes(32))
+        ok = await self.client.publish(event, deadline_s=10)
+        assert ok.accepted, ok.message
+        return event
+
+    async def end(self, message: Event, timeout_s: float = 60) -> Event:
+        """Wait for the end of the message's job: its 43004 or 43006."""
+        async with asyncio.timeout(timeout_s):
+            (request,) = await self._first(
+                Filter(kinds=frozenset({int(Kind.JOB_REQUEST)}), tags=about(message))
+            )
+            (end,) = await self._first(Filter(kinds=ENDS, tags=about(request)))
+            return end
+
+    async def find(self, *kinds: int, **tags: str) -> list[Event]:
+        """What the owner's client finds, oldest first."""
+        wanted = Filter(
+            kinds=frozenset(int(kind) for kind in kinds),
+            tags={name: frozenset({value}) for name, value in tags.items()},
+        )
+        return (await self.client.fetch([wanted]))[::-1]
+
+    async def job(self, message: Event) -> list[Event]:
+        """Every event of the message's job but its reports of progress, by kind."""
+        requests = await self.find(Kind.JOB_REQUEST, e=message.id)
+        rest = [
+            event
+            for request in requests
+            for event in await self.find(Kind.JOB_ACCEPTED, *ENDS, e=request.id)
+        ]
+        return sorted([*requests, *rest], key=lambda event: event.kind)
+
+    async def replies(self, message: Event) -> list[Event]:
+        """What the bot said to a message."""
+        said = await self.find(Kind.CHAT, q=message.id)
+        return [event for event in said if event.pubkey == self.roles.bot]
+
+    async def notices(self, message: Event) -> list[Event]:
+        """What the router told the owner about a message."""
+        said = await self.find(Kind.CHAT, q=message.id)
+        return [event for event in said if event.pubkey == self.roles.router]
+
+    def containers(self) -> list[str]:
+        """Those of this installation that exist, running or not."""
+        label = f"nostrclaw.installation={self.installation}"
+        found = self.docker.api.containers(all=True, filters={"label": label})
+        return [container["Id"] for container in found]
+
+    async def _first(self, wanted: Filter) -> list[Event]:
+        async with self.client.subscribe([wanted]) as stream:
+            async for item in stream:
+                if event := getattr(item, "event", None):
+                    return [event]
+        raise AssertionError("the subscription ended")
+
+
+def about(event: Event) -> dict[str, frozenset[str]]:
+    return {"e": frozenset({event.id})}
+
+
+@asynccontextmanager
+async def a_stage(
+    client: docker.DockerClient, image: str, *, owned: bool = True
+) -> AsyncIterator[Stage]:
+    """Start relay and signer in a folder of their own; with `owned` the owner is in roles.toml."""
+    owner = SecretKey.generate(token_bytes)
+    root = Path(tempfile.mkdtemp(prefix="nostrclaw-stage-"))
+    place = assembly.installation(root / "data")
+    settings.write(place.data, {"listen": "127.0.0.1:0"})
+    chosen = settings.load(place.data)
+    roles = await asyncio.to_thread(
+        assembly.prepare, place, chosen, owner.public if owned else None
+    )
+    relay = [str(part) for part in assembly.relay_argv(place, chosen)[1:]]
+    signing = [
+        "-m", "signer", "run", "--data", str(place.signer), "--key", str(place.key("signer")),
+        "--roles", str(place.roles_file), "--relay", place.relay_address,
+    ]  # fmt: skip
+    try:
+        async with a_program(root / "relay.log", "relay: ready", relay) as line:
+            async with (
+                a_program(root / "signer.log", "signer: ready", signing),
+                connect(line.split()[2], [owner]) as link,
+            ):
+                yield Stage(place, roles, owner, link, client, image)
+    finally:
+        rmtree(root, ignore_errors=True)
+        rmtree(place.run, ignore_errors=True)
+
+
+@asynccontextmanager
+async def a_program(log: Path, ready: str, arguments: list[str]) -> AsyncIterator[str]:
+    """Run `python` with these arguments; yields its ready line."""
+    with log.open("ab") as errors:
+        running = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=errors
+        )
+    try:
+        assert running.stdout is not None
+        line = (await asyncio.wait_for(running.stdout.readline(), 30)).decode()
+        assert line.startswith(ready), log.read_text()[-3000:]
+        yield line
+    finally:
+        if running.returncode is None:
+            running.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(running.wait(), 20)
