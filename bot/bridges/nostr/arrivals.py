@@ -84,6 +84,11 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
             yield await self._lists.get()
 
     @property
+    def change(self) -> asyncio.Event:
+        """Set when a relay is there again. Take it before looking, then wait."""
+        return self._progress.change
+
+    @property
     def healthy(self) -> dict[str, int]:
         """Per relay the unix second up to which all that it had for us is stored."""
         return {

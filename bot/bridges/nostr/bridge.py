@@ -69,7 +69,7 @@ class Bridge:
         ):
             contacts = Contacts(link, arrivals)
             presence = Presence(link, key, counterparts, contacts)
-            courier = Courier(link, key, pool, contacts, self._local_urls, tasks)
+            courier = Courier(link, key, pool, arrivals, contacts, self._local_urls, tasks)
             inbox = Inbox(
                 link, caller, roles.bot, counterparts, presence, Place(link, key, "nostr-inbox")
             )  # fmt: skip

@@ -80,6 +80,11 @@ class Counterparts:
         """Everybody bound to any group, in hex."""
         return frozenset(key for bound in self._bound.values() for key in bound.people)
 
+    @property
+    def public_people(self) -> frozenset[str]:
+        """Those of them who live on public relays: all but this machine's own terminal."""
+        return self.people - {self._roles.chat or ""}
+
     def groups(self) -> dict[str, Bound]:
         """Every bound group by its UUID, as of now."""
         return dict(self._bound)

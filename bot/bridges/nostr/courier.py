@@ -12,6 +12,7 @@ from secrets import token_bytes
 
 import structlog
 
+from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.contacts import Contacts
 from bot.bridges.nostr.outgoing import (
     GIVE_UP_S,
@@ -21,6 +22,7 @@ from bot.bridges.nostr.outgoing import (
     pause_s,
     settle,
     verdict,
+    waiting,
 )
 from bot.bridges.nostr.pool import Pool
 from bot.bridges.nostr.waiting import first_of
@@ -54,11 +56,13 @@ class Courier:
         link: Link,
         key: SecretKey,
         pool: Pool,
+        arrivals: Arrivals,
         contacts: Contacts,
         local_urls: Collection[str],
         tasks: asyncio.TaskGroup,
     ) -> None:
-        self._link, self._key, self._pool, self._contacts = link, key, pool, contacts
+        self._link, self._key, self._pool = link, key, pool
+        self._arrivals, self._contacts = arrivals, contacts
         self._local = {normalise(url) for url in local_urls}
         self._configured = {normalise(url): url for url in pool.relays}
         self._tasks = tasks
@@ -69,7 +73,8 @@ class Courier:
 
         since_s: when the event was made, from which the time to give up counts.
         """
-        delivery = settle(delivery, dict.fromkeys(self._routes(parcels), _NOT_YET), _now_s())
+        unasked = {url: waiting(url) for url in self._routes(parcels)}
+        delivery = settle(delivery, unasked, _now_s())
         written_s = await self._write(delivery, await self._last_written(delivery.event_id))
         self.resume(delivery, parcels, since_s, written_s)
 
@@ -85,14 +90,14 @@ class Courier:
         taken: set[tuple[str, str]] = set()
         attempt = 0
         while not is_settled(delivery):
-            change = self._contacts.change
+            changes = (self._contacts.change, self._arrivals.change)
             before, delivery = delivery, await self._attempt(delivery, parcels, taken)
             if _now_s() - since_s > GIVE_UP_S:
                 delivery = give_up(delivery, _now_s())
             if delivery != before:
                 written_s = await self._write(delivery, written_s)
             if not is_settled(delivery):
-                await first_of(change, timeout_s=pause_s(attempt))
+                await first_of(*changes, timeout_s=pause_s(attempt))
                 attempt += 1
         log.info(
             "delivered" if delivery.delivered else "not delivered",
@@ -120,7 +125,7 @@ class Courier:
         self, url: str, events: Sequence[Event], taken: set[tuple[str, str]]
     ) -> tuple[Status, str]:
         if url == NO_LIST:
-            return Status.PENDING, "no inbox list"
+            return waiting(url)
         if url in self._local:
             return Status.OK, ""  # it was stored before it came here
         worst = (Status.OK, "")
@@ -167,9 +172,6 @@ class Courier:
         if ok.refusal:
             log.error("delivery not written", event_id=delivery.event_id, reason=ok.message)
         return created_at
-
-
-_NOT_YET = (Status.PENDING, "")
 
 
 def _now_s() -> int:

@@ -17,6 +17,7 @@ MAX_PART_BYTES = 28_000
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 600.0
 GIVE_UP_S = 3 * 86_400
 NO_LIST = ""  # the place of a relay's address while the recipient's are not known
+NO_LIST_REASON = "no inbox list"
 
 _FINAL = {Prefix.BLOCKED, Prefix.INVALID, Prefix.POW, Prefix.RESTRICTED, Prefix.MUTE}
 _ENDS = ("\n\n", "\n", ". ", " ")
@@ -67,6 +68,11 @@ def rumors(message: Event, bot: str, recipient: str, reply_to: str | None) -> li
         )
         for index, part in enumerate(split(message.content))
     ]
+
+
+def waiting(url: str) -> tuple[Status, str]:
+    """The state of a relay that has not been asked."""
+    return Status.PENDING, NO_LIST_REASON if url == NO_LIST else ""
 
 
 def verdict(accepted: bool, reason: str) -> Status:

@@ -64,7 +64,7 @@ class Presence:
         """Keep the puppet of every counterpart ready, and named as they are, until cancelled."""
         while True:
             changes = (self._counterparts.change, self._contacts.change)
-            await self._contacts.ask_for(self._counterparts.people)
+            await self._contacts.ask_for(self._counterparts.public_people)
             for bound in self._counterparts.groups().values():
                 for person in bound.people:
                     await self.ready(bound, person)

@@ -35,11 +35,20 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Progress:
-    """How many wraps were taken in, how many of them are stored, and whether there is room."""
+    """How many wraps were taken in, how many of them are stored, and whether there is room.
+
+    change: set, and replaced, when a relay is there again.
+    """
 
     offered: int = 0
     stored: int = 0
     room: asyncio.Event = field(default_factory=asyncio.Event)
+    change: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def came_back(self) -> None:
+        """Tell whoever waits for a relay."""
+        self.change.set()
+        self.change = asyncio.Event()
 
 
 @dataclass(slots=True)
@@ -90,6 +99,8 @@ class Tending:
                     continue
             self._caught.clear()
             connection = await self._pool.connections(self._url)
+            if connection != self._complete:
+                self._progress.came_back()
             if connection != self._complete or self._missed:
                 self._missed = False
                 if not await self._read_stored():

@@ -1,0 +1,48 @@
+"""Shell: the bridge alone, as a process that may be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from bot.bridges.nostr.bridge import Bridge
+from bot.operate.assembly import Installation
+from config.roles import load, read_key
+from config.settings import load as load_settings
+from relay_local.client import Caller, connect
+
+
+async def main(place: Installation) -> None:
+    settings, roles = load_settings(place.data), load(place.roles_file)
+    key = read_key(place.key("bridge-nostr"))
+    profile = {"name": settings.name, "about": settings.about}
+    local = (f"ws://{settings.listen}", "ws://relay.local")
+    ready = asyncio.Event()
+    async with connect(place.relay_address, [key]) as link:
+        caller = Caller(link, key, roles.signer)
+        bridge = Bridge(link, key, roles, caller, settings.relays, profile, local)
+        serving = asyncio.create_task(bridge.serve(ready))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if ready.is_set():
+            sys.stdout.write("bridge: ready\n")
+            sys.stdout.flush()
+        with suppress(asyncio.CancelledError):
+            await serving
+
+
+structlog.configure(
+    processors=[structlog.processors.add_log_level, structlog.processors.LogfmtRenderer()],
+    logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+)
+asyncio.run(main(Installation(Path(sys.argv[1]), Path(sys.argv[2]))))
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(0)
