@@ -27,12 +27,11 @@ from bot.jobs import (
     next_step,
     spoken,
 )
+from bot.notice import notice
 from bot.turns import Start, Turns
-from nips.event import Event, Tag, Template
+from nips.event import Event, Tag
 from nips.filter import Filter
-from nips.kinds import Kind
 from nips.own import job as job_events
-from nips.own.once import once_key
 from nips.own.roles import Roles
 
 SAID_BEFORE_S = 120  # how much earlier than its job an event of it may be dated
@@ -158,18 +157,17 @@ class Dispatch:
 
     async def _tell(self, job: Job, words: str) -> None:
         """Tell the owner, in main; whoever asked there is told where they asked."""
-        tags: list[Tag] = [("h", self._roles.main), ("o", once_key("notice", job.id))]
+        about: list[Tag] = []
         asked = await self._author.link.fetch([Filter(ids=frozenset({job.message}))])
         if job.group == self._roles.main:
-            tags += [("q", job.message), *(("p", event.pubkey) for event in asked)]
+            about = [("q", job.message), *(("p", event.pubkey) for event in asked)]
         else:
             group = self._groups(job.group)
             name = group.binding.folder if group and group.binding else job.group
             words = f"In {name}: {words}"
-        tags += [("L", "agent"), ("l", "notice", "agent")]
         now_s = self._author.now_s()
         ok = await self._author.publish(
-            Template(self._author.pubkey, now_s, Kind.CHAT, tuple(tags), words)
+            notice(self._roles, ("notice", job.id), words, about, now_s=now_s)
         )
         if not ok.accepted:
             log.error("notice refused", job=job.id[:12], reason=ok.message)

@@ -21,6 +21,7 @@ from bot.author import is_duplicate, of_kinds
 from bot.dispatch import Dispatch, open_jobs
 from bot.groups import MEMBERSHIP_KINDS, Group, Groups, missing_of_main
 from bot.jobs import JOB_KINDS, Job
+from bot.notice import notice
 from bot.place import Place, follow
 from bot.routing import MESSAGE_KINDS, Ignored, Work, route
 from nips.event import Event
@@ -37,6 +38,10 @@ from nips.refusal import Malformed, Refused
 from relay_local.client import Caught, Delivery, Link
 
 MAX_GRANTS = 5_000
+WELCOME = (
+    "You are my owner now. Write to me here and I answer, from a container made for each message. "
+    "/help lists what I understand."
+)
 
 log = structlog.get_logger()
 
@@ -137,6 +142,10 @@ class Router:
         now_s = self._author.now_s()
         for template in missing_of_main(self._groups, self._roles, owner, now_s):
             self._learn(await self._author.require(template))
+        # Its once-key makes every later welcome a duplicate.
+        await self._author.publish(
+            notice(self._roles, ("welcome", owner), WELCOME, now_s=self._author.now_s())
+        )
 
     def _learn(self, event: Event) -> None:
         try:
