@@ -117,12 +117,12 @@ def _conditions(one: Filter, scope: Scope, now_s: int, skip: str | None) -> list
 def _visible(scope: Scope) -> _Condition:
     mentioned = _tagged(tag_key("p", key) for key in scope.keys)
     own = _one_of("e.pubkey", _blobs(scope.keys))
-    if scope.everything:
-        return _any_of([_Condition("e.kind <> ?", (Kind.GIFT_WRAP,)), mentioned])
     true = _Condition("1")
     rooms = true if scope.all_rooms else _one_of("e.room", tuple(sorted(scope.rooms)))
     profiles = _one_of("e.kind", tuple(sorted(PROFILE_KINDS)) if scope.profiles else ())
     wraps = _one_of("e.kind", (int(Kind.GIFT_WRAP),) if scope.wraps else ())
+    if scope.everything:
+        return _any_of([_Condition("e.kind <> ?", (int(Kind.GIFT_WRAP),)), wraps, mentioned])
     by_audience = {
         Audience.ROOM: rooms,
         Audience.PERSONAL: _any_of([wraps, mentioned]),

@@ -31,7 +31,7 @@ READERS = 3
 _CHECKPOINT_PAGES = 8_000  # 32 MB of log: few, larger checkpoints
 _MAX_BOUND = 500
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   id BLOB NOT NULL UNIQUE,
@@ -287,7 +287,7 @@ def _open_writer(path: Path) -> tuple[sqlite3.Connection, str]:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     connection.execute("PRAGMA busy_timeout = 5000")
-    connection.executescript(_SCHEMA)
+    connection.executescript(SCHEMA)
     connection.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(16),))
     epoch = connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0]
     return connection, str(epoch)

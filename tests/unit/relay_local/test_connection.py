@@ -1,0 +1,408 @@
+"""The relay's side of a connection: frames in, effects out, no socket."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+import orjson
+import pytest
+
+from nips import nip42
+from nips.event import Event
+from nips.filter import Filter
+from nips.frames import Close, Publish, Req, encode
+from nips.key import SecretKey
+from nips.kinds import Kind
+from relay_local import connection as connection_
+from relay_local.connection import (
+    ANONYMOUS_BURST,
+    MAX_FRAME_BYTES,
+    MAX_KEYS,
+    MAX_SUBSCRIPTIONS,
+    Connection,
+    Cut,
+    Effect,
+    Listen,
+    Search,
+    Send,
+    Submit,
+    Unlisten,
+)
+from relay_local.world import World
+from tests.unit.relay_local.cast import (
+    BRIDGE,
+    MAIN,
+    MEMBER,
+    NOW,
+    OTHER,
+    OTHER_MEMBER,
+    OWNER,
+    RELAY,
+    ROUTER,
+    SESSION,
+    SIGNER,
+    STRANGER,
+    WORLD,
+    event,
+    key_of,
+)
+
+URL = "ws://127.0.0.1:7447"
+CHALLENGE = "c" * 32
+H = ("h", MAIN)
+PUBLIC = World(RELAY.public, public=True)
+
+
+class Table:
+    """A connection and what has been said on it."""
+
+    def __init__(
+        self, *keys: SecretKey, world: World = WORLD, session: SecretKey | None = None
+    ) -> None:
+        self.machine = Connection(CHALLENGE, [URL], session.public if session else None)
+        self.world = world
+        self.last = 10
+        for key in keys:
+            assert self.auth(key)[2] is True
+
+    def hear(self, data: str | bytes, now_s: int = NOW) -> list[Effect]:
+        return self.machine.received(data, self.world, now_s, self.last)
+
+    def auth(self, key: SecretKey, **changes: object) -> list[object]:
+        given = {"challenge": CHALLENGE, "url": URL, "at": NOW} | changes
+        template = nip42.auth_template(
+            key.public, str(given["challenge"]), str(given["url"]), int(str(given["at"]))
+        )
+        signed = template.sign(key, bytes(32))
+        (answer,) = frames(self.hear(json.dumps(["AUTH", signed.to_json()])))
+        assert answer[:2] == ["OK", signed.id]
+        return answer
+
+    def req(self, name: str, *filters: dict[str, object]) -> list[Effect]:
+        return self.hear(json.dumps(["REQ", name, *filters]))
+
+    def searching(self, name: str, *filters: dict[str, object]) -> Search:
+        listen, search = self.req(name, *filters)
+        assert isinstance(listen, Listen)
+        assert isinstance(search, Search)
+        return search
+
+    def live(self, name: str, shown: Event, seq: int | None) -> list[list[object]]:
+        body = orjson.dumps(shown.to_json())
+        return frames(self.machine.live(name, shown, body, seq, self.world))
+
+
+def frames(effects: list[Effect]) -> list[list[object]]:
+    return [json.loads(effect.frame) for effect in effects if isinstance(effect, Send)]
+
+
+def test_it_greets_with_the_challenge() -> None:
+    assert frames(Table().machine.opened()) == [["AUTH", CHALLENGE]]
+
+
+def test_several_keys_on_one_connection() -> None:
+    table = Table(OWNER, MEMBER)
+    assert table.machine.viewer.keys == {OWNER.public, MEMBER.public}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"challenge": "d" * 32},  # another connection's answer, replayed
+        {"url": "ws://relay.example"},  # what was signed for another relay
+        {"at": NOW - 601},
+        {"at": NOW + 601},
+    ],
+)
+def test_a_wrong_answer_authenticates_nobody(changes: dict[str, object]) -> None:
+    table = Table()
+    answer = table.auth(OWNER, **changes)
+    assert answer[2] is False
+    assert str(answer[3]).startswith("invalid: ")
+    assert table.machine.viewer.keys == frozenset()
+
+
+def test_a_forged_answer_authenticates_nobody() -> None:
+    table = Table()
+    honest = nip42.auth_template(MEMBER.public, CHALLENGE, URL, NOW).sign(MEMBER, bytes(32))
+    forged = honest.to_json() | {"pubkey": OWNER.public}
+    (answer,) = frames(table.hear(json.dumps(["AUTH", forged])))
+    assert answer[2] is False
+    assert table.machine.viewer.keys == frozenset()
+
+
+def test_a_sessions_socket_takes_its_key_alone() -> None:
+    table = Table(session=SESSION)
+    assert table.auth(SESSION)[2] is True
+    answer = table.auth(OWNER)
+    assert answer[2] is False
+    assert str(answer[3]).startswith("restricted: ")
+    assert table.machine.viewer.keys == {SESSION.public}
+
+
+def test_a_connection_holds_so_many_keys() -> None:
+    """Keys without end fill the memory; a bridge has one for each of its people."""
+    table, bridge = Table(), Table(BRIDGE)
+    for number in range(MAX_KEYS):
+        assert table.auth(key_of(str(number)))[2] is True
+        assert bridge.auth(key_of(str(number)))[2] is True
+    assert str(table.auth(OWNER)[3]).startswith("restricted: ")
+    assert table.auth(key_of("0"))[2] is True
+    assert bridge.auth(OWNER)[2] is True
+
+
+def test_before_auth_nothing_but_requests() -> None:
+    table = Table()
+    note = event(OWNER, 1)
+    (ok,) = frames(table.hear(encode(Publish(note))))
+    assert ok[:3] == ["OK", note.id, False]
+    assert str(ok[3]).startswith("auth-required: ")
+    (closed,) = frames(table.req("a", {}))
+    assert closed[:2] == ["CLOSED", "a"]
+    assert str(closed[2]).startswith("auth-required: ")
+    request = event(STRANGER, Kind.REQUEST, ("p", SIGNER.public))
+    (submit,) = table.hear(encode(Publish(request)))
+    assert isinstance(submit, Submit)
+    assert len(table.req("a", {"kinds": [24_133], "#p": [STRANGER.public]})) == 2
+
+
+def test_anonymous_requests_are_few() -> None:
+    """A flood of them would keep the signer from the agents."""
+    table = Table()
+    request = encode(Publish(event(STRANGER, Kind.REQUEST, ("p", SIGNER.public))))
+    taken = [isinstance(table.hear(request)[0], Submit) for _ in range(ANONYMOUS_BURST + 10)]
+    assert taken == [True] * ANONYMOUS_BURST + [False] * 10
+    (ok,) = frames(table.hear(request))
+    assert str(ok[3]).startswith("rate-limited: ")
+    assert isinstance(table.hear(request, NOW + 1)[0], Submit)
+    known = Table(MEMBER)
+    assert all(isinstance(known.hear(request)[0], Submit) for _ in range(200))
+    everybody = Table(world=PUBLIC)
+    assert all(isinstance(everybody.hear(request)[0], Submit) for _ in range(200))
+
+
+def test_stored_then_eose_then_live() -> None:
+    table = Table(OWNER)
+    search = table.searching("a", {"kinds": [9]})
+    assert search.last == 10
+    stored, during, after = (event(MEMBER, 9, H, content=c) for c in "abc")
+    body = orjson.dumps(stored.to_json())
+    # What arrives while the stored events are read waits for EOSE.
+    assert table.live("a", during, 11) == []
+    assert frames(table.machine.found(search, [(9, body)])) == [["EVENT", "a", stored.to_json()]]
+    caught_up = frames(table.machine.caught_up(search, "epoch"))
+    assert caught_up == [["EOSE", "a"], ["EVENT", "a", during.to_json()]]
+    assert table.live("a", after, 12) == [["EVENT", "a", after.to_json()]]
+    # Numbers up to `last` were the search's to find.
+    assert table.live("a", stored, 10) == []
+    assert frames(table.machine.caught_up(search, "epoch")) == []
+
+
+def test_arrival_numbers_go_to_those_who_asked() -> None:
+    table = Table(ROUTER)
+    search = table.searching("a", {"after_seq": 3})
+    assert search.ordered
+    shown = event(MEMBER, 9, H)
+    body = orjson.dumps(shown.to_json())
+    assert frames(table.machine.found(search, [(4, body)])) == [["EVENT", "a", shown.to_json(), 4]]
+    eose = frames(table.machine.caught_up(search, "e"))
+    assert eose == [["EOSE", "a", {"epoch": "e", "seq": 10}]]
+    assert table.live("a", shown, 11) == [["EVENT", "a", shown.to_json(), 11]]
+    typing = event(ROUTER, Kind.TYPING, H)
+    assert table.live("a", typing, None) == [["EVENT", "a", typing.to_json()]]
+
+
+def test_a_req_with_a_live_id_replaces_it() -> None:
+    table = Table(OWNER)
+    first = table.searching("a", {"kinds": [1]})
+    second = table.searching("a", {"kinds": [9]})
+    assert not table.machine.is_current(first)
+    assert frames(table.machine.found(first, [(1, b"{}")])) == []
+    assert frames(table.machine.caught_up(first, "e")) == []
+    assert frames(table.machine.failed(first, "no")) == []
+    assert frames(table.machine.caught_up(second, "e")) == [["EOSE", "a"]]
+
+
+def test_a_closed_subscription_is_silent() -> None:
+    table = Table(OWNER)
+    search = table.searching("a", {})
+    assert table.hear(encode(Close("a"))) == [Unlisten("a")]
+    assert table.hear(encode(Close("a"))) == []
+    assert table.live("a", event(MEMBER, 9, H), 11) == []
+    assert frames(table.machine.caught_up(search, "e")) == []
+
+
+def test_a_refused_req_ends_the_one_it_replaces() -> None:
+    table = Table(OWNER)
+    table.searching("a", {})
+    effects = table.req("a", {"search": "x"})
+    assert effects[1:] == [Unlisten("a")]
+    assert frames(effects)[0][:2] == ["CLOSED", "a"]
+    table.searching("a", {})
+    effects = table.req("a", {"kinds": "all"})
+    assert effects[1:] == [Unlisten("a")]
+    assert table.live("a", event(MEMBER, 9, H), 11) == []
+
+
+def test_a_failed_search_says_so() -> None:
+    table = Table(OWNER)
+    search = table.searching("a", {})
+    effects = table.machine.failed(search, "the disk")
+    assert frames(effects) == [["CLOSED", "a", "error: the disk"]]
+    assert effects[1:] == [Unlisten("a")]
+
+
+def test_live_events_are_guarded_like_stored_ones() -> None:
+    table = Table(MEMBER)
+    table.machine.caught_up(table.searching("a", {}), "e")
+    own, others = event(OWNER, 9, H), event(OTHER_MEMBER, 9, ("h", OTHER), ("p", MEMBER.public))
+    assert len(table.live("a", own, 11)) == 1
+    assert table.live("a", others, 12) == []
+    assert table.live("a", event(STRANGER, 1059, ("p", OWNER.public)), 13) == []
+    # Removed, the member hears nothing more on the subscription that stands.
+    table.world = WORLD.after(event(ROUTER, Kind.REMOVE_USER, H, ("p", MEMBER.public)), NOW)
+    assert table.live("a", own, 14) == []
+
+
+def test_requests_are_heard_by_who_listens_for_that_key() -> None:
+    table = Table()
+    search = table.searching("a", {"kinds": [24_133], "#p": [STRANGER.public]})
+    assert search.scope.is_empty
+    table.machine.caught_up(search, "e")
+    mine = event(SIGNER, 24_133, ("p", STRANGER.public))
+    assert len(table.live("a", mine, None)) == 1
+    assert table.live("a", event(SIGNER, 24_133, ("p", MEMBER.public)), None) == []
+    assert table.live("a", event(MEMBER, 9, H), 11) == []
+    # A broad subscription of a member's does not overhear what the parts say to each other.
+    member = Table(MEMBER)
+    member.machine.caught_up(member.searching("a", {}), "e")
+    assert member.live("a", mine, None) == []
+
+
+def test_too_much_held_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_, "MAX_HELD_BYTES", 1_000)
+    table = Table(OWNER)
+    table.searching("a", {})
+    shown = event(MEMBER, 9, H, content="x" * 400)
+    body = orjson.dumps(shown.to_json())
+    assert table.machine.live("a", shown, body, 11, WORLD) == []
+    (cut,) = table.machine.live("a", shown, body, 12, WORLD)
+    assert isinstance(cut, Cut)
+
+
+def test_so_many_subscriptions_and_no_more() -> None:
+    table = Table(OWNER)
+    for number in range(MAX_SUBSCRIPTIONS):
+        table.searching(str(number), {})
+    (closed,) = frames(table.req("one more", {}))
+    assert str(closed[2]).startswith("rate-limited: ")
+    table.searching("0", {"kinds": [1]})
+    table.hear(encode(Close("1")))
+    table.searching("one more", {})
+
+
+@pytest.mark.parametrize("name", ["a", "x" * 64, '"\\\n\u2028é\U0001f600', "\x00", "[]"])
+def test_subscription_ids_come_back_as_they_were(name: str) -> None:
+    table = Table(OWNER)
+    search = table.searching(name, {})
+    shown = event(MEMBER, 9, H)
+    body = orjson.dumps(shown.to_json())
+    assert frames(table.machine.found(search, [(1, body)])) == [["EVENT", name, shown.to_json()]]
+    assert frames(table.machine.caught_up(search, "e")) == [["EOSE", name]]
+
+
+NOTE = event(OWNER, 1).to_json()
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"\x00\x01", ["NOTICE"]),
+        ("", ["NOTICE"]),
+        ("{}", ["NOTICE"]),
+        ("[]", ["NOTICE"]),
+        ("[" * 5_000, ["NOTICE"]),
+        ('["COUNT","a",{}]', ["NOTICE"]),
+        ('["REQ"]', ["NOTICE"]),
+        ('["REQ","",{}]', ["NOTICE"]),
+        (json.dumps(["REQ", "x" * 65, {}]), ["NOTICE"]),
+        ('["REQ","a"]', ["CLOSED", "a", "invalid: "]),
+        ('["REQ","a",[]]', ["CLOSED", "a", "invalid: "]),
+        ('["REQ","a",{"kinds":["1"]}]', ["CLOSED", "a", "invalid: "]),
+        ('["REQ","a",{"ids":["ABCD"]}]', ["CLOSED", "a", "invalid: "]),
+        ('["REQ","a",{"unknown":1}]', ["CLOSED", "a", "invalid: "]),
+        ('["REQ","a",{"limit":-1}]', ["CLOSED", "a", "invalid: "]),
+        ('["REQ","a",{"limit":1e3}]', ["CLOSED", "a", "invalid: "]),
+        ('["REQ","a"' + ",{}" * 21 + "]", ["CLOSED", "a", "invalid: "]),
+        ('["EVENT"]', ["NOTICE"]),
+        ('["EVENT",{}]', ["NOTICE"]),
+        (json.dumps(["EVENT", NOTE | {"id": "x"}]), ["NOTICE"]),
+        (json.dumps(["EVENT", NOTE | {"kind": "1"}]), ["OK", NOTE["id"], False, "invalid: "]),
+        (json.dumps(["EVENT", NOTE | {"kind": 65_536}]), ["OK", NOTE["id"], False, "invalid: "]),
+        (json.dumps(["EVENT", NOTE | {"tags": [[]]}]), ["OK", NOTE["id"], False, "invalid: "]),
+        (json.dumps(["EVENT", NOTE | {"sig": "00"}]), ["OK", NOTE["id"], False, "invalid: "]),
+        (json.dumps(["EVENT", NOTE, 1]), ["OK", NOTE["id"], False, "invalid: "]),
+        (json.dumps(["AUTH", NOTE]), ["OK", NOTE["id"], False, "invalid: "]),
+        (json.dumps(["EVENT", NOTE | {"content": "x" * MAX_FRAME_BYTES}]), ["NOTICE"]),
+        (json.dumps(["EVENT", NOTE | {"content": "é" * 600_000}], ensure_ascii=False), ["NOTICE"]),
+    ],
+)
+def test_what_is_wrong_is_answered_where_it_belongs(
+    sent: str | bytes, answer: list[object]
+) -> None:
+    effects = Table(OWNER).hear(sent)
+    (got,) = frames(effects)
+    assert got[0] == answer[0]
+    for said, wanted in zip(got, answer, strict=False):
+        if isinstance(wanted, str) and wanted.endswith(": "):
+            assert str(said).startswith(wanted)
+        else:
+            assert said == wanted
+
+
+def test_a_frame_of_the_largest_size_is_taken() -> None:
+    table = Table(OWNER)
+    empty = len(json.dumps(["EVENT", NOTE]))
+    largest = json.dumps(["EVENT", NOTE | {"content": "x" * (MAX_FRAME_BYTES - empty)}])
+    assert len(largest) == MAX_FRAME_BYTES
+    assert isinstance(table.hear(largest)[0], Submit)
+    assert isinstance(table.hear(largest + " ")[0], Send)
+
+
+def test_20_000_random_frames() -> None:
+    """Seeded; whatever comes is answered or taken, and the connection still works after it."""
+    import random
+
+    seed = secrets.randbits(32)
+    print(f"seed {seed}")
+    source = random.Random(seed)
+    valid = [
+        json.dumps(["EVENT", NOTE]),
+        json.dumps(["REQ", "a", {"kinds": [1, 2], "#p": [OWNER.public], "limit": 3}, {}]),
+        json.dumps(["CLOSE", "a"]),
+        json.dumps(["AUTH", NOTE]),
+    ]
+    pieces = ["[", "]", "{", "}", '"', ",", ":", "null", "1e999", "\\ud800", "-1", "\x00", "é", "0"]
+    table = Table(OWNER)
+    for _ in range(20_000):
+        text = list(source.choice(valid))
+        for _ in range(source.randint(0, 6)):
+            at = source.randrange(len(text) + 1)
+            match source.randrange(4):
+                case 0:
+                    text.insert(at, source.choice(pieces))
+                case 1 if text:
+                    del text[at : at + source.randint(1, 20)]
+                case 2:
+                    text[at:at] = text[: source.randint(0, 30)]
+                case _ if at < len(text):
+                    text[at] = chr(source.randrange(32, 127))
+        for effect in table.hear("".join(text)):
+            if isinstance(effect, Send):
+                assert json.loads(effect.frame)[0] in ("OK", "CLOSED", "NOTICE")
+            else:
+                assert isinstance(effect, Submit | Listen | Search | Unlisten)
+    table.hear(encode(Close("a")))
+    assert table.searching("a", {}).filters == (Filter(),)
+    assert encode(Req("a", (Filter(),)))
