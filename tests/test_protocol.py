@@ -208,17 +208,17 @@ def readers(event: Event) -> set[str]:
 def test_the_table_of_readers_is_true() -> None:
     parts = {"signer", "router", "bridge-nostr"}
     group = {"owner", "session", *parts}
-    members = group | {"bot"}  # named by a 9000; it authenticates nowhere here
-    assert readers(the(Kind.CHAT, by="bot")) == members
-    assert readers(the(Kind.GROUP_MEMBERS)) == members
-    assert readers(of_kind(Kind.GIFT_WRAP)[0]) == {"signer", "bridge-nostr", "bot"}
+    assert readers(the(Kind.CHAT, by="bot")) == group
+    assert readers(the(Kind.GROUP_MEMBERS)) == group
+    assert readers(of_kind(Kind.GIFT_WRAP)[0]) == {"signer", "bridge-nostr"}
+    assert readers(of_kind(Kind.GIFT_WRAP)[1]) == {"signer", "bridge-nostr", "owner"}
     assert readers(the(Kind.REQUEST, by="session")) == {"signer"}
     assert readers(of_kind(Kind.APP_DATA, d="grant/")[0]) == {
         "owner", "router", "signer", "session",
     }  # fmt: skip
     assert readers(the(Kind.APP_DATA, d="place/")) == {"owner", *parts}
-    assert readers(the(Kind.NOTE)) == {"owner", *parts, "bot"}
-    assert {"chat", "owner", "bot", *parts} <= readers(the(Kind.INBOX_RELAYS, by="owner"))
+    assert readers(the(Kind.NOTE)) == {"owner", *parts}
+    assert readers(the(Kind.INBOX_RELAYS, by="owner")) == {"owner", "chat", *parts}
 
 
 def test_the_signer_signs_what_the_examples_show_and_not_a_profile() -> None:
