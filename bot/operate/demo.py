@@ -56,7 +56,13 @@ async def _show(steps: Steps, image: str) -> None:
         with steps.step("two people with keys of their own, on the public relays"):
             owner = await stack.enter_async_context(person(there.public_relays))
             stranger = await stack.enter_async_context(person(there.public_relays))
-        await _conversation(steps, there, owner, stranger)
+        try:
+            await _conversation(steps, there, owner, stranger)
+        except (DemoFailed, TimeoutError) as error:
+            words = str(error) or "a message did not arrive in time"
+            last = {name: there.log(name).splitlines()[-5:] for name in ("relay", "signer", "bot")}
+            lines = [f"{name}: {line}" for name, said in last.items() for line in said]
+            raise DemoFailed("\n  ".join([words, *lines])) from error
 
 
 async def _conversation(steps: Steps, there: House, owner: Person, stranger: Person) -> None:

@@ -52,6 +52,7 @@ async def a_scene(image: str, folder: Path | None = None, **given: object) -> As
         )
         owner = await stack.enter_async_context(person(there.public_relays, keys))
         link = await stack.enter_async_context(connect(f"ws://{there.listen}", [secret]))
+        assert "owner" in (await owner.hear()).text  # the welcome
         yield Scene(there, owner, link)
 
 

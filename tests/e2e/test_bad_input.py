@@ -120,7 +120,7 @@ async def test_an_unknown_kind_inside_is_kept_and_logged(scene: Scene) -> None:
 
 async def test_a_long_answer_arrives_whole(scene: Scene) -> None:
     """Parts that any client can decrypt; together they are the answer."""
-    text = "\n\n".join(f"{n} " + "word " * 400 for n in range(25)).strip()
+    text = "\n\n".join(f"{n} " + "word " * 400 for n in range(18)).strip()
     await scene.owner.say(scene.house.roles.bot, f"/say {text}")
     whole = ""
     while len("".join(whole.split())) < len("".join(text.split())):
