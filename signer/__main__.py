@@ -199,6 +199,7 @@ def _audit(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     harden_process()
     store = Keystore(arguments.data)
+    limits = _load_ceiling(_ceiling_path(arguments.data))
     roles = load_roles(arguments.roles)
     key = read_key(arguments.key)
     if key.public != roles.signer:
@@ -215,14 +216,18 @@ def _run(arguments: argparse.Namespace) -> int:
         )
     log.info("the bot's key is in protected memory", memory=str(secret.memory))
     try:
-        asyncio.run(_serve(arguments, secret, key, roles))
+        asyncio.run(_serve(arguments, secret, key, roles, limits))
     finally:
         secret.wipe()
     return 0
 
 
 async def _serve(
-    arguments: argparse.Namespace, secret: Secret, key: SecretKey, roles: Roles
+    arguments: argparse.Namespace,
+    secret: Secret,
+    key: SecretKey,
+    roles: Roles,
+    limits: ceiling.Ceiling,
 ) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -234,7 +239,7 @@ async def _serve(
             secret,
             key,
             roles,
-            _load_ceiling(_ceiling_path(arguments.data)),
+            limits,
             arguments.data,
             Clocks(time.time, _boot_time_s),
         )

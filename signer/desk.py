@@ -18,7 +18,6 @@ import structlog
 from nips import nip44, nip46, nip59
 from nips.event import Event, Template
 from nips.key import SecretKey
-from nips.kinds import Kind
 from nips.own.grant import D_PREFIX
 from nips.own.roles import Roles
 from nips.refusal import Malformed, Prefix, Refusal, Refused
@@ -56,6 +55,7 @@ class Desk:
         self._pairing = FirstOwner(ledger, key, data)
         self._clocks = clocks
         self._reading = clock.start(float(ledger.get("high_water_s") or 0), clocks.monotonic_s())
+        self._undone: list[Work] = []
         self._conversation_keys: OrderedDict[str, bytes] = OrderedDict()
 
     def place(self) -> tuple[str | None, int]:
@@ -69,20 +69,23 @@ class Desk:
     def take(self, batch: Sequence[Work]) -> list[Reply]:
         """Do a batch. The replies may be sent when this returns.
 
-        Where the ledger cannot be written nothing of the batch was done, and every request
-        in it is refused with an `error:`.
+        Where the ledger cannot be written nothing is signed: every request is refused with an
+        `error:`. The rest is done before the next batch: a revocation is not lost.
         """
+        whole = [*self._undone, *batch]
         try:
             with self._ledger.transaction():
                 went_back = self._read_clocks()
                 replies = [
-                    reply for work in batch if (reply := self._do(work, went_back)) is not None
+                    reply for work in whole if (reply := self._do(work, went_back)) is not None
                 ]
                 self._ledger.put("high_water_s", repr(self._reading.now_s))
-            return replies
         except sqlite3.Error as error:
             log.error("the ledger cannot be written, so nothing is signed", reason=str(error))
+            self._undone = [work for work in whole if not isinstance(work, Asked)]
             return [reply for work in batch if (reply := self._unwritable(work)) is not None]
+        self._undone = []
+        return replies
 
     def _read_clocks(self) -> Refusal | None:
         self._reading, went_back = clock.read(
@@ -122,8 +125,6 @@ class Desk:
     # Grants
 
     def _arrive(self, event: Event) -> None:
-        if event.kind != Kind.APP_DATA or not (event.tag("d") or "").startswith(D_PREFIX):
-            return  # another record of the router's
         client = (event.tag("d") or "").removeprefix(D_PREFIX)
         try:
             held = admit(event, self._ledger.held(client), self._roles, self._reading.now_s)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from nips.event import Event
-from nips.own.grant import Grant, parse
+from nips.kinds import Kind
+from nips.own.grant import D_PREFIX, Grant, parse
 from nips.own.roles import Roles
 from nips.refusal import Malformed, Prefix, Refusal
 from signer.ceiling import Ceiling
@@ -24,6 +25,11 @@ class Held:
     arrived_s: float
     hard_expires_at: int
     revoked: bool
+
+
+def is_grant(event: Event) -> bool:
+    """Say whether an event claims to be a grant, among the router's other records."""
+    return event.kind == Kind.APP_DATA and (event.tag("d") or "").startswith(D_PREFIX)
 
 
 def admit(event: Event, held: Held | None, roles: Roles, now_s: float) -> Held:

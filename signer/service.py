@@ -24,6 +24,7 @@ from nips.own.roles import Roles
 from nips.refusal import Malformed, Prefix, Refusal
 from relay_local.client import Caught, Delivery, Link, Lost, Unanswered
 from signer.desk import Desk
+from signer.grants import is_grant
 from signer.work import Arrived, Asked, Place, Reply, Settled, Work
 
 MAX_BATCH = 256
@@ -92,7 +93,7 @@ class Service:
                             waiting.append(Asked(event))
                         else:
                             log.warning("too many requests before the grants were read")
-                    case Delivery(event, number):
+                    case Delivery(event, number) if is_grant(event):
                         self._queue.put_nowait(Arrived(event, number))
                     case Lost():
                         caught = False

@@ -284,7 +284,7 @@ def oracle(template: Template, grant: Grant, ceiling: Ceiling, owner: str | None
     return ("ask" if rule.mode == "ask" else "sign") if good else "refuse"
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(
     kind=KINDS,
     tags=TAGS,

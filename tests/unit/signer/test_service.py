@@ -1,0 +1,256 @@
+"""signer/service.py and `python -m signer run`: the real process against a real relay."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+
+from nips.event import Event, Template
+from nips.filter import Filter
+from nips.key import SecretKey
+from nips.own.grant import Rate, Rule
+from nips.own.once import once_key
+from nips.refusal import Refused
+from relay_local.client import Caller, Caught, Delivery, Link, Unanswered, connect
+from signer.keystore import Keystore
+from signer.ledger import Ledger
+from signer.secret import Secret
+from tests.unit.signer.house import MAIN, House, templates_json, text
+from tests.unit.signer.processes import (
+    Installation,
+    environment_and_arguments,
+    installation,
+    short_folder,
+)
+
+SEED, KILLS = 20_261_122, 4
+RULE = Rule(9, required=(("h", MAIN),), rate=Rate(1_000, 1_000))
+
+
+@pytest.fixture
+async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Installation]:
+    """A running relay and signer, and the main group."""
+    folder = short_folder(tmp_path_factory.mktemp("s"))
+    async with installation(folder, House()) as place:
+        await place.start_relay()
+        await place.start_signer()
+        yield place
+
+
+async def group(place: Installation) -> Link:
+    """The router's link, on which it has made the main group."""
+    router = await place.link(place.house.router)
+    for kind, tags in ((9_007, ()), (9_000, (("p", place.bot, "member"),))):
+        event = Template(
+            place.house.router.public, int(time.time()), kind, (("h", MAIN), *tags), ""
+        ).sign(place.house.router, bytes(32))
+        ok = await router.publish(event, deadline_s=10)
+        assert ok.accepted, ok.message
+    return router
+
+
+async def session(
+    place: Installation, router: Link, key: SecretKey | None = None, *rules: Rule
+) -> Caller:
+    """A container's caller: its grant, and a link over its own socket."""
+    key = key or place.house.session
+    grant = place.house.session_grant(*(rules or (RULE,)), now=int(time.time()), max_uses=10_000)
+    await place.grant(router, replace(grant, client=key.public))
+    socket = place.folder / "c" / key.public[:16] / "relay.sock"
+    link = await place.links.enter_async_context(connect(f"unix:{socket}", [key]))
+    return Caller(link, key, place.house.signer.public)
+
+
+def said(place: Installation, words: str, *tags: tuple[str, ...]) -> str:
+    return templates_json(place.template(9, ("h", MAIN), *tags, content=words))
+
+
+async def on_the_relay(link: Link, words: str | None = None) -> list[Event]:
+    found = await link.fetch([Filter(kinds=frozenset({9}))])
+    return [event for event in found if words in (None, event.content)]
+
+
+async def test_what_is_answered_is_on_the_relay_already(place: Installation) -> None:
+    router = await group(place)
+    caller = await session(place, router)
+    answer = await caller.call("sign_event", said(place, "hello"), deadline_s=10)
+    event = Event.from_json(orjson.loads(answer))
+    event.verify()
+    assert event.pubkey == place.bot
+    assert await on_the_relay(router, "hello") == [event]
+
+
+async def test_a_refusal_is_an_answer(place: Installation) -> None:
+    router = await group(place)
+    caller = await session(place, router)
+    with pytest.raises(Refused, match="restricted: kind 0 is not allowed by this key's grant"):
+        await caller.call("sign_event", templates_json(place.template(0)), deadline_s=10)
+    stranger = await place.caller(place.house.stranger, authenticated=False)
+    with pytest.raises(Refused, match="restricted: this key has no grant"):
+        await stranger.call("sign_event", said(place, "hello"), deadline_s=10)
+
+
+async def test_what_the_relay_refuses_is_told_to_its_asker(place: Installation) -> None:
+    router = await place.link(place.house.router)  # there is no such group on the relay
+    caller = await session(place, router)
+    with pytest.raises(Refused, match="no such group"):
+        await caller.call("sign_event", said(place, "hello"), deadline_s=10)
+
+
+async def test_a_revocation_counts_for_the_next_request(place: Installation) -> None:
+    router = await group(place)
+    caller = await session(place, router)
+    link = await place.link()  # the session's own socket closes with its grant
+    outside = Caller(link, place.house.session, place.house.signer.public)
+    await caller.call("sign_event", said(place, "before"), deadline_s=10)
+    grant = place.house.session_grant(RULE, now=int(time.time()), revoked=True)
+    await place.grant(router, grant, int(time.time()) + 1)
+    with pytest.raises(Refused, match="revoked"):
+        await outside.call("sign_event", said(place, "after"), deadline_s=10)
+    assert await on_the_relay(router, "after") == []
+
+
+async def test_requests_during_a_restart_of_relay_and_signer_are_answered(
+    place: Installation,
+) -> None:
+    router = await group(place)
+    caller = await session(place, router)
+    assert place.relay is not None
+    await place.relay.kill()
+    pending = asyncio.create_task(
+        caller.call("sign_event", said(place, "through it all"), deadline_s=60)
+    )
+    await place.start_relay()
+    event = Event.from_json(orjson.loads(await pending))
+    assert await on_the_relay(router, "through it all") == [event]
+
+
+async def test_kill_9_gives_one_signature_and_one_event_a_request(place: Installation) -> None:
+    chance = random.Random(SEED)
+    router = await group(place)
+    caller = await session(place, router)
+    assert place.signer is not None
+    for n in range(KILLS):
+        once = ("o", once_key("kill", str(n)))
+        body = said(place, f"kill {n}", once)
+        asking = asyncio.create_task(
+            caller.call("sign_event", body, deadline_s=60, request_id=f"kill-{n}")
+        )
+        # Anywhere between the request's arrival and its answer.
+        await asyncio.sleep(chance.uniform(0, 0.012))
+        await place.signer.kill()
+        await place.start_signer()
+        first = await asking
+        assert await caller.call("sign_event", body, deadline_s=20, request_id=f"kill-{n}") == first
+        found = await on_the_relay(router, f"kill {n}")
+        assert [event.id for event in found] == [orjson.loads(first)["id"]], f"seed {SEED}"
+    audit = await place.command("audit")
+    assert audit.startswith(f"{KILLS} rows"), f"seed {SEED}"
+
+
+async def test_what_was_signed_before_a_kill_goes_out_at_the_next_start(
+    place: Installation,
+) -> None:
+    """The asker has died too: a container that was killed."""
+    router = await group(place)
+    caller = await session(place, router)
+    assert place.signer is not None
+    await caller.call("sign_event", said(place, "first"), deadline_s=10)
+    database = place.folder / "s" / "ledger.sqlite"
+    unsent = place.template(9, ("h", MAIN), content="signed and not sent")
+    await place.signer.kill()
+    hold_back(database, unsent, place)
+    await place.start_signer()
+    assert len(await on_the_relay(router, "signed and not sent")) == 1
+
+
+def hold_back(database: Path, template: Template, place: Installation) -> None:
+    """Leave the ledger as a kill between commit and publication leaves it."""
+    reads = Keystore(place.folder / "s").unlock(None)
+    secret = Secret(reads)
+    os.close(reads)
+    ledger = Ledger(database)
+    with ledger.transaction():
+        event = template.with_sig(secret.sign(template.id, bytes(32)))
+        ledger.keep_signed(event, None, to_publish=True)
+    ledger.close()
+    secret.wipe()
+
+
+async def test_pairing_through_the_process(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = short_folder(tmp_path_factory.mktemp("p"))
+    house = House(named=False)
+    async with installation(folder, house) as place:
+        await place.start_relay()
+        await place.start_signer()
+        code = await place.command("pair")
+        router = await place.link(house.router)
+        await place.grant(router, house.bridge_grant(now=int(time.time())))
+        bridge = await place.caller(house.bridge)
+        reader = await place.link(house.router)
+        owners = Filter(kinds=frozenset({30_078}), tags={"d": frozenset({"owner"})})
+        async with reader.subscribe([owners]) as stream:
+            assert isinstance(await anext(stream), Caught)
+            wrap = replace(house, bot=place_bot(place)).gift(f"It is {code}")
+            opened = orjson.loads(await bridge.call("unwrap", text(wrap), deadline_s=10))
+            assert opened["paired"] is True
+            delivered = await asyncio.wait_for(anext(stream), 10)
+        assert isinstance(delivered, Delivery)
+        assert delivered.event.pubkey == house.signer.public
+        assert delivered.event.values("p") == [house.owner.public]
+
+
+def place_bot(place: Installation) -> SecretKey:
+    """The bot's key, which only a test may see."""
+    with os.fdopen(Keystore(place.folder / "s").unlock(None), "rb") as pipe:
+        return SecretKey(pipe.read())
+
+
+async def test_before_the_relay_answers_it_is_not_ready(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = short_folder(tmp_path_factory.mktemp("w"))
+    async with installation(folder, House()) as place:
+        starting = asyncio.create_task(place.start_signer())
+        await asyncio.sleep(1.5)
+        assert not starting.done()
+        await place.start_relay()
+        await asyncio.wait_for(starting, 15)
+        router = await group(place)
+        caller = await session(place, router)
+        await caller.call("sign_event", said(place, "ready"), deadline_s=10)
+
+
+async def test_it_ends_cleanly_and_tells_no_secret(place: Installation) -> None:
+    assert place.signer is not None
+    own = place_bot(place)
+    secrets = [
+        own.raw.hex().encode(),
+        own.raw,
+        (place.folder / "s" / "passphrase").read_bytes().strip(),
+        place.house.signer.raw.hex().encode(),
+    ]
+    told = environment_and_arguments(place.signer)
+    assert await place.signer.stop() == 0
+    told += place.signer.log.read_bytes()
+    told += b"".join(path.read_bytes() for path in (place.folder / "s").glob("ledger*"))
+    assert not [secret for secret in secrets if secret in told]
+    assert b"memory=memfd_secret" in told
+
+
+async def test_nobody_answers_for_a_dead_signer(place: Installation) -> None:
+    router = await group(place)
+    caller = await session(place, router)
+    assert place.signer is not None
+    await place.signer.kill()
+    with pytest.raises(Unanswered):
+        await caller.call("sign_event", said(place, "hello"), deadline_s=1)
+    assert await on_the_relay(router) == []
