@@ -138,8 +138,8 @@ def test_it_installs_in_an_awkward_folder(tmp_path: Path) -> None:
     assert "locked packages" not in third.stderr
     assert "installing nostrclaw itself" in third.stderr
 
-    with (project / "requirements.lock").open("a") as lock:
-        lock.write("no-such-package-of-ours==1 --hash=sha256:" + "0" * 64 + "\n")
+    unknown = "no-such-package-of-ours==1 --hash=sha256:" + "0" * 64 + "\n"
+    (project / "requirements.lock").write_text(unknown)
     failed = run(project)
     assert failed.returncode == 1
     assert "no-such-package-of-ours" in failed.stderr
