@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,12 @@ import docker
 
 from bot.attempt import Layout, Runner
 from bot.author import Author
+from bot.engine.host import Engine
 from bot.engine.outcome import Limits
 from bot.engine.sandbox import Sandbox
 from bot.operate import assembly
 from bot.operate.assembly import SOURCE_TREE, Installation
+from bot.place import Place
 from bot.router import Router
 from config import settings
 from config.roles import read_key
@@ -29,8 +32,9 @@ from nips.event import Event, Template
 from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
+from nips.own import pairing
 from nips.own.roles import Roles
-from relay_local.client import Link, connect
+from relay_local.client import Delivery, Link, connect
 
 LIMITS = Limits(
     wall_clock_s=30,
@@ -50,6 +54,7 @@ class Stage:
     roles: Roles
     owner: SecretKey
     client: Link
+    engine: Engine
     docker: docker.DockerClient
     image: str
 
@@ -85,9 +90,11 @@ class Stage:
 
     async def say(self, text: str) -> Event:
         """A message of the owner's in main, from their own client."""
-        event = Template(
-            self.owner.public, int(time()), Kind.CHAT, (("h", self.roles.main),), text
-        ).sign(self.owner, token_bytes(32))
+        # The same words twice in a second are the same event without it.
+        tags = (("h", self.roles.main), ("nonce", token_bytes(4).hex()))
+        event = Template(self.owner.public, int(time()), Kind.CHAT, tags, text).sign(
+            self.owner, token_bytes(32)
+        )
         ok = await self.client.publish(event, deadline_s=10)
         assert ok.accepted, ok.message
         return event
@@ -95,11 +102,10 @@ class Stage:
     async def end(self, message: Event, timeout_s: float = 60) -> Event:
         """Wait for the end of the message's job: its 43004 or 43006."""
         async with asyncio.timeout(timeout_s):
-            (request,) = await self._first(
-                Filter(kinds=frozenset({int(Kind.JOB_REQUEST)}), tags=about(message))
+            request = await first(
+                self.client, Filter(kinds=frozenset({int(Kind.JOB_REQUEST)}), tags=about(message))
             )
-            (end,) = await self._first(Filter(kinds=ENDS, tags=about(request)))
-            return end
+            return await first(self.client, Filter(kinds=ENDS, tags=about(request)))
 
     async def find(self, *kinds: int, **tags: str) -> list[Event]:
         """What the owner's client finds, oldest first."""
@@ -129,18 +135,81 @@ class Stage:
         said = await self.find(Kind.CHAT, q=message.id)
         return [event for event in said if event.pubkey == self.roles.router]
 
+    async def begun(self, message: Event, timeout_s: float = 30) -> Event:
+        """Wait for the first attempt at the message's job."""
+        async with asyncio.timeout(timeout_s):
+            request = await first(
+                self.client, Filter(kinds=frozenset({int(Kind.JOB_REQUEST)}), tags=about(message))
+            )
+            return await first(
+                self.client,
+                Filter(kinds=frozenset({int(Kind.JOB_ACCEPTED)}), tags=about(request)),
+            )
+
+    async def as_router(self, kinds: Sequence[int]) -> list[Event]:
+        """The router's own events of these kinds."""
+        key = read_key(self.place.key("router"))
+        wanted = Filter(
+            authors=frozenset({key.public}), kinds=frozenset(int(kind) for kind in kinds)
+        )
+        async with connect(self.place.relay_address, [key]) as link:
+            return await link.fetch([wanted])
+
+    async def forget_place(self, reader: str) -> None:
+        """Let a reader's place be the beginning again."""
+        key = read_key(self.place.key("router"))
+        async with connect(self.place.relay_address, [key]) as link:
+            place = Place(link, key, reader)
+            loaded = await place.load()
+            assert loaded is not None
+            place.advance(loaded[0], 0)
+            await place.save()
+            assert await Place(link, key, reader).load() == (loaded[0], 0)
+
+    async def pair(self) -> None:
+        """Name the owner as the signer does, and wait until main is theirs."""
+        key = read_key(self.place.key("signer"))
+        named = pairing.template(key.public, self.owner.public, int(time()))
+        async with connect(self.place.relay_address, [key]) as link:
+            ok = await link.publish(named.sign(key, token_bytes(32)), deadline_s=10)
+            assert ok.accepted, ok.message
+        router = read_key(self.place.key("router"))
+        bound = Filter(
+            authors=frozenset({router.public}),
+            tags={"d": frozenset({f"group/{self.roles.main}"})},
+        )
+        async with connect(self.place.relay_address, [router]) as link, asyncio.timeout(20):
+            await first(link, bound)
+
+    async def router_process(self) -> asyncio.subprocess.Process:
+        """A router in a process of its own, that has said it is ready."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.image.router_process", str(self.place.data), self.image,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, "DOCKER_HOST": self.engine.url},
+        )  # fmt: skip
+        assert process.stdout is not None
+        said = b""
+        async for line in process.stdout:
+            said += line
+            if line == b"router: ready\n":
+                return process
+        raise AssertionError(said.decode())
+
     def containers(self) -> list[str]:
         """Those of this installation that exist, running or not."""
         label = f"nostrclaw.installation={self.installation}"
         found = self.docker.api.containers(all=True, filters={"label": label})
         return [container["Id"] for container in found]
 
-    async def _first(self, wanted: Filter) -> list[Event]:
-        async with self.client.subscribe([wanted]) as stream:
-            async for item in stream:
-                if event := getattr(item, "event", None):
-                    return [event]
-        raise AssertionError("the subscription ended")
+
+async def first(link: Link, wanted: Filter) -> Event:
+    """The first event that matches, stored or to come."""
+    async with link.subscribe([wanted]) as stream:
+        async for item in stream:
+            if isinstance(item, Delivery):
+                return item.event
+    raise AssertionError("the subscription ended")
 
 
 def about(event: Event) -> dict[str, frozenset[str]]:
@@ -149,7 +218,7 @@ def about(event: Event) -> dict[str, frozenset[str]]:
 
 @asynccontextmanager
 async def a_stage(
-    client: docker.DockerClient, image: str, *, owned: bool = True
+    engine: Engine, client: docker.DockerClient, image: str, *, owned: bool = True
 ) -> AsyncIterator[Stage]:
     """Start relay and signer in a folder of their own; with `owned` the owner is in roles.toml."""
     owner = SecretKey.generate(token_bytes)
@@ -166,12 +235,12 @@ async def a_stage(
         "--roles", str(place.roles_file), "--relay", place.relay_address,
     ]  # fmt: skip
     try:
-        async with a_program(root / "relay.log", "relay: ready", relay) as line:
-            async with (
-                a_program(root / "signer.log", "signer: ready", signing),
-                connect(line.split()[2], [owner]) as link,
-            ):
-                yield Stage(place, roles, owner, link, client, image)
+        async with (
+            a_program(root / "relay.log", "relay: ready", relay) as line,
+            a_program(root / "signer.log", "signer: ready", signing),
+            connect(line.split()[2], [owner]) as link,
+        ):
+            yield Stage(place, roles, owner, link, engine, client, image)
     finally:
         rmtree(root, ignore_errors=True)
         rmtree(place.run, ignore_errors=True)
