@@ -1,4 +1,4 @@
-"""Pure: where a private docker engine keeps its files."""
+"""Shell: where a private docker engine keeps its files; only their names, nothing is touched."""
 
 from __future__ import annotations
 
