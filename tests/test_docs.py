@@ -22,6 +22,13 @@ def document(name: str) -> str:
     return (ROOT / name).read_text("utf-8")
 
 
+def code_of(text: str) -> str:
+    """What stands in fences, in backticks or indented."""
+    fenced = re.findall(r"^```.*?^```$", text, re.MULTILINE | re.DOTALL)
+    rest = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    return "\n".join([*fenced, *re.findall(r"`[^`]+`|^    .+$", rest, re.MULTILINE)])
+
+
 def commands_of_nostrclaw() -> set[str]:
     return set(get_command(app).commands)  # type: ignore[attr-defined]
 
@@ -29,8 +36,8 @@ def commands_of_nostrclaw() -> set[str]:
 def test_every_nostrclaw_command_in_the_documents_exists() -> None:
     known = commands_of_nostrclaw()
     for name in DOCUMENTS:
-        code = " ".join(re.findall(r"`[^`]+`|^    .+$", document(name), re.MULTILINE))
-        for command in re.findall(r"(?:^|[ `/])nostrclaw ([a-z]+)", code):
+        code = code_of(document(name))
+        for command in re.findall(r"(?:^|[ `/])nostrclaw ([a-z]+)", code, re.MULTILINE):
             assert command in known, f"{name}: nostrclaw {command}"
 
 

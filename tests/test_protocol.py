@@ -21,8 +21,9 @@ from nips.own.once import once_key
 from nips.refusal import Malformed
 from relay_local import groups as relay_groups
 from relay_local.access import may_read, may_write
-from relay_local.viewer import Viewer
+from relay_local.viewer import Standing, Viewer
 from relay_local.world import World
+from relay_local.write_rules import REPERTOIRE
 from signer import ceiling, policy
 from tests.examples import (
     EXAMPLES,
@@ -177,6 +178,49 @@ def test_the_relay_takes_every_example_from_whom_the_section_says() -> None:
             assert relay_groups.objection(world.groups, event) is None
 
 
+def numbers(text: str) -> set[int]:
+    """The kinds that a text names: `5, 7, 9000–9022`."""
+    found: set[int] = set()
+    for first, last in re.findall(r"(\d+)(?:–(\d+))?", text):
+        found |= set(range(int(first), int(last or first) + 1))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("row", "standing"),
+    [
+        ("router", Standing.ROUTER),
+        ("signer", Standing.SIGNER),
+        ("bridge", Standing.BRIDGE),
+        ("puppet", Standing.PUPPET),
+        ("member", Standing.MEMBER),
+        ("terminal (`chat`)", Standing.CHAT),
+        ("session", Standing.SESSION),
+        ("anybody", Standing.STRANGER),
+    ],
+)
+def test_the_table_of_writers_is_true(row: str, standing: Standing) -> None:
+    written = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", PROTOCOL, re.MULTILINE))
+    kinds = numbers(written[row])
+    if "as a puppet" in written[row]:
+        kinds |= numbers(written["puppet"])
+    assert frozenset(kinds) == REPERTOIRE[standing]
+
+
+def test_nobody_else_brings_an_example() -> None:
+    """The same event on the connection of a part that the section does not name."""
+    for world, event in in_their_time():
+        for role in ("chat", "bridge-nostr", "session"):
+            viewer = Viewer(
+                frozenset({KEYS[role]}), session=KEYS[role] if role == "session" else None
+            )
+            if KEYS[role] == event.pubkey or event.kind in (
+                Kind.REQUEST, Kind.GIFT_WRAP, Kind.INBOX_RELAYS,
+            ):  # fmt: skip
+                continue
+            assert may_write(world, viewer, event, event.created_at) is not None, event.kind
+
+
 def test_strangers_write_requests_only() -> None:
     stranger = Viewer(frozenset({SecretKey(bytes(31) + b"\7").public}))
     for world, event in in_their_time():
@@ -237,11 +281,7 @@ def test_the_signer_signs_what_the_examples_show_and_not_a_profile() -> None:
 def test_the_signer_never_signs_for_a_session_what_the_document_lists() -> None:
     found = re.search(r"A session never gets ([^.]+?), whatever file", PROTOCOL, re.DOTALL)
     assert found
-    kinds: set[int] = set()
-    for text in re.findall(r"\d+(?:–\d+)?", found[1]):
-        first, _, last = text.partition("–")
-        kinds |= set(range(int(first), int(last or first) + 1))
-    assert kinds == ceiling.NEVER_FOR_SESSIONS
+    assert numbers(found[1]) == ceiling.NEVER_FOR_SESSIONS
 
 
 def test_the_names_of_the_checks_are_those_of_the_code() -> None:
