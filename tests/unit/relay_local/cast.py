@@ -14,7 +14,7 @@ from nips.own.roles import Roles
 from relay_local.viewer import Viewer
 from relay_local.world import World
 
-NOW = 1_800_000_000
+NOW = 1_700_000_000
 MAIN = "11111111-1111-4111-8111-111111111111"
 OTHER = "22222222-2222-4222-8222-222222222222"
 JOB = "ab" * 32

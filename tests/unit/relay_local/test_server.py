@@ -1,0 +1,353 @@
+"""Real sockets: TCP, Unix, HTTP; what one client does to another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from nips.kinds import Kind
+from relay_local import outbox, search
+from relay_local.connection import MAX_FRAME_BYTES
+from relay_local.relay import RelaySettings, RunningRelay, running
+from tests.unit.relay_local.cast import (
+    BOT,
+    BRIDGE,
+    MAIN,
+    MEMBER,
+    OWNER,
+    PUPPET,
+    ROUTER,
+    SIGNER,
+    STRANGER,
+    binding_event,
+    put_user,
+)
+from tests.unit.relay_local.wire import Wire, signed, wire
+
+H = ("h", MAIN)
+
+
+async def furnish(relay: RunningRelay) -> None:
+    """A main group with a member and a puppet."""
+    async with wire(relay.url, ROUTER) as router:
+        await router.keep(
+            signed(ROUTER, Kind.CREATE_GROUP, H), put_user(MAIN, MEMBER, "member"),
+            put_user(MAIN, OWNER, "owner"), binding_event(MAIN),
+        )  # fmt: skip
+
+
+async def http(url: str, request: str) -> tuple[str, dict[str, str], bytes]:
+    host, port = url.removeprefix("ws://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request.encode())
+    whole = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    head, _, body = whole.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    return status, dict(line.split(": ", 1) for line in lines), body
+
+
+async def test_http_on_the_same_port(relay: RunningRelay) -> None:
+    get = "GET / HTTP/1.1\r\nHost: relay\r\n"
+    status, headers, body = await http(relay.url, get + "Accept: application/nostr+json\r\n\r\n")
+    assert status == "HTTP/1.1 200 OK"
+    assert headers["Access-Control-Allow-Origin"] == "*"
+    assert json.loads(body)["limitation"]["auth_required"] is True
+    status, _, body = await http(relay.url, get + "\r\n")
+    assert b"Nostr relay" in body
+    status, headers, body = await http(relay.url, "OPTIONS / HTTP/1.1\r\nHost: relay\r\n\r\n")
+    assert status == "HTTP/1.1 204 No Content"
+    assert "Access-Control-Allow-Methods" in headers
+    status, _, _ = await http(relay.url, "POST / HTTP/1.1\r\nHost: relay\r\n\r\n")
+    assert status.startswith("HTTP/1.1 405")
+
+
+@pytest.mark.parametrize("over", ["tcp", "unix"])
+async def test_a_message_from_a_puppet_reaches_the_router(relay: RunningRelay, over: str) -> None:
+    await furnish(relay)
+    assert relay.unix is not None
+    address = relay.url if over == "tcp" else relay.unix
+    async with wire(address, ROUTER) as router, wire(address, BRIDGE, PUPPET) as bridge:
+        assert await router.req("in", {"kinds": [9], "after_seq": 0}) == []
+        await bridge.keep(put_user(MAIN, PUPPET, "puppet", BRIDGE))
+        message = signed(PUPPET, 9, H, ("-",), ("o", "once"), content="hello")
+        await bridge.keep(message)
+        frame = await router.hear()
+        assert frame[:3] == ["EVENT", "in", message.to_json()]
+        assert isinstance(frame[3], int)
+        accepted, why = await bridge.put(signed(PUPPET, 9, H, ("o", "once"), content="again"))
+        assert accepted
+        assert why.startswith("duplicate: ")
+
+
+async def test_the_ok_comes_after_the_event_is_queued(relay: RunningRelay) -> None:
+    """One connection that writes and listens sees its own event before its OK."""
+    async with wire(relay.url, OWNER) as owner:
+        await owner.req("a", {"kinds": [1]})
+        for number in range(20):
+            new = signed(OWNER, 1, content=str(number))
+            await owner.say("EVENT", new.to_json())
+            assert (await owner.hear())[:2] == ["EVENT", "a"]
+            assert (await owner.hear())[:3] == ["OK", new.id, True]
+
+
+async def test_a_wrong_signature_and_id(relay: RunningRelay) -> None:
+    async with wire(relay.url, OWNER) as owner:
+        for change in ({"content": "other"}, {"sig": "0" * 128}, {"pubkey": MEMBER.public}):
+            forged = signed(OWNER, 1).to_json() | change
+            await owner.say("EVENT", forged)
+            frame = await owner.hear()
+            assert frame[:3] == ["OK", forged["id"], False]
+            assert frame[3].startswith("invalid: ")
+
+
+async def test_the_connection_outlives_what_is_wrong(relay: RunningRelay) -> None:
+    async with wire(relay.url, OWNER) as owner:
+        await owner.socket.send("not JSON")
+        assert (await owner.hear())[0] == "NOTICE"
+        await owner.socket.send(b"\x00\xff")
+        assert (await owner.hear())[0] == "NOTICE"
+        await owner.socket.send('["REQ","' + "x" * MAX_FRAME_BYTES + '",{}]')
+        assert (await owner.hear())[0] == "NOTICE"
+        await owner.keep(signed(OWNER, 1))
+
+
+async def test_newest_first_and_limits(public: RunningRelay) -> None:
+    from nips.event import Template
+
+    async with wire(public.url) as client:
+        events = [
+            Template(STRANGER.public, 1_000 + n // 2, 1, (), str(n)).sign(STRANGER, bytes(32))
+            for n in range(20)
+        ]
+        await client.keep(*events)
+        order = [e.id for e in sorted(events, key=lambda e: (-e.created_at, e.id))]
+        assert [e["id"] for e in await client.req("a", {"kinds": [1]})] == order
+        assert [e["id"] for e in await client.req("a", {"limit": 5})] == order[:5]
+        assert await client.req("a", {"limit": 0}) == []
+        # Two filters that match the same events, and one that matches others.
+        both = await client.req("a", {"limit": 3}, {"limit": 5}, {"ids": [order[9]]})
+        assert [e["id"] for e in both] == [*order[:5], order[9]]
+        within = await client.req("a", {"since": 1_003, "until": 1_004})
+        assert {e["created_at"] for e in within} == {1_003, 1_004}
+
+
+async def test_a_filter_without_limit_has_one(
+    public: RunningRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "DEFAULT_LIMIT", 7)
+    monkeypatch.setattr(search, "MAX_LIMIT", 9)
+    async with wire(public.url) as client:
+        await client.keep(*[signed(STRANGER, 1, content=str(n)) for n in range(12)])
+        assert len(await client.req("a", {})) == 7
+        assert len(await client.req("a", {"limit": 1_000})) == 9
+
+
+async def test_ephemeral_events_are_heard_and_not_kept(relay: RunningRelay) -> None:
+    await furnish(relay)
+    async with wire(relay.url, MEMBER) as member, wire(relay.url, OWNER) as owner:
+        await owner.req("a", {"kinds": [Kind.TYPING]})
+        typing = signed(MEMBER, Kind.TYPING, H)
+        await member.keep(typing)
+        assert (await owner.hear())[2]["id"] == typing.id
+        assert await owner.req("b", {"kinds": [Kind.TYPING]}) == []
+
+
+async def test_strangers_ask_the_signer_and_hear_its_answer(relay: RunningRelay) -> None:
+    async with wire(relay.url) as stranger, wire(relay.url, SIGNER) as signer:
+        await signer.req("in", {"kinds": [24_133], "#p": [SIGNER.public]})
+        await stranger.req("in", {"kinds": [24_133], "#p": [STRANGER.public]})
+        request = signed(STRANGER, 24_133, ("p", SIGNER.public), content="x")
+        await stranger.keep(request)
+        assert (await signer.hear())[2] == request.to_json()
+        answer = signed(SIGNER, 24_133, ("p", STRANGER.public), content="y")
+        await signer.keep(answer)
+        assert (await stranger.hear())[2] == answer.to_json()
+
+
+async def test_nothing_is_missing_and_nothing_twice_between_stored_and_live(
+    public: RunningRelay,
+) -> None:
+    """Subscriptions begin in the middle of a stream of events."""
+    events = [signed(STRANGER, 1, content=str(n)) for n in range(400)]
+
+    async def write() -> None:
+        async with wire(public.url) as writer:
+            for new in events:
+                await writer.say("EVENT", new.to_json())
+                if int(new.content) % 20 == 0:
+                    await asyncio.sleep(0.002)
+            for _ in events:
+                await writer.hear()
+
+    async def read(delay_s: float) -> list[str]:
+        await asyncio.sleep(delay_s)
+        async with wire(public.url) as reader:
+            await reader.say("REQ", "a", {"kinds": [1], "limit": 5_000})
+            got: list[str] = []
+            while len(got) < len(events):
+                frame = await reader.hear()
+                if frame[0] == "EVENT":
+                    got.append(frame[2]["id"])
+            await reader.say("CLOSE", "a")
+            await reader.say("REQ", "b", {"limit": 0})
+            assert (await reader.hear())[:2] == ["EOSE", "b"]
+            return got
+
+    seen = await asyncio.gather(write(), *(read(n * 0.01) for n in range(10)))
+    for got in seen[1:]:
+        assert got is not None
+        assert sorted(got) == sorted(event.id for event in events)
+
+
+async def test_places_are_kept_by_arrival(
+    relay: RunningRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "ORDERED_PAGE", 7)
+    await furnish(relay)
+    async with wire(relay.url, ROUTER) as router, wire(relay.url, MEMBER) as member:
+        sent = [signed(MEMBER, 9, H, content=str(n)) for n in range(30)]
+        await member.keep(*sent)
+
+        async def from_(
+            after: int, *filters: dict[str, object]
+        ) -> tuple[list[str], dict[str, int]]:
+            asked = [{**one, "after_seq": after} for one in filters]
+            await router.say("REQ", "a", *asked)
+            got = []
+            while (frame := await router.hear())[0] == "EVENT":
+                got.append((frame[3], frame[2]["content"]))
+            assert got == sorted(got)
+            return [content for _, content in got], frame[2]
+
+        contents, place = await from_(0, {"kinds": [9]})
+        assert contents == [str(n) for n in range(30)]
+        assert set(place) == {"epoch", "seq"}
+        assert (await from_(place["seq"], {"kinds": [9]}))[0] == []
+        odd = [event.id for event in sent[1::2]]
+        contents, _ = await from_(0, {"kinds": [9], "until": 2**40}, {"ids": odd})
+        assert contents == [str(n) for n in range(30)]
+        await member.keep(signed(MEMBER, 9, H, content="next"))
+        assert (await router.hear())[2]["content"] == "next"
+
+
+async def test_a_slow_reader_is_cut_and_nobody_waits_for_it(
+    public: RunningRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "MAX_WAITING_BYTES", 1 << 20)
+    slow = await connect(public.url, max_queue=1, max_size=None)
+    try:
+        await slow.recv()
+        await slow.send('["REQ","a",{"kinds":[1]}]')
+        await slow.recv()
+        slow.transport.pause_reading()
+        async with wire(public.url) as reader, wire(public.url) as writer:
+            await reader.req("a", {"kinds": [1]})
+            slowest_s = 0.0
+            for number in range(200):
+                new = signed(STRANGER, 1, content=f"{number}" + "x" * 60_000)
+                before = time.perf_counter()
+                await writer.keep(new)
+                assert (await reader.hear())[2]["id"] == new.id
+                slowest_s = max(slowest_s, time.perf_counter() - before)
+            assert slowest_s < 5
+        slow.transport.resume_reading()
+
+        async def drain() -> None:
+            while True:
+                await slow.recv()
+
+        with pytest.raises(ConnectionClosed):
+            await asyncio.wait_for(drain(), 20)
+    finally:
+        await slow.close()
+
+
+async def test_a_large_store_is_read_at_the_readers_pace(
+    public: RunningRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stored events beyond the bound of what may wait do not end the connection."""
+    monkeypatch.setattr(outbox, "MAX_WAITING_BYTES", 1 << 20)
+    monkeypatch.setattr(outbox, "REFILL_BELOW_BYTES", 128 << 10)
+    async with wire(public.url) as client:
+        await client.keep(*[signed(STRANGER, 1, content=f"{n}" + "x" * 60_000) for n in range(60)])
+        assert len(await client.req("a", {"kinds": [1]})) == 60
+
+
+async def test_gift_wraps_on_a_public_relay(public: RunningRelay) -> None:
+    wrap = signed(STRANGER, 1059, ("p", OWNER.public))
+    async with wire(public.url) as nobody, wire(public.url, MEMBER) as other:
+        await nobody.req("all", {"limit": 0})
+        await other.req("all", {"limit": 0})
+        async with wire(public.url, OWNER) as owner:
+            await owner.req("a", {"kinds": [1059]})
+            await nobody.keep(wrap)
+            assert (await owner.hear())[2] == wrap.to_json()
+            assert await owner.req("b", {"#p": [OWNER.public]}) == [wrap.to_json()]
+        await nobody.say("REQ", "a", {"kinds": [1059], "#p": [OWNER.public]})
+        frame = await nobody.hear()
+        assert frame[:2] == ["CLOSED", "a"]
+        assert frame[2].startswith("auth-required: ")
+        assert await nobody.req("b", {"ids": [wrap.id]}) == []
+        assert await other.req("b", {"kinds": [1059]}) == []
+        # Neither heard it live: what comes next is what comes next.
+        await other.say("CLOSE", "b")
+        note = signed(STRANGER, 1)
+        await nobody.say("EVENT", note.to_json())
+        assert (await nobody.hear())[2]["id"] == note.id
+        assert (await other.hear())[2]["id"] == note.id
+
+
+async def test_a_bots_event_comes_by_the_signer_alone(relay: RunningRelay) -> None:
+    await furnish(relay)
+    said = signed(BOT, 9, H, content="hi")
+    async with wire(relay.url, OWNER) as owner, wire(relay.url, SIGNER) as signer:
+        accepted, why = await owner.put(said)
+        assert not accepted
+        assert why.startswith("restricted: ")
+        await signer.keep(said)
+
+
+async def test_the_world_is_the_same_after_a_restart(settings: RelaySettings) -> None:
+    async with running(settings) as relay:
+        await furnish(relay)
+        world, last = relay.ingest.world, relay.ingest.last_seq
+    async with running(settings) as relay:
+        assert relay.ingest.world == world
+        assert relay.ingest.last_seq == last
+        async with wire(relay.url, MEMBER) as member:
+            found = await member.req("a", {"kinds": [39_002]})
+            assert {tag[1] for tag in found[0]["tags"] if tag[0] == "p"} == {
+                MEMBER.public, OWNER.public,
+            }  # fmt: skip
+
+
+async def test_what_expires_is_gone_the_second_it_does(settings: RelaySettings) -> None:
+    clock = [int(time.time())]
+    async with running(settings, lambda: clock[0]) as relay, wire(relay.url, OWNER) as owner:
+        await owner.keep(signed(OWNER, 1, ("expiration", str(clock[0] + 60))))
+        assert len(await owner.req("a", {"kinds": [1]})) == 1
+        clock[0] += 60
+        assert await owner.req("a", {"kinds": [1]}) == []
+
+
+async def test_many_connections(public: RunningRelay) -> None:
+    """A note reaches two hundred readers."""
+    async with asyncio.timeout(60):
+        clients: list[Wire] = []
+        sockets = await asyncio.gather(*(connect(public.url) for _ in range(200)))
+        for socket in sockets:
+            client = Wire(socket, public.url)
+            await client.hear()
+            clients.append(client)
+        await asyncio.gather(*(client.req("a", {"kinds": [1]}) for client in clients))
+        note = signed(STRANGER, 1)
+        await clients[0].say("EVENT", note.to_json())
+        heard = await asyncio.gather(*(client.hear() for client in clients))
+        assert all(frame[2]["id"] == note.id for frame in heard)
+        await asyncio.gather(*(socket.close() for socket in sockets))
