@@ -107,7 +107,7 @@ async def running(
         stack.push_async_callback(ingest.close)
         if sockets is not None:
             try:
-                sockets.clear()
+                sockets.clear(world)
                 await sockets.prepare(world)
             except OSError as error:
                 raise CannotStart(f"{settings.sessions}: {error.strerror}") from error

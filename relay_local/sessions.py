@@ -47,14 +47,19 @@ class SessionSockets:
         self._open: dict[str, _Open] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
-    def clear(self) -> None:
-        """Remove what a relay that was killed left behind. Raises OSError."""
+    def clear(self, world: World) -> None:
+        """Remove what an earlier relay left behind. Raises OSError.
+
+        The folders of sessions that still live stay: a container has mounted that very folder,
+        and would never see a new one of the same name.
+        """
         self._root.mkdir(parents=True, exist_ok=True)
+        live = {key[:_NAME_CHARS] for key in world.sessions}
         for left in self._root.iterdir():
-            if left.is_dir() and not left.is_symlink():
-                shutil.rmtree(left)
-            else:
+            if left.is_symlink() or not left.is_dir():
                 left.unlink()
+            elif left.name not in live:
+                shutil.rmtree(left)
 
     async def prepare(self, world: World) -> None:
         """Make the sockets agree with the sessions of `world`. Raises OSError."""
@@ -70,9 +75,9 @@ class SessionSockets:
                 known.timer = self._timer(key, grant.hard_expires_at)
 
     async def close(self) -> None:
-        """End them all."""
+        """End them all; the folders stay, for the next relay's sockets."""
         for key in list(self._open):
-            self._end(key)
+            self._end(key, for_good=False)
         await asyncio.gather(*self._closing)
 
     @property
@@ -98,16 +103,17 @@ class SessionSockets:
         loop = asyncio.get_running_loop()
         return loop.call_later(max(0, ends_s - self._now_s()), self._end, key)
 
-    def _end(self, key: str) -> None:
+    def _end(self, key: str, *, for_good: bool = True) -> None:
         known = self._open.pop(key, None)
         if known is None:
             return
         known.timer.cancel()
-        task = asyncio.create_task(self._close(known))
+        task = asyncio.create_task(self._close(known, for_good=for_good))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
-    async def _close(self, known: _Open) -> None:
+    async def _close(self, known: _Open, *, for_good: bool) -> None:
         known.server.close()
-        shutil.rmtree(known.folder, ignore_errors=True)
+        if for_good:
+            shutil.rmtree(known.folder, ignore_errors=True)
         await close_server(known.server)

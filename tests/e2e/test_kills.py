@@ -19,7 +19,7 @@ from tests.e2e.conftest import Scene, a_scene
 ROUNDS = int(os.environ.get("NOSTRCLAW_KILLS", "2"))
 SEED = int(os.environ.get("NOSTRCLAW_SEED", "20261122"))
 # The moments of a conversation that can be seen from outside, by the event that begins them.
-MOMENTS = (Kind.CHAT, Kind.JOB_REQUEST, Kind.JOB_ACCEPTED)
+MOMENTS = (Kind.CHAT, Kind.JOB_REQUEST, Kind.JOB_ACCEPTED, Kind.JOB_PROGRESS)
 
 
 @pytest.fixture(scope="module")
