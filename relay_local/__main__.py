@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from config.roles import RolesError, ensure_key, load, read_key
+from nips.key import SecretKey
 from nips.nip19 import public_key_of
 from nips.refusal import Malformed
 from relay_local.relay import CannotStart, RelaySettings, running
@@ -61,7 +62,7 @@ def _settings(arguments: argparse.Namespace) -> RelaySettings:
     key_file: Path | None = arguments.key
     return RelaySettings(
         data=arguments.data,
-        key=read_key(key_file) if key_file else ensure_key(arguments.data / "key"),
+        key=read_key(key_file) if key_file else _own_key(arguments.data / "key"),
         host=host,
         port=port,
         unix=arguments.unix,
@@ -72,6 +73,13 @@ def _settings(arguments: argparse.Namespace) -> RelaySettings:
         public=arguments.open,
         version=_version(),
     )
+
+
+def _own_key(path: Path) -> SecretKey:
+    try:
+        return ensure_key(path)
+    except OSError as error:
+        raise CannotStart(f"{path} cannot be made: {error.strerror}") from error
 
 
 def _owner(given: str) -> str:

@@ -1,0 +1,51 @@
+"""The relay as another implementation of the protocol sees it: nostr-sdk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+from nips.event import Event
+from nips.key import SecretKey
+from relay_local.relay import RunningRelay
+from tests.relay_process import ROOT
+from tests.unit.relay_local.cast import OWNER, STRANGER
+from tests.unit.relay_local.wire import signed, wire
+
+
+async def client(url: str, key: SecretKey, filter_: object, *publish: tuple[int, str]) -> Any:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.unit.relay_local.sdk_client",
+        cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    task = {"url": url, "secret": key.raw.hex(), "filter": filter_, "publish": publish}
+    out, _ = await asyncio.wait_for(process.communicate(json.dumps(task).encode() + b"\n"), 60)
+    assert process.returncode == 0
+    return json.loads(out)
+
+
+async def test_it_authenticates_publishes_and_reads(relay: RunningRelay) -> None:
+    async with wire(relay.url, OWNER) as owner:
+        before = signed(OWNER, 1, content="from before")
+        await owner.keep(before)
+        said = await client(
+            relay.url, OWNER, {"kinds": [1]}, (1, "hello \u2028 \u0001 \U0001f600"), (43_001, "")
+        )
+        assert said["ok"]["1"] is None
+        assert "restricted" in said["ok"]["43001"]
+        contents = {event["content"] for event in said["fetched"]}
+        assert contents == {"from before", "hello \u2028 \u0001 \U0001f600"}
+        for given in said["fetched"]:
+            Event.from_json(given).verify()
+        stored = await owner.req("a", {"kinds": [1]})
+        assert {event["id"] for event in stored} == set(said["live"])
+
+
+async def test_a_public_relay_serves_wraps_to_their_recipient(public: RunningRelay) -> None:
+    async with wire(public.url) as sender:
+        wrap = signed(STRANGER, 1059, ("p", OWNER.public))
+        await sender.keep(wrap, signed(STRANGER, 1059, ("p", STRANGER.public)))
+    said = await client(public.url, OWNER, {"kinds": [1059]})
+    assert [event["id"] for event in said["fetched"]] == [wrap.id]
