@@ -1,0 +1,86 @@
+"""Grants: what a session and a bridge get, and what renewal and revocation leave as it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot import grants
+from nips.kinds import Kind
+from nips.own.grant import Grant
+
+SESSION, JOB, BRIDGE = "aa" * 32, "bb" * 32, "cc" * 32
+GROUP = "00000000-0000-4000-8000-000000000001"
+NOW_S = 1_800_000_000
+NEVER = {0, 3, 5, 13, 14, 62, 1059, 10002, 10050, 22242, 24133, 30078, *range(9000, 9023)}
+
+
+def session(*, is_main: bool = False, wall_clock_s: float = 600) -> Grant:
+    return grants.of_session(
+        SESSION, GROUP, JOB, is_main=is_main, now_s=NOW_S, wall_clock_s=wall_clock_s
+    )
+
+
+def test_a_session_speaks_in_its_group_about_its_job() -> None:
+    grant = session()
+    assert (grant.role, grant.group, grant.job) == ("session", GROUP, JOB)
+    assert grant.methods == ("sign_event",)
+    assert {rule.kind for rule in grant.rules} == {Kind.REACTION, Kind.CHAT}
+    for rule in grant.rules:
+        assert rule.required == (("h", GROUP), ("job", JOB))
+        assert None not in (rule.max_content_bytes, rule.max_tags, rule.rate, rule.daily)
+
+
+def test_main_alone_publishes_and_then_without_its_groups_name() -> None:
+    (note,) = [rule for rule in session(is_main=True).rules if rule.kind == Kind.NOTE]
+    assert note.required == (("job", JOB),)
+    assert note.forbidden == ("h",)
+    assert not [rule for rule in session().rules if rule.kind == Kind.NOTE]
+
+
+@pytest.mark.parametrize("is_main", [True, False])
+def test_no_session_asks_for_what_is_never_a_sessions(is_main: bool) -> None:
+    assert not NEVER & {rule.kind for rule in session(is_main=is_main).rules}
+
+
+def test_a_bridge_opens_and_seals_and_shows_itself() -> None:
+    grant = grants.of_bridge(BRIDGE, now_s=NOW_S)
+    assert set(grant.methods) == {"unwrap", "seal", "sign_event"}
+    assert {rule.kind for rule in grant.rules} == {0, 10002, 10050, 22242}
+    assert (grant.group, grant.job) == (None, None)
+    assert grant.expires_at - NOW_S == 3600
+
+
+@given(st.lists(st.integers(0, 400), max_size=10), st.floats(1, 3600))
+def test_renewal_never_moves_the_hard_limit(pauses_s: list[int], wall_clock_s: float) -> None:
+    grant = first = session(wall_clock_s=wall_clock_s)
+    now_s = NOW_S
+    for pause_s in pauses_s:
+        now_s += pause_s
+        grant = grants.renewed(grant, now_s)
+        assert grant.hard_expires_at == first.hard_expires_at
+        assert grant.expires_at <= grant.hard_expires_at
+        assert grant.expires_at - now_s <= grants.SESSION_TTL_S
+    assert replace(grant, expires_at=first.expires_at) == first
+
+
+def test_it_lives_until_the_job_must_be_over_and_not_much_longer() -> None:
+    grant = session(wall_clock_s=600)
+    assert 600 < grant.hard_expires_at - NOW_S <= 660
+    assert grants.renewal_due_s(grant) < grants.SESSION_TTL_S
+    short = session(wall_clock_s=5)
+    assert short.expires_at == short.hard_expires_at
+
+
+def test_revocation_keeps_everything_else() -> None:
+    grant = session()
+    assert grants.revoked(grant) == replace(grant, revoked=True)
+
+
+@pytest.mark.parametrize("grant", [session(is_main=True), grants.of_bridge(BRIDGE, now_s=NOW_S)])
+def test_it_survives_its_event(grant: Grant) -> None:
+    assert Grant.from_json(json.loads(json.dumps(grant.to_json()))) == grant
