@@ -88,17 +88,9 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
         """Set when a relay is there again. Take it before looking, then wait."""
         return self._progress.change
 
-    @property
-    def healthy(self) -> dict[str, int]:
-        """Per relay the unix second up to which all that it had for us is stored."""
-        return {
-            url: healthy_s
-            for url, tending in self._tending.items()
-            if (healthy_s := tending.healthy_s) is not None
-        }
-
     async def status(self) -> dict[str, dict[str, Any]]:
-        """What each configured relay is doing, for people."""
+        """What each configured relay is doing; `healthy_s` is the unix second up to which all
+        that it had for us is stored, None when that was never so."""
         return {
             url: {
                 "connections": await self._pool.connections(url),

@@ -95,7 +95,7 @@ class Bridge:
                 inbox.process(),
                 outbox.run(),
                 announce.run(),
-                health.run(arrivals),
+                health.run(arrivals, inbox.counts),
             ):
                 tasks.create_task(work)
 

@@ -98,6 +98,10 @@ class Counterparts:
         )
         return self._bound[found[0][1]] if found else None
 
+    def will_be_bound(self, person: str) -> bool:
+        """Say whether this is the owner, named a moment ago, whose main group is being made."""
+        return person == self.owner and self._roles.main not in self._bound
+
     @property
     def change(self) -> asyncio.Event:
         """Set at the next change of bindings or owner. Take it before looking, then wait."""

@@ -145,7 +145,7 @@ class Inbox:
         for attempt in range(MAX_ATTEMPTS):
             change = self._counterparts.change
             while (bound := self._counterparts.bound_to(message.author)) is None:
-                if message.author != self._counterparts.owner:
+                if not self._counterparts.will_be_bound(message.author):
                     self._drop(wrap)
                     return
                 # The owner is named and the main group is being made: their words wait for it.

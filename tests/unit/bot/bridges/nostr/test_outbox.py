@@ -160,9 +160,11 @@ async def test_a_list_of_private_addresses_is_not_followed(stage: Stage, owner: 
             await bind(stage, people[0])
 
 
-async def test_the_terminal_reads_on_the_private_relay(stage: Stage) -> None:
+async def test_the_terminal_reads_on_the_private_relay(stage: Stage, owner: Person) -> None:
     chat = read_key(stage.place.key("chat"))
     await bind(stage, f"nostr:{chat.public}")
+    wrap = await owner.say(stage.roles.bot, "unbound for now")
+    assert "bound to no group" in await stage.logged(wrap.id)
     async with connect(f"ws://{stage.listen}", [chat]) as link:
         tags = (("relay", f"ws://{stage.listen}"),)
         list_ = Template(chat.public, int(time.time()), 10050, tags, "")
@@ -172,6 +174,7 @@ async def test_the_terminal_reads_on_the_private_relay(stage: Stage) -> None:
         assert list(relays_of(delivery).values()) == [("ok", "")]
         wanted = Filter(kinds=frozenset({1059}), tags={"p": frozenset({chat.public})})
         assert len(await link.fetch([wanted])) == 1
+    await bind(stage, f"nostr:{owner.public}")
 
 
 async def test_the_bots_own_lists_are_published_once(stage: Stage, owner: Person) -> None:
@@ -242,3 +245,29 @@ async def owner_named(stage: Stage) -> str:
             if isinstance(item, Delivery):
                 return pairing.parse(item.event, stage.roles.signer)
     raise AssertionError("the stream ended")
+
+
+async def test_a_lost_place_repeats_nothing(stage: Stage, owner: Person) -> None:
+    await owner.say(stage.roles.bot, "said before the place was lost")
+    await stage.heard("said before the place was lost")
+    said = await stage.say("answered before the place was lost")
+    await stage.delivery(said.id)
+    wraps = await owner.stored(0)
+    await stage.stop("bridge", signal.SIGTERM)
+    key = read_key(stage.place.key("bridge-nostr"))
+    async with connect(stage.place.relay_address, [key]) as link:
+        for reader in ("nostr-inbox", "nostr-outbox"):
+            d = frozenset({f"place/{reader}"})
+            (former,) = await link.fetch([Filter(kinds=frozenset({30078}), tags={"d": d})])
+            content = json.dumps(json.loads(former.content) | {"seq": 0})
+            lost = Template(key.public, former.created_at + 1, 30078, former.tags, content)
+            assert (await link.publish(lost.sign(key, token_bytes(32)))).accepted
+    await stage.start("bridge")
+    # What is said now comes after all that was read again.
+    again = await stage.say("after the place was lost")
+    await stage.delivery(again.id)
+    await owner.say(stage.roles.bot, "and the other way")
+    await stage.heard("and the other way")
+    origins = [event.tag("proxy") for event in await stage.messages()]
+    assert len(origins) == len(set(origins)) > 1
+    assert len(await owner.stored(0)) == len(wraps) + 1

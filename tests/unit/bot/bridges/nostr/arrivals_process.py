@@ -1,0 +1,48 @@
+"""Shell: only the listening part, as a process; prints the id of each wrap it takes in.
+
+argv: public key, seconds between probes, the unix second of the last healthy moment or "-", relays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+
+import structlog
+
+from bot.bridges.nostr import tending
+from bot.bridges.nostr.arrivals import Arrivals
+from bot.bridges.nostr.pool import Pool
+
+
+async def no_login(url: str, challenge: str) -> str | None:
+    return None
+
+
+async def main(public_key: str, probe_s: float, healthy: str, *relays: str) -> None:
+    tending.PROBE_PERIOD_S = tending.PROBE_DEADLINE_S = probe_s
+    tending.PAGE_DEADLINE_S = 5 * probe_s
+    known = {} if healthy == "-" else dict.fromkeys(relays, int(healthy))
+    async with Pool(relays, no_login) as pool, Arrivals(pool, public_key, known) as arrivals:
+        reading = asyncio.create_task(read(arrivals))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, reading.cancel)
+        with suppress(asyncio.CancelledError):
+            await reading
+        sys.stdout.write(json.dumps(await arrivals.status()) + "\n")
+
+
+async def read(arrivals: Arrivals) -> None:
+    async for wraps in arrivals.wraps():
+        sys.stdout.write("".join(f"{wrap.id}\n" for wrap in wraps))
+        sys.stdout.flush()
+
+
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+asyncio.run(main(sys.argv[1], float(sys.argv[2]), *sys.argv[3:]))
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(0)
