@@ -38,6 +38,7 @@ async def measure(engine: Engine, messages: int, announce: Callable[[str], None]
             house(image=image, engine_root=ENGINE_ROOT, owner=keys.public_key().to_hex())
         )
         owner = await stack.enter_async_context(person(there.public_relays, keys))
+        await owner.hear()  # the welcome
         announce("three messages to warm up")
         await conversation_ms(there, owner, 3)
         announce(f"{messages} messages, one after the other, each in a new container")
