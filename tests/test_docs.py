@@ -5,10 +5,20 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import orjson
 import pytest
 from typer.main import get_command
 
+from bot.bridges.nostr import outgoing
 from bot.cli import app
+from bot.operate import debian
+from config.settings import AgentSettings, Settings
+from nips import filter as filters
+from nips import frames, nip42, nip44, nip46
+from relay_local import access, connection, information, query, write_rules
+from relay_local.world import World
+from signer import pairing, policy
+from signer.ceiling import Ceiling
 
 ROOT = Path(__file__).resolve().parents[1]
 DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
@@ -80,6 +90,46 @@ def test_every_link_inside_a_document_leads_to_a_title(name: str) -> None:
     }
     for link in re.findall(r"\]\(#([^)]+)\)", text):
         assert link in titles, f"{name}: #{link}"
+
+
+def test_every_variable_in_the_readme_is_read_by_somebody() -> None:
+    read = {"NOSTRCLAW_DATA", debian.FORBID}
+    read |= {f"NOSTRCLAW_{name}".upper() for name in Settings.model_fields}
+    read |= {f"NOSTRCLAW_AGENT__{name}".upper() for name in AgentSettings.model_fields}
+    named = set(re.findall(r"NOSTRCLAW_[A-Z_]+", document("README.md")))
+    assert len(named) > 2
+    assert named <= read
+
+
+LIMITS = (
+    f"at most {connection.MAX_FRAME_BYTES >> 20} MiB",
+    f"within {nip42.MAX_AGE_S} s of the relay's clock",
+    f"at most {connection.MAX_KEYS}, a bridge's at most {connection.MAX_BRIDGE_KEYS:,}",
+    f"may write {connection.ANONYMOUS_BURST} at once and {connection.ANONYMOUS_PER_S:g} a second",
+    f"{frames.MAX_FILTERS} filters in a REQ",
+    f"{filters.MAX_VALUES:,} values in one list and {access.MAX_FILTER_VALUES:,} in one filter",
+    f"subscription ids of {frames.MAX_SUBSCRIPTION_CHARS} characters",
+    f"{connection.MAX_SUBSCRIPTIONS} subscriptions a connection",
+    f"{query.DEFAULT_LIMIT} stored events without a `limit` and {query.MAX_LIMIT:,} with one",
+    f"at most {write_rules.MAX_AHEAD_S // 60} minutes ahead",
+    f"up to {nip44.MAX_EXTENDED_BYTES:,} bytes of plaintext",
+    f"Ids are 1 to {nip46.MAX_ID_CHARS} characters; a method takes at most {nip46.MAX_PARAMS}",
+    f"within {policy.CREATED_AT_WITHIN_S} s of the signer's clock",
+    f"{Ceiling().longest_ttl_s} s for sessions, {Ceiling().bridge_longest_ttl_s} s for bridges",
+    f"longer than {outgoing.MAX_PART_BYTES:,} bytes of JSON",
+    f"`{pairing.ALPHABET}`",
+)
+
+
+def test_the_protocol_names_the_nips_that_the_relay_names() -> None:
+    said = orjson.loads(information.document(World("00" * 32), "0"))["supported_nips"]
+    named = ", ".join(str(number) for number in said)
+    assert f"NIP-11 names what is spoken: {named}." in document("PROTOCOL.md")
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_the_protocol_gives_the_limits_of_the_code(limit: str) -> None:
+    assert limit in " ".join(document("PROTOCOL.md").split())
 
 
 ROOMS = ("nips", "relay_local", "signer", "bot", "agent_image", "config")
