@@ -30,7 +30,7 @@ from signer.ledger import Answer, Entry, Ledger
 from signer.secret import Secret
 from signer.work import Arrived, Asked, Clocks, Place, Reply, Settled, Work
 
-BACKDATED_S = 2 * 86_400  # NIP-59: "up to 2 days in the past"
+BACKDATED_S = 2 * 86_400
 MAX_CACHED_PEERS = 1_024
 MAX_AUDITED_REFUSALS = 200  # of one key: a flood of refusals must not fill the disk
 
@@ -217,8 +217,7 @@ class Desk:
         self, client: str, request: nip46.Request, body_hash: str, step: bunker.MakeSeal
     ) -> Reply:
         self._charge(step.costs)
-        # NIP-59: "The canonical created_at time belongs to the rumor. All other timestamps
-        # SHOULD be tweaked to thwart time-analysis attacks"
+        # NIP-17: "randomize `created_at` in up to two days in the past in both the seal and …"
         created_at = int(self._reading.now_s) - secrets.randbelow(BACKDATED_S)
         seal = self._sign(
             nip59.seal_template(step.rumor, step.recipient, created_at, self._encrypt)

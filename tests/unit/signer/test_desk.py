@@ -138,6 +138,19 @@ def test_a_request_in_anothers_name_is_not_read(scene: Scene) -> None:
     forged = replace(request, pubkey=scene.house.session.public)
     rehashed = forged.template.with_sig(request.sig)
     assert scene.desk.take([Asked(forged), Asked(rehashed)]) == []
+    real = scene.house.request(scene.house.session, "ping")[1]
+    seen_again = replace(real, created_at=NOW + 60)
+    elsewhere = replace(real.template, tags=(("p", scene.house.bot.public),))
+    assert (
+        scene.desk.take(
+            [
+                Asked(seen_again),
+                Asked(seen_again.template.with_sig(real.sig)),
+                Asked(elsewhere.sign(scene.house.session, bytes(32))),
+            ]
+        )
+        == []
+    )
     for noise in ("", "x" * 200, "A" * 100_000):
         event = nip46.envelope(
             scene.house.session.public, scene.house.signer.public, noise, NOW
@@ -479,7 +492,8 @@ def test_a_revocation_that_could_not_be_written_is_not_lost(scene: Scene) -> Non
         house.session, "sign_event", templates_json(house.template(content="x" * 60_000))
     )[1]
     revocation = Arrived(house.granted(replace(grant, revoked=True), NOW + 1), 2)
-    scene.desk.take([revocation, Asked(request)])
+    [reply] = scene.desk.take([Asked(request), revocation])
+    assert refusal(reply.response).startswith("error: ")
     make_room(scene)
     assert "revoked" in refusal(scene.sign(house.template()).response)
 

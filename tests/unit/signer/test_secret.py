@@ -74,7 +74,7 @@ def test_a_wiped_key_signs_nothing() -> None:
 # memory it may read of itself. It knows the key only as its parts, so that it does not find its
 # own question.
 HOLDER = """
-import os, re, resource, sys
+import ctypes, os, re, resource, sys
 from pathlib import Path
 from signer.secret import Memory, Secret, harden_process
 harden_process()
@@ -101,8 +101,9 @@ with open("/proc/self/mem", "rb", 0) as mem:
             found += data[at + 16 : at + 32] == bytes(b ^ 255 for b in bytes.fromhex(sys.argv[4]))
             at = data.find(half, at + 1)
 no_core = resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
+not_dumpable = ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) == 0  # PR_GET_DUMPABLE
 status = Path("/proc/self/status").read_text()
-print(found, unreadable, no_core, "NoNewPrivs:\\t1" in status)
+print(found, unreadable, no_core, not_dumpable, "NoNewPrivs:\\t1" in status)
 """
 
 
@@ -125,7 +126,9 @@ def test_no_copy_of_the_key_is_in_readable_memory(
     )  # fmt: skip
     os.close(reads)
     # In locked memory the one copy is the page itself: nothing of Python's holds another.
-    assert done.stdout.split() == [str(copies), str(hidden_pages), "True", "True"], done.stderr
+    assert done.stdout.split() == [
+        str(copies), str(hidden_pages), "True", "True", "True",
+    ], done.stderr  # fmt: skip
 
 
 def test_the_repr_shows_nothing() -> None:
