@@ -144,16 +144,17 @@ class Dispatch:
         match step:
             case Complete():
                 log.info("job done", job=job.id[:12])
-                await self._author.publish(job_events.result(pubkey, job.group, job.id, now_s))
+                end = job_events.result(pubkey, job.group, job.id, now_s)
             case GiveUp(words):
                 log.warning("job given up", job=job.id[:12], reason=words)
                 # Told first: ended, it would not be looked at again after a crash in between.
                 await self._tell(job, words)
-                await self._author.publish(
-                    job_events.error(pubkey, job.group, job.id, words, now_s)
-                )
+                end = job_events.error(pubkey, job.group, job.id, words, now_s)
             case Again() | Nothing():
-                pass
+                return
+        ok = await self._author.publish(end)
+        if not ok.accepted:
+            log.error("job's end refused", job=job.id[:12], reason=ok.message)
 
     async def _tell(self, job: Job, words: str) -> None:
         """Tell the owner, in main; whoever asked there is told where they asked."""

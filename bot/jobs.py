@@ -33,6 +33,15 @@ JOB_TAG = "job"
 MAX_ATTEMPTS = 3
 # A limit that the program reached by itself; the same program would reach it again.
 FINAL = frozenset({Why.WALL_CLOCK, Why.MEMORY, Why.OUTPUT, Why.FOLDER, Why.DISK})
+# What the image's program says by its exit status.
+EXITS = {
+    64: "it was started wrongly",
+    65: "the job's events are not what they should be",
+    69: "the relay or the signer stayed away",
+    75: "the relay or the signer refused it",
+    127: "the image has no such program",
+    137: "it was killed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +190,8 @@ def failure_of(outcome: Outcome, limits: Limits) -> Failure:
         case Exited(0):
             return Failure("the agent ended without an end to its work")
         case Exited(code):
-            return Failure(f"the agent ended with status {code}")
+            meaning = f" ({EXITS[code]})" if code in EXITS else ""
+            return Failure(f"the agent ended with status {code}{meaning}")
 
 
 def _words(why: Why, limits: Limits) -> str:

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 
 from bot import grants
-from bot.attempt import Runner
+from bot.attempt import LAST_WORD_S, Runner
 from bot.author import is_duplicate, of_kinds
 from bot.dispatch import Dispatch, open_jobs
 from bot.groups import MEMBERSHIP_KINDS, Group, Groups, missing_of_main
@@ -97,7 +98,10 @@ class Router:
                 await self._resolve(dispatch)
                 await self._read(dispatch)
         finally:
-            await asyncio.gather(self._place.save(), self._all_ended.save())
+            # Losing the last second of a place is harmless; a relay that is gone must not hold us.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORD_S):
+                    await asyncio.gather(self._place.save(), self._all_ended.save())
             await self._runner.sandbox.close()
 
     def _group(self, group_id: str) -> Group | None:

@@ -189,10 +189,13 @@ class Sandbox:
             raise SandboxUnavailable(
                 f"The agent's image {self._image} is not there. `nostrclaw up` builds it."
             ) from error
+        except requests.ConnectionError as error:
+            raise SandboxUnavailable(
+                "The container engine does not answer. Start it, or read its log."
+            ) from error
         except _ENGINE_ERRORS as error:
             raise SandboxUnavailable(
-                f"The container engine failed: {_sentence(error)} "
-                "Read the engine's log and start it again."
+                f"The container engine failed: {_sentence(error)} Read the engine's log."
             ) from error
 
 

@@ -33,6 +33,8 @@ from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.own import pairing
+from nips.own.grant import Grant
+from nips.own.grant import parse as parse_grant
 from nips.own.roles import Roles
 from relay_local.client import Delivery, Link, connect
 
@@ -154,6 +156,21 @@ class Stage:
         )
         async with connect(self.place.relay_address, [key]) as link:
             return await link.fetch([wanted])
+
+    async def grants(self) -> dict[str, Grant]:
+        """The grants that stand, by client key."""
+        events = await self.as_router([Kind.APP_DATA])
+        return {
+            grant.client: grant
+            for event in events
+            if (event.tag("d") or "").startswith("grant/")
+            and (grant := parse_grant(event, self.roles.router))
+        }
+
+    async def live_sessions(self) -> list[str]:
+        """The session keys whose grants are not revoked."""
+        grants = await self.grants()
+        return [key for key, g in grants.items() if g.role == "session" and not g.revoked]
 
     async def forget_place(self, reader: str) -> None:
         """Let a reader's place be the beginning again."""

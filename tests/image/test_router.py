@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -164,17 +163,15 @@ async def test_the_grant_is_revoked_and_the_bridges_lives(stage: Stage) -> None:
     async with stage.router():
         message = await stage.say("/say hello")
         await stage.end(message)
-        grants = {
-            event.tag("p"): json.loads(event.content)
-            for event in await stage.as_router([Kind.APP_DATA])
-            if (event.tag("d") or "").startswith("grant/")
-        }
-    session = next(e for e in await stage.job(message) if e.kind == Kind.JOB_ACCEPTED).tag("p")
-    assert grants[session]["revoked"]
-    assert grants[session]["group"] == stage.roles.main
+        grants = await stage.grants()
+    attempts = [e for e in await stage.job(message) if e.kind == Kind.JOB_ACCEPTED]
+    session = attempts[0].tag("p")
+    assert session is not None
+    assert grants[session].revoked
+    assert grants[session].group == stage.roles.main
     bridge = grants[stage.roles.bridges["nostr"]]
-    assert not bridge["revoked"]
-    assert set(bridge["methods"]) == {"unwrap", "seal", "sign_event"}
+    assert not bridge.revoked
+    assert set(bridge.methods) == {"unwrap", "seal", "sign_event"}
 
 
 async def test_messages_are_answered_in_order_one_at_a_time(stage: Stage) -> None:
@@ -237,6 +234,7 @@ async def test_killed_at_any_time_it_answers_once(stage: Stage) -> None:
     async with stage.router():
         ends = [await stage.end(message) for message in messages]
     assert stage.containers() == []
+    assert await stage.live_sessions() == []
     for n, (message, end) in enumerate(zip(messages, ends, strict=True)):
         replies = [reply.content for reply in await stage.replies(message)]
         job = [event.kind for event in await stage.job(message)]
@@ -247,6 +245,35 @@ async def test_killed_at_any_time_it_answers_once(stage: Stage) -> None:
         else:  # cut off between its answer and its end, or three times before
             assert len(replies) <= 1
             assert len(await stage.notices(message)) == 1
+
+
+async def test_a_killed_routers_session_is_revoked_at_the_next_start(stage: Stage) -> None:
+    process = await stage.router_process()
+    message = await stage.say("/run sleep 20")
+    attempt = await stage.begun(message)
+    process.kill()
+    await process.wait()
+    assert await stage.live_sessions() == [attempt.tag("p")]
+    async with stage.router("exit(3)"):
+        assert attempt.tag("p") not in await stage.live_sessions()
+        end = await stage.end(message)
+    assert end.kind == Kind.JOB_ERROR
+    assert len([e for e in await stage.job(message) if e.kind == Kind.JOB_ACCEPTED]) == 3
+
+
+async def test_leftover_containers_are_removed_at_the_start(stage: Stage) -> None:
+    process = await stage.router_process()
+    message = await stage.say("/run sleep 20")
+    await stage.begun(message)
+    async with asyncio.timeout(10):
+        while not stage.containers():
+            await asyncio.sleep(0.02)
+    process.kill()
+    await process.wait()
+    (left,) = stage.containers()
+    async with stage.router("exit(3)"):
+        assert left not in stage.containers()
+        await stage.end(message)
 
 
 async def test_nothing_happens_until_somebody_owns_it(
