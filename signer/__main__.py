@@ -4,6 +4,7 @@
     python -m signer pair  --data DIR    print a one-time code that names the owner
     python -m signer run   --data DIR …  serve
     python -m signer audit --data DIR    check the audit chain
+    python -m signer clock --data DIR    believe this machine's clock again
 
 Exit codes: 0 done; 1 the relay refused us, or the audit chain is broken; 2 something that a
 person must put right, said in one sentence; 3 `pair`, where an owner has paired already.
@@ -89,7 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     audit = commands.add_parser("audit", help="check the audit chain")
     audit.set_defaults(command=_audit)
 
-    for command in (init, run, pair, audit):
+    clock = commands.add_parser("clock", help="believe this machine's clock again")
+    clock.set_defaults(command=_clock)
+
+    for command in (init, run, pair, audit, clock):
         command.add_argument("--data", type=Path, required=True, help="the signer's folder")
     for command in (init, run):
         command.add_argument("--passphrase-fd", type=int, metavar="N", help="read it from there")
@@ -170,7 +174,7 @@ def _load_ceiling(path: Path) -> ceiling.Ceiling:
         raise KeystoreError(f"{path}: {error}. Correct that line and start again.") from error
 
 
-# pair, audit
+# pair, audit, clock
 
 
 def _pair(arguments: argparse.Namespace) -> int:
@@ -190,6 +194,14 @@ def _audit(arguments: argparse.Namespace) -> int:
         _tell(f"The audit chain is broken at row {chain.broken_at}.")
         return 1
     _say(f"{chain.rows} rows, head {chain.head}")
+    return 0
+
+
+def _clock(arguments: argparse.Namespace) -> int:
+    ledger = Ledger(arguments.data / "ledger.sqlite")
+    with ledger.transaction():
+        ledger.set_clock(time.time())
+    _tell("This machine's clock is taken for right. Restart the signer.")
     return 0
 
 

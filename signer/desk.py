@@ -28,7 +28,7 @@ from signer.first_owner import FirstOwner
 from signer.grants import admit
 from signer.ledger import Answer, Entry, Ledger
 from signer.secret import Secret
-from signer.work import Arrived, Asked, Clocks, Place, Reply, Settled, Work
+from signer.work import Arrived, Asked, Clocks, Place, Reply, Settled, Work, refuse, say
 
 BACKDATED_S = 2 * 86_400
 MAX_CACHED_PEERS = 1_024
@@ -96,8 +96,8 @@ class Desk:
         log.error("the clock went back, so nothing is signed", by_s=round(went_back.by_s))
         return Refusal(
             Prefix.ERROR,
-            f"this machine's clock went back by {went_back.by_s:.0f} s; "
-            "set it right, and the signer signs again",
+            f"this machine's clock went back by {went_back.by_s:.0f} s; set it right, or tell the "
+            "signer that it is: python -m signer clock",
         )
 
     def _do(self, work: Work, went_back: Refusal | None) -> Reply | None:
@@ -120,7 +120,7 @@ class Desk:
         if not isinstance(work, Asked) or (request := self._open_request(work.event)) is None:
             return None
         refusal = Refusal(Prefix.ERROR, "the signer's ledger cannot be written; is the disk full?")
-        return _refuse(work.event.pubkey, request, refusal)
+        return refuse(work.event.pubkey, request, refusal)
 
     # Grants
 
@@ -144,12 +144,12 @@ class Desk:
             return None
         client = event.pubkey
         if went_back is not None:
-            return _refuse(client, request, went_back)
+            return refuse(client, request, went_back)
         try:
             return self._answer(client, request)
         except Refused as error:
             self._note_refusal(client, request, error.refusal)
-            return _refuse(client, request, error.refusal)
+            return refuse(client, request, error.refusal)
 
     def _open_request(self, event: Event) -> nip46.Request | None:
         try:
@@ -180,12 +180,12 @@ class Desk:
                     Refusal(Prefix.INVALID, "this id was used for another request already")
                 )
             event = self._ledger.signed(first.event_id) if first.event_id else None
-            return _say(client, request, first.result, publish=event)
+            return say(client, request, first.result, publish=event)
         owner = self._roles.owner or self._pairing.owner()
         view = bunker.View(self._roles, self._ceiling, owner, self._reading.now_s)
         match bunker.handle(request, self._ledger.held(client), view):
             case bunker.Say(result):
-                return _say(client, request, result)
+                return say(client, request, result)
             case bunker.Deny(refusal):
                 raise Refused(refusal)
             case bunker.SignEvent() as step:
@@ -206,12 +206,13 @@ class Desk:
         else:
             self._charge(step.costs)
             event = self._sign(step.template)
-            self._ledger.keep_signed(event, step.once, to_publish=step.publish)
+            if step.publish:
+                self._ledger.keep_signed(event, step.once)
             self._note(client, request, f"signed kind {event.kind}", event.id)
         result = orjson.dumps(event.to_json()).decode()
         settled_by = event.id if step.publish else None
         self._ledger.keep_answer(client, request.id, Answer(body_hash, result, settled_by))
-        return _say(client, request, result, publish=event if step.publish else None)
+        return say(client, request, result, publish=event if step.publish else None)
 
     def _seal(
         self, client: str, request: nip46.Request, body_hash: str, step: bunker.MakeSeal
@@ -226,7 +227,7 @@ class Desk:
         # The seal is kept, whose text only its recipient opens; never the rumor.
         self._ledger.keep_answer(client, request.id, Answer(body_hash, result, None))
         self._note(client, request, f"sealed kind {step.rumor.kind}", seal.id)
-        return _say(client, request, result)
+        return say(client, request, result)
 
     def _unwrap(self, client: str, request: nip46.Request, wrap: Event, owner: str | None) -> Reply:
         seal, rumor = nip59_checked(wrap, self._roles.bot, self._decrypt)
@@ -242,7 +243,7 @@ class Desk:
             opened["paired"] = True
         # Neither text nor author is kept: opening again gives the same.
         self._note(client, request, "opened", wrap.id)
-        return _say(client, request, orjson.dumps(opened).decode(), publish=announcement)
+        return say(client, request, orjson.dumps(opened).decode(), publish=announcement)
 
     # The key
 
@@ -292,11 +293,3 @@ def nip59_checked(wrap: Event, bot: str, decrypt: nip59.Decrypt) -> tuple[Event,
         return nip59.unwrap(wrap, bot, decrypt)
     except nip59.BadGift as error:
         raise Refused(Refusal(Prefix.INVALID, f"{type(error).__name__}: {error}")) from error
-
-
-def _say(client: str, request: nip46.Request, result: str, publish: Event | None = None) -> Reply:
-    return Reply(client, nip46.Response(request.id, result), publish)
-
-
-def _refuse(client: str, request: nip46.Request, refusal: Refusal) -> Reply:
-    return Reply(client, nip46.Response(request.id, error=refusal))

@@ -73,7 +73,7 @@ class FirstOwner:
             (("d", "owner"), ("p", rumor.pubkey), ("alt", "The owner, named by pairing")),
             "",
         ).sign(self._key, secrets.token_bytes(32))
-        self._ledger.keep_signed(event, None, to_publish=True)
+        self._ledger.keep_signed(event, None)
         return event
 
     def _offer(self) -> pairing.Offer | None:

@@ -115,6 +115,13 @@ class Ledger:
     def put(self, name: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
+    def set_clock(self, now_s: float) -> None:
+        """Take `now_s` for the highest time seen, and nothing for later: a clock that once ran
+        ahead would else stop the signer until then."""
+        self.put("high_water_s", repr(now_s))
+        self._db.execute("UPDATE spent SET at_s = min(at_s, ?)", (now_s,))
+        self._db.execute("UPDATE held SET arrived_s = min(arrived_s, ?)", (now_s,))
+
     # Grants
 
     def held(self, client: str) -> Held | None:
@@ -166,12 +173,9 @@ class Ledger:
 
     # Signatures and answers
 
-    def keep_signed(self, event: Event, once: str | None, *, to_publish: bool) -> None:
-        """Keep an event whose signature is about to leave."""
-        self._db.execute(
-            "INSERT OR IGNORE INTO signed VALUES (?, ?, ?)",
-            (event.id, _text(event), not to_publish),
-        )
+    def keep_signed(self, event: Event, once: str | None) -> None:
+        """Keep an event that is to be published."""
+        self._db.execute("INSERT OR IGNORE INTO signed VALUES (?, ?, 0)", (event.id, _text(event)))
         if once is not None:
             self._db.execute("INSERT INTO once VALUES (?, ?)", (once, event.id))
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nips.event import Event
-from nips.nip46 import Response
+from nips.nip46 import Request, Response
+from nips.refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,16 @@ class Reply:
     client: str
     response: Response
     publish: Event | None = None
+
+
+def say(client: str, request: Request, result: str, publish: Event | None = None) -> Reply:
+    """The reply that answers a request."""
+    return Reply(client, Response(request.id, result), publish)
+
+
+def refuse(client: str, request: Request, refusal: Refusal) -> Reply:
+    """The reply that denies a request."""
+    return Reply(client, Response(request.id, error=refusal))
 
 
 @dataclass(frozen=True, slots=True)

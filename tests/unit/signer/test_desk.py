@@ -205,6 +205,25 @@ def test_a_request_after_the_revocation_is_refused_and_one_before_is_not(scene: 
     assert "revoked" in refusal(replies[1].response)
 
 
+def test_after_a_clock_that_ran_ahead_a_person_says_that_it_is_right(scene: Scene) -> None:
+    scene.configure(ceiling=replace(scene.house.ceiling, caps=Caps(per_minute=2)))
+    scene.wall_s += 10**7
+    scene.grant(scene.house.session_grant(now=NOW + 10**7))
+    signed(scene.sign(scene.house.template()).response)
+    scene.wall_s = NOW
+    scene.reopen()
+    assert "python -m signer clock" in refusal(scene.sign(scene.house.template()).response)
+    with scene.ledger.transaction():
+        scene.ledger.set_clock(NOW)
+    scene.reopen()
+    scene.house = replace(scene.house, session=scene.house.stranger)
+    scene.grant(scene.house.session_grant())
+    signed(scene.sign(scene.house.template(content="1")).response)
+    assert "too fast" in refusal(scene.sign(scene.house.template(content="2")).response)
+    scene.passes(60)
+    signed(scene.sign(scene.house.template(content="2")).response)
+
+
 # Limits
 
 

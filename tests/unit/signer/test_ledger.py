@@ -70,9 +70,9 @@ def test_an_answer_is_written_once(ledger: Ledger, house: House) -> None:
 def test_a_once_key_is_written_once(ledger: Ledger, house: House) -> None:
     one, two = (house.template(content=said).sign(house.bot, bytes(32)) for said in "ab")
     with ledger.transaction():
-        ledger.keep_signed(one, "once", to_publish=True)
+        ledger.keep_signed(one, "once")
     with pytest.raises(sqlite3.IntegrityError), ledger.transaction():
-        ledger.keep_signed(two, "once", to_publish=True)
+        ledger.keep_signed(two, "once")
     assert ledger.signed_once("once") == one
     assert ledger.signed(two.id) is None  # the transaction was one
 

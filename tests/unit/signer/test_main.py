@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from nips import nip19
 from nips.key import SecretKey
 from signer import ceiling
+from signer.ledger import Ledger
 from signer.pairing import LIFE_S, Claim, Offer, claim
 from tests.unit.signer.house import MAIN, House, key
 from tests.unit.signer.processes import Installation, installation, short_folder, start
@@ -144,6 +146,14 @@ def test_audit_tells_of_a_broken_chain(tmp_path: Path) -> None:
     done = run("audit", "--data", tmp_path)
     assert done.returncode == 1
     assert "broken at row 1" in done.stderr
+
+
+def test_clock_is_believed_again(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    with ledger.transaction():
+        ledger.put("high_water_s", "1e12")
+    assert "Restart the signer" in run("clock", "--data", tmp_path).stderr
+    assert abs(float(ledger.get("high_water_s") or 0) - time.time()) < 60
 
 
 # run

@@ -180,7 +180,7 @@ def hold_back(database: Path, template: Template, place: Installation) -> None:
     ledger = Ledger(database)
     with ledger.transaction():
         event = template.with_sig(secret.sign(template.id, bytes(32)))
-        ledger.keep_signed(event, None, to_publish=True)
+        ledger.keep_signed(event, None)
     ledger.close()
     secret.wipe()
 
