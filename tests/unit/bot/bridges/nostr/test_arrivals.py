@@ -42,6 +42,7 @@ class ForeignRelay:
     ignores_until: bool = False
     deaf: bool = False
     requests: list[dict[str, Any]] = field(default_factory=list)
+    pages_closed: int = 0
     connections: list[ServerConnection] = field(default_factory=list)
     url: str = ""
 
@@ -54,6 +55,8 @@ class ForeignRelay:
                     for event in self.found(dict(filter_)):
                         await connection.send(json.dumps(["EVENT", name, event.to_json()]))
                     await connection.send(json.dumps(["EOSE", name]))
+                case ["CLOSE", str(name)] if name.startswith("page-"):
+                    self.pages_closed += 1
                 case _:
                     pass
 
@@ -195,6 +198,9 @@ async def test_what_was_stored_during_an_outage_is_read_afterwards() -> None:
     relay = ForeignRelay([wrap(5)])
     async with running(relay), listening(relay, probe_s=0.5) as line:
         assert await line() == relay.events[0].id
+        async with asyncio.timeout(20):
+            while relay.pages_closed < 3:  # the event, the event again, and nothing before it
+                await asyncio.sleep(0.01)
         missed = [wrap(n * 1_000) for n in range(40)]
         relay.events += missed
         for connection in list(relay.connections):
