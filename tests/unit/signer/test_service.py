@@ -12,7 +12,9 @@ from pathlib import Path
 
 import orjson
 import pytest
+from websockets.asyncio.server import ServerConnection, unix_serve
 
+from nips import frames, nip44
 from nips.event import Event, Template
 from nips.filter import Filter
 from nips.key import SecretKey
@@ -254,3 +256,51 @@ async def test_nobody_answers_for_a_dead_signer(place: Installation) -> None:
     with pytest.raises(Unanswered):
         await caller.call("sign_event", said(place, "hello"), deadline_s=1)
     assert await on_the_relay(router) == []
+
+
+async def test_a_request_before_the_eose_waits_for_all_grants(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Attack: a revoked session asks in the instant in which the signer reads its grants.
+
+    The relay here is the test's own, which can say things in exactly that order.
+    """
+    folder = short_folder(tmp_path_factory.mktemp("e"))
+    house = House()
+    answers: asyncio.Queue[Event] = asyncio.Queue()
+    async with installation(folder, house) as place:
+        now = int(time.time())
+        grant = house.session_grant(RULE, now=now)
+        _, asked = house.request(house.session, "sign_event", said(place, "too late"))
+        revoked = house.granted(replace(grant, revoked=True), now + 1)
+
+        async def relay(connection: ServerConnection) -> None:
+            await connection.send(frames.encode(frames.Challenge("challenge")))
+            async for data in connection:
+                match frames.parse_client(data):
+                    case frames.Authenticate(event):
+                        await connection.send(frames.encode(frames.Ok(event.id, True)))
+                    case frames.Publish(event):
+                        answers.put_nowait(event)
+                        await connection.send(frames.encode(frames.Ok(event.id, True)))
+                    case frames.Req(name, _):
+                        for frame in (
+                            frames.Delivered(name, house.granted(grant, now), 1),
+                            frames.Delivered(name, asked),
+                            frames.Delivered(name, revoked, 2),
+                            frames.Eose(name, "epoch", 2),
+                        ):
+                            await connection.send(frames.encode(frame))
+                            await asyncio.sleep(0.2)  # each is a batch of its own
+
+        async with unix_serve(relay, str(folder / "r.sock")):
+            await place.start_signer()
+            answer = await asyncio.wait_for(answers.get(), 10)
+            assert answer.kind == 24_133
+            opened = nip44.decrypt(
+                answer.content,
+                nip44.conversation_key(house.session, house.signer.public),
+                extended=True,
+            )
+            assert "this key's grant was revoked" in opened
+            await place.close()
