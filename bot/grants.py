@@ -85,8 +85,8 @@ def _rule(kind: Kind, group: str, job: str) -> Rule:
                 required=(("h", group), ("job", job)),
                 max_content_bytes=MAX_MESSAGE_BYTES,
                 max_tags=40,
-                rate=Rate(20, 0.5),
-                daily=500,
+                rate=Rate(120, 2.0),  # as the ceiling has it for a whole group
+                daily=5_000,
             )
         case Kind.REACTION:
             return Rule(

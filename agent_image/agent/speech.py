@@ -12,7 +12,8 @@ from nips.refusal import Malformed, Prefix, Refused
 from relay_local.client import Caller
 
 DEADLINE_S = 60.0  # for one answer; the caller repeats an unanswered request meanwhile
-PAUSES_S = (0.5, 2.0, 8.0)  # before asking again a signer that says it is not ready
+PAUSES_S = (0.5, 2.0, 8.0)  # before asking again a signer that says: not now
+_NOT_NOW = (Prefix.ERROR, Prefix.RATE_LIMITED)
 LONGEST_STEP_S = 30  # how far created_at may run ahead of the clock; the signer allows 60 s
 
 
@@ -44,7 +45,7 @@ class Speaker:
             try:
                 return _event(await self._caller.call("sign_event", asked, deadline_s=DEADLINE_S))
             except Refused as error:
-                if error.refusal.prefix is not Prefix.ERROR:
+                if error.refusal.prefix not in _NOT_NOW:
                     raise
             await asyncio.sleep(pause_s)  # a new request: the old one's answer is settled
         return _event(await self._caller.call("sign_event", asked, deadline_s=DEADLINE_S))
