@@ -135,6 +135,16 @@ def test_pair_prints_a_code_and_keeps_its_hash(tmp_path: Path) -> None:
     assert claim(offer, code, 0, offer.expires_at - LIFE_S) is Claim.RIGHT
 
 
+def test_pair_makes_no_code_once_somebody_has_paired(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    with ledger.transaction():
+        ledger.put("owner", key(5).public)
+    done = run("pair", "--data", tmp_path)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"{nip19.encode_npub(key(5).public)} has paired already" in done.stderr
+    assert not (tmp_path / "pairing.json").exists()
+
+
 # audit
 
 
