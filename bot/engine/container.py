@@ -71,7 +71,7 @@ class Container:
         """
         self._was_run = True
         try:
-            await self._engine.start(self._name)
+            await self._start()
             self._note("start")
             end = await self._ended(stdin)
         finally:
@@ -87,6 +87,14 @@ class Container:
             **{f"{phase}_ms": round(at_s * 1000) for phase, at_s in self._times_s.items()},
         )
         return Outcome(end, self._tail.text, time.monotonic() - self._began_s)
+
+    async def _start(self) -> None:
+        starting = asyncio.ensure_future(self._engine.start(self._name))
+        try:
+            await asyncio.shield(starting)
+        finally:
+            # Cancelled meanwhile: an engine that removes what it is just starting may leave it.
+            await asyncio.wait({starting})
 
     def _note(self, phase: str) -> None:
         self._times_s.setdefault(phase, time.monotonic() - self._began_s)

@@ -127,7 +127,7 @@ async def test_only_its_own_folders_are_mounted(sandbox: Sandbox, spec: Spec) ->
         mounts = {}
         for line in open("/proc/self/mountinfo"):
             left, right = line.split(" - ")
-            if right.split()[0] not in kernel:
+            if right.split()[0] not in kernel or left.split()[4] == "/":
                 mounts[left.split()[4]] = left.split()[5].split(",")[0]
         open("/workspace/ipc/out/answer", "w").write(open("/workspace/ipc/in/photo.txt").read())
         open("/home/agent/.claude/session", "w").write("kept")
@@ -139,6 +139,7 @@ async def test_only_its_own_folders_are_mounted(sandbox: Sandbox, spec: Spec) ->
     engine = ("/proc", "/sys", "/dev", "/etc/", "/sbin/docker-init", "/usr/sbin/docker-init")
     ours = {at: mode for at, mode in mounts.items() if not at.startswith(engine)}
     assert ours == {
+        "/": "ro",
         "/workspace/group": "rw",
         "/home/agent": "rw",
         "/home/agent/.claude": "rw",
@@ -364,6 +365,21 @@ async def test_cancelling_ends_and_removes_it(
         await running
     with pytest.raises(docker.errors.NotFound):
         docker_client.api.inspect_container(container)
+
+
+@pytest.mark.parametrize("after_s", [0.02, 0.08, 0.15, 0.25, 0.35])
+async def test_cancelled_at_any_time_nothing_is_left(
+    sandbox: Sandbox, spec: Spec, docker_client: docker.DockerClient, after_s: float
+) -> None:
+    running = asyncio.create_task(run(sandbox, spec, "import time; time.sleep(60)"))
+    await asyncio.sleep(after_s)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    while sandbox._settling:
+        await asyncio.gather(*sandbox._settling)
+    assert _containers(docker_client, spec) == []
+    assert sandbox._unremoved == set()
 
 
 async def test_a_creation_that_nobody_waits_for_is_removed(
