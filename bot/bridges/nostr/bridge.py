@@ -67,8 +67,8 @@ class Bridge:
             Arrivals(pool, roles.bot, await health.load()) as arrivals,
             asyncio.TaskGroup() as tasks,
         ):
-            contacts = Contacts(link, arrivals)
-            presence = Presence(link, key, counterparts, contacts)
+            contacts = Contacts(link)
+            presence = Presence(link, key, counterparts, contacts, arrivals)
             courier = Courier(link, key, pool, arrivals, contacts, self._local_urls, tasks)
             inbox = Inbox(
                 link, caller, roles.bot, counterparts, presence, Place(link, key, "nostr-inbox")
@@ -90,7 +90,7 @@ class Bridge:
             await contacts.caught.wait()
             ready.set()
             for work in (
-                contacts.follow_public(),
+                contacts.follow_public(arrivals),
                 presence.run(),
                 inbox.process(),
                 outbox.run(),

@@ -7,7 +7,6 @@ Inbox lists (10050) are kept on the local relay as received; whoever writes one 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 
 import structlog
 
@@ -26,10 +25,9 @@ log = structlog.get_logger()
 class Contacts:
     """A live view. `caught` is set once the local relay's lists are known."""
 
-    def __init__(self, link: Link, arrivals: Arrivals) -> None:
+    def __init__(self, link: Link) -> None:
         self._link = link
-        self._arrivals = arrivals
-        self._asked: frozenset[str] = frozenset()
+        self._expected: frozenset[str] = frozenset()
         self._lists: dict[str, Event] = {}
         self._profiles: dict[str, Event] = {}
         self._change = asyncio.Event()
@@ -45,12 +43,10 @@ class Contacts:
         found = self._profiles.get(person)
         return shown_name(person, found.content if found else None)
 
-    async def ask_for(self, people: Iterable[str]) -> None:
-        """Look these people up on the public relays, now and from now on."""
-        people = frozenset(people)
-        if people and people != self._asked:
-            self._asked = people
-            await self._arrivals.follow_lists(people)
+    def expect(self, people: frozenset[str]) -> bool:
+        """Believe what is said of these people (hex), and of no others; says if that is new."""
+        former, self._expected = self._expected, people
+        return people != former
 
     @property
     def change(self) -> asyncio.Event:
@@ -64,37 +60,40 @@ class Contacts:
             async for item in stream:
                 match item:
                     case Delivery(event, _):
-                        if _is_newer(event, self._lists.get(event.pubkey)):
+                        if is_newer(event, self._lists.get(event.pubkey)):
                             self._lists[event.pubkey] = event
                             self._notify()
                     case Caught():
                         self.caught.set()
 
-    async def follow_public(self) -> None:
-        """Put lists from the public relays on the local one until cancelled."""
-        async for event in self._arrivals.lists():
-            if event.pubkey not in self._asked:
-                continue  # a relay that answers what was not asked
-            known = self._lists if event.kind == Kind.INBOX_RELAYS else self._profiles
-            if not _is_newer(event, known.get(event.pubkey)):
-                continue
-            try:
-                # Attack: a relay invents a list and so learns who writes to whom.
-                event.verify()
-            except Malformed as error:
-                log.warning("list dropped", author=event.pubkey, reason=str(error))
-                continue
-            if event.kind == Kind.PROFILE:
-                self._profiles[event.pubkey] = event
-                self._notify()
-            elif (ok := await self._link.publish(event)).refusal:
-                log.warning("inbox list not stored", author=event.pubkey, reason=ok.message)
+    async def follow_public(self, arrivals: Arrivals) -> None:
+        """Take lists and profiles from the public relays until cancelled."""
+        async for event in arrivals.lists():
+            await self.learn(event)
+
+    async def learn(self, event: Event) -> None:
+        """Take what a public relay says; an inbox list goes to the local relay."""
+        known = self._lists if event.kind == Kind.INBOX_RELAYS else self._profiles
+        if event.pubkey not in self._expected or not is_newer(event, known.get(event.pubkey)):
+            return
+        try:
+            # Attack: a relay invents a list and so learns who writes to whom.
+            event.verify()
+        except Malformed as error:
+            log.warning("list dropped", author=event.pubkey, reason=str(error))
+            return
+        if event.kind == Kind.PROFILE:
+            self._profiles[event.pubkey] = event
+            self._notify()
+        elif refusal := (await self._link.publish(event)).refusal:
+            log.warning("inbox list not stored", author=event.pubkey, reason=str(refusal))
 
     def _notify(self) -> None:
         self._change.set()
         self._change = asyncio.Event()
 
 
-def _is_newer(event: Event, known: Event | None) -> bool:
+def is_newer(event: Event, known: Event | None) -> bool:
+    """Say whether a replaceable event takes the place of the one that is known."""
     # NIP-01: with the same created_at "the event with the lowest id" is kept.
     return known is None or (event.created_at, known.id) > (known.created_at, event.id)

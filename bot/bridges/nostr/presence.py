@@ -9,6 +9,7 @@ from secrets import token_bytes
 import structlog
 
 from bot.bridges.nostr import puppets
+from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.contacts import Contacts
 from bot.bridges.nostr.counterparts import Bound, Counterparts
 from bot.bridges.nostr.waiting import first_of
@@ -25,10 +26,16 @@ class Presence:
     """key: the bridge's own, which is also the seed of its puppets' keys."""
 
     def __init__(
-        self, link: Link, key: SecretKey, counterparts: Counterparts, contacts: Contacts
+        self,
+        link: Link,
+        key: SecretKey,
+        counterparts: Counterparts,
+        contacts: Contacts,
+        arrivals: Arrivals,
     ) -> None:
         self._link, self._key = link, key
         self._counterparts, self._contacts = counterparts, contacts
+        self._arrivals = arrivals
         self._keys: dict[str, SecretKey] = {}
         self._members: set[tuple[str, str]] = set()
         self._profiles: dict[str, str] = {}
@@ -64,7 +71,9 @@ class Presence:
         """Keep the puppet of every counterpart ready, and named as they are, until cancelled."""
         while True:
             changes = (self._counterparts.change, self._contacts.change)
-            await self._contacts.ask_for(self._counterparts.public_people)
+            people = self._counterparts.public_people
+            if self._contacts.expect(people) and people:
+                await self._arrivals.follow_lists(people)
             for bound in self._counterparts.groups().values():
                 for person in bound.people:
                     await self.ready(bound, person)

@@ -6,6 +6,7 @@ import signal
 import time
 from secrets import token_bytes
 
+from bot.operate import assembly
 from config.roles import read_key
 from nips.event import Event, Template
 from nips.filter import Filter
@@ -196,6 +197,12 @@ async def test_the_bots_own_lists_are_published_once(stage: Stage, owner: Person
 
 async def test_it_ends_cleanly(stage: Stage) -> None:
     assert await stage.stop("bridge", signal.SIGTERM) == 0
+    wanted = Filter(kinds=frozenset({30078}), tags={"d": frozenset({"health"})})
+    (health,) = await stage.link.fetch([wanted])
+    content = json.loads(health.content)
+    assert set(content["relays"]) == set(stage.public)
+    assert all(time.time() - relay["healthy_s"] < 300 for relay in content["relays"].values())
+    assert set(content["wraps"]) == {"forwarded", "strangers", "set_aside", "kept"}
     await stage.start("bridge")
 
 
@@ -231,7 +238,6 @@ async def test_the_first_start_pairs_and_loses_no_word_of_the_owner() -> None:
 
 
 def stage_code(stage: Stage) -> str:
-    from bot.operate import assembly
 
     code = assembly.pairing_code(stage.place)
     assert code is not None
