@@ -147,8 +147,10 @@ class Sandbox:
             # Attached before the start, or the first bytes are lost.
             wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
             attached = self._api.attach_socket(name, params=wanted)
-            with attached:
-                stream = socket.socket(fileno=os.dup(attached.fileno()))
+            stream = socket.socket(fileno=os.dup(attached.fileno()))
+            # The SDK ties response and socket together in a circle: closing only the socket
+            # leaves a descriptor open until the garbage collector comes by.
+            vars(attached).get("_response", attached).close()
         except _ENGINE_ERRORS:
             self._api.remove_container(name, force=True, v=True)
             raise
