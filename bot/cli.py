@@ -39,6 +39,13 @@ def up(
     owner: Annotated[
         str | None, typer.Option(help="Your own public key, npub1… or hex; else you pair by code.")
     ] = None,
+    relay: Annotated[
+        list[str] | None,
+        typer.Option(help="A public relay, instead of the configured ones; may be repeated."),
+    ] = None,
+    listen: Annotated[
+        str | None, typer.Option(help="Where the private relay answers: 127.0.0.1:PORT.")
+    ] = None,
 ) -> None:
     """Start the assistant and stay. Prints what you do next."""
     from bot.operate import up as command
@@ -49,6 +56,9 @@ def up(
         key = public_key_of(owner) if owner is not None else None
     except Malformed as error:
         _fail(f"--owner: {error}", 2)
+    for name, given in (("RELAYS", relay and " ".join(relay)), ("LISTEN", listen)):
+        if given:  # the parts read the settings themselves
+            os.environ[f"NOSTRCLAW_{name}"] = given
     with _explained():
         command.up(data, key)
 
@@ -131,3 +141,7 @@ def _fail(sentence: str, status: int) -> None:
 def main() -> None:
     """The console script."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -50,8 +51,18 @@ class Settings(BaseSettings):
     name: Annotated[str, Field(min_length=1, max_length=100)]
     about: str
     listen: str
-    relays: Annotated[tuple[str, ...], Field(min_length=1, max_length=20)]
+    relays: Annotated[tuple[str, ...], Field(min_length=1, max_length=20), NoDecode]
     agent: AgentSettings
+
+    @field_validator("relays", mode="before")
+    @classmethod
+    def _one_or_many(cls, given: object) -> object:
+        """In the environment: addresses between commas or spaces, or a JSON array."""
+        if not isinstance(given, str):
+            return given
+        if given.lstrip().startswith("["):
+            return json.loads(given)
+        return given.replace(",", " ").split()
 
     @field_validator("relays")
     @classmethod
@@ -116,7 +127,7 @@ def load(data: Path) -> Settings:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise SettingsError(
-            f"The setting {where} is wrong: {first['msg']}. It stands in "
+            f"The setting {where} is wrong: {first['msg'].removeprefix('Value error, ')}. It stands in "
             f"{data / FILE_NAME} or in the environment as NOSTRCLAW_…"
         ) from error
     except tomllib.TOMLDecodeError as error:

@@ -142,9 +142,10 @@ def _init(arguments: argparse.Namespace) -> int:
 def _write_ceiling(arguments: argparse.Namespace) -> None:
     path = _ceiling_path(arguments.data)
     known = _load_ceiling(path) if path.exists() else None
-    wanted = known or ceiling.Ceiling(
-        groups={arguments.main: MAIN_GROUP_KINDS} if arguments.main else {}
-    )
+    # One that says nothing yet was written by an `init` that knew no main group, say an import.
+    says_nothing = known in (None, ceiling.Ceiling())
+    fresh = ceiling.Ceiling(groups={arguments.main: MAIN_GROUP_KINDS} if arguments.main else {})
+    wanted = fresh if says_nothing or known is None else known
     if arguments.relay_url:
         wanted = replace(wanted, relays=tuple(arguments.relay_url))
     told = {"name": arguments.name, "about": arguments.about}

@@ -28,8 +28,6 @@ from signer.buckets import Cost
 from signer.ceiling import Ceiling
 from signer.grants import Held, is_live
 
-UNSTORED_METHODS = frozenset({"ping", "get_public_key", "unwrap"})
-
 
 @dataclass(frozen=True, slots=True)
 class View:

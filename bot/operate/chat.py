@@ -25,7 +25,7 @@ from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.refusal import Malformed, Refused
-from relay_local.client import Caught, Delivery, Link, Stream, connect
+from relay_local.client import Caught, Delivery, Link, Stream, Unanswered, connect
 
 TWO_DAYS_S = 2 * 86_400
 
@@ -96,15 +96,17 @@ async def chat(data: Path, text: str | None, *, wait_s: float, as_json: bool) ->
     Raises AssemblyError when nothing runs in the data folder.
     """
     place = installation(data)
+    nothing = f"Nothing runs with {place.data}. Start it first: nostrclaw up --data {place.data}"
     if not place.status_file.exists():
-        raise AssemblyError(
-            f"Nothing runs with {place.data}. Start it first: nostrclaw up --data {place.data}"
-        )
+        raise AssemblyError(nothing)
     key, roles = read_key(place.key("chat")), load(place.roles_file)
     listen = settings.load(place.data).listen
     async with connect(place.relay_address, [key]) as link:
         talk = Chat(link, key, roles.bot)
-        await talk.announce_inbox(f"ws://{listen}")
+        try:
+            await talk.announce_inbox(f"ws://{listen}")
+        except Unanswered as error:  # the supervisor was killed, and left its status behind
+            raise AssemblyError(nothing) from error
         async with link.subscribe([talk.inbox()]) as stream:
             answers = talk.answers(stream)
             if text is not None:

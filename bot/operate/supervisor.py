@@ -36,6 +36,7 @@ class Supervisor:
         self._states: dict[str, dict[str, object]] = {}
         self._stopping = asyncio.Event()
         self._status = 0
+        self._status_file = Path(plan.status_file)
         Path(plan.log_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
 
     async def run(self) -> int:
@@ -59,6 +60,7 @@ class Supervisor:
             await self._stop_all()
             await asyncio.gather(*keepers, return_exceptions=True)
             await self._run_afterwards()
+            self._status_file.unlink(missing_ok=True)
         return self._status
 
     async def _keep(self, program: Program, ready: asyncio.Event) -> None:
@@ -145,10 +147,9 @@ class Supervisor:
 
     def _note(self, name: str, **state: object) -> None:
         self._states[name] = self._states.get(name, {}) | state
-        path = Path(self._plan.status_file)
-        part = path.with_suffix(".part")
+        part = self._status_file.with_suffix(".part")
         part.write_text(json.dumps({"pid": os.getpid(), "programs": self._states}))
-        part.replace(path)
+        part.replace(self._status_file)
 
     def _log_file(self, program: Program) -> Path:
         return Path(self._plan.log_dir) / f"{program.name}.log"

@@ -27,6 +27,14 @@ def test_a_file_wins_over_the_defaults_and_the_environment_over_both(
     assert load(tmp_path).agent.pids == 64
 
 
+@pytest.mark.parametrize("text", ["wss://a wss://b", "wss://a,wss://b", '["wss://a", "wss://b"]'])
+def test_relays_in_the_environment_may_be_written_as_people_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("NOSTRCLAW_RELAYS", text)
+    assert load(tmp_path).relays == ("wss://a", "wss://b")
+
+
 @pytest.mark.parametrize(
     ("given", "word"),
     [
