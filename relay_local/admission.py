@@ -118,7 +118,6 @@ def _delete(transaction: Transaction, world: World, deletion: Event) -> Refusal 
     targets = [transaction.event(value) for value in deletion.values("e") if _is_id(value)]
     places = [found for value in deletion.values("a") if (found := parse_address(value))]
     # NIP-09: an `a` tag deletes the author's own versions up to the request's own time.
-    places = [place for place in places if place.pubkey == deletion.pubkey]
     at_places = [transaction.at(place) for place in places]
     targets += [found for found in at_places if found and found.created_at <= deletion.created_at]
     found_targets = [target for target in targets if target is not None]

@@ -120,6 +120,13 @@ def test_another_key_on_a_sessions_socket_adds_nothing() -> None:
     assert scope == scope_of(WORLD, inside(SESSION))
 
 
+def test_a_session_that_is_a_member_as_well_reads_by_its_socket_only() -> None:
+    world = WORLD.after(put_user(OTHER, SESSION, "member"), NOW)
+    shown = event(OTHER_MEMBER, 9, ("h", OTHER))
+    assert not may_read(world, as_(SESSION), shown)
+    assert not may_read(world, inside(SESSION), shown)
+
+
 def test_a_member_who_is_made_a_puppet_reads_through_the_bridge_only() -> None:
     world = WORLD.after(put_user(MAIN, MEMBER, "puppet"), NOW)
     assert not may_read(world, as_(MEMBER), event(OWNER, 9, H))

@@ -192,6 +192,14 @@ def test_what_has_expired_is_not_found(database: sqlite3.Connection) -> None:
     assert len(found(database, statement.sql, statement.values)) == 2
 
 
+def test_an_event_with_two_of_the_wanted_tags_is_found_once(database: sqlite3.Connection) -> None:
+    tags = (("t", "a"), ("t", "b"))
+    stored = fill(database, [Template(PEOPLE[0], NOW, 1, tags, str(n)) for n in range(3)])
+    one = Filter(tags={"t": frozenset({"a", "b"})})
+    statement = newest(one, Scope(everything=True), NOW, max(stored), 3)
+    assert set(found(database, statement.sql, statement.values)) == set(stored)
+
+
 def test_tag_keys_are_apart() -> None:
     hexed = "ab" * 32
     raw = [tag_key("t", value) for value in (hexed, hexed.upper(), hexed + "0", "x" * 64, "x" * 65)]

@@ -174,9 +174,12 @@ async def test_live_sessions_have_their_sockets_again_after_a_restart(
     assert settings.sessions is not None
     leftover = settings.sessions / "left by a relay that was killed"
     leftover.mkdir(parents=True)
+    folder = socket_of(settings, SESSION.public).parent
+    mounted = folder.stat().st_ino
     async with running(settings):
         assert not leftover.exists()
+        # A container has mounted that folder: a new one of the same name it would never see.
+        assert folder.stat().st_ino == mounted
         assert not socket_of(settings, OTHER_SESSION.public).exists()
         async with wire(socket_of(settings, SESSION.public), SESSION) as session:
             await session.req("a", {})
-    assert not socket_of(settings, SESSION.public).exists()

@@ -105,3 +105,16 @@ async def test_readers_cannot_write(tmp_path: Path) -> None:
         with pytest.raises(sqlite3.OperationalError):
             await reader.execute("DELETE FROM events")
     await store.close()
+
+
+async def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
+    """Killing the process cannot show it, only a power cut: so the setting itself."""
+    store = await open_store(tmp_path / "events.sqlite")
+
+    def settings(transaction: Transaction) -> list[object]:
+        names = ("synchronous", "journal_mode")
+        run = transaction._connection.execute
+        return [run(f"PRAGMA {name}").fetchone()[0] for name in names]
+
+    assert await store.write(settings) == [2, "wal"]
+    await store.close()
