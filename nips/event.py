@@ -26,8 +26,23 @@ def canonical(pubkey: str, created_at: int, kind: int, tags: Iterable[Tag], cont
     return json.dumps(array, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+class Tagged:
+    """What has tags: the look-ups that events and templates share."""
+
+    __slots__ = ()
+    tags: Tags
+
+    def tag(self, name: str) -> str | None:
+        """The first value of the first tag called `name`, or None."""
+        return next((tag[1] for tag in self.tags if len(tag) > 1 and tag[0] == name), None)
+
+    def values(self, name: str) -> list[str]:
+        """The first value of each tag called `name`, in order."""
+        return [tag[1] for tag in self.tags if len(tag) > 1 and tag[0] == name]
+
+
 @dataclass(frozen=True, slots=True)
-class Template:
+class Template(Tagged):
     """An event without signature; NIP-59 calls it a rumor. `created_at` in unix seconds."""
 
     pubkey: str
@@ -87,17 +102,9 @@ class Template:
             raise Malformed("id does not match the event's content")
         return template
 
-    def tag(self, name: str) -> str | None:
-        """The first value of the first tag called `name`, or None."""
-        return next((tag[1] for tag in self.tags if len(tag) > 1 and tag[0] == name), None)
-
-    def values(self, name: str) -> list[str]:
-        """The first value of each tag called `name`, in order."""
-        return [tag[1] for tag in self.tags if len(tag) > 1 and tag[0] == name]
-
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class Event(Tagged):
     """A signed event. Constructed by `from_json` it is well formed, not yet verified."""
 
     id: str
@@ -147,14 +154,6 @@ class Event:
             raise Malformed("id does not match the event's content")
         if not verify(self.pubkey, bytes.fromhex(self.id), self.sig):
             raise Malformed("signature is wrong")
-
-    def tag(self, name: str) -> str | None:
-        """The first value of the first tag called `name`, or None."""
-        return next((tag[1] for tag in self.tags if len(tag) > 1 and tag[0] == name), None)
-
-    def values(self, name: str) -> list[str]:
-        """The first value of each tag called `name`, in order."""
-        return [tag[1] for tag in self.tags if len(tag) > 1 and tag[0] == name]
 
 
 def _fields(value: object, pubkey: str | None) -> tuple[str, int, int, Tags, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from config import logs
 from config.roles import RolesError, ensure_key, load, read_key
 from nips.key import SecretKey
 from nips.nip19 import public_key_of
@@ -22,15 +23,7 @@ log = structlog.get_logger("relay")
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; 0 when closed cleanly, 2 when it cannot start."""
-    structlog.configure(
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    logs.to_stderr()
     arguments = _parser().parse_args()
     try:
         asyncio.run(_run(_settings(arguments)))

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import logging
 import secrets
 import signal
 import sqlite3
@@ -27,6 +26,7 @@ from pathlib import Path
 
 import structlog
 
+from config import logs
 from config.roles import RolesError, read_key
 from config.roles import load as load_roles
 from nips import nip19
@@ -51,7 +51,7 @@ log = structlog.get_logger()
 def main() -> int:
     """Run one command; its sentence, where it fails, is on stderr."""
     arguments = _parser().parse_args()
-    _log_to_stderr()
+    logs.to_stderr()
     try:
         return int(arguments.command(arguments))
     except (KeystoreError, RolesError, MemoryUnavailable, Malformed) as error:
@@ -98,19 +98,6 @@ def _parser() -> argparse.ArgumentParser:
     for command in (init, run):
         command.add_argument("--passphrase-fd", type=int, metavar="N", help="read it from there")
     return parser
-
-
-def _log_to_stderr() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 # init
