@@ -151,7 +151,7 @@ class Sandbox:
             # The SDK ties response and socket together in a circle: closing only the socket
             # leaves a descriptor open until the garbage collector comes by.
             vars(attached).get("_response", attached).close()
-        except _ENGINE_ERRORS:
+        except BaseException:
             self._api.remove_container(name, force=True, v=True)
             raise
         stream.setblocking(False)

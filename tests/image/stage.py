@@ -257,7 +257,12 @@ async def a_stage(
             a_program(root / "signer.log", "signer: ready", signing),
             connect(line.split()[2], [owner]) as link,
         ):
-            yield Stage(place, roles, owner, link, engine, client, image)
+            stage = Stage(place, roles, owner, link, engine, client, image)
+            try:
+                yield stage
+            finally:
+                for left in stage.containers():  # of a router that a failed test had killed
+                    client.api.remove_container(left, force=True)
     finally:
         rmtree(root, ignore_errors=True)
         rmtree(place.run, ignore_errors=True)
