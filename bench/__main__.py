@@ -1,66 +1,83 @@
-"""Shell: `python -m bench`: measures, prints a table, writes bench/results/NAME.json."""
+"""Shell: `python -m bench [first-light|relay]`: measures, prints a table, writes bench/results."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
-
-from bench.figures import Figures
-from bench.first_light import ENGINE_ROOT, measure
-from bot.engine.host import EngineUnavailable, engine
 
 RESULTS = Path(__file__).with_name("results")
 
 
 def main() -> int:
     """Parse, measure, show."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--messages", type=int, default=50)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    options = parser.parse_args()
+    options = _parser().parse_args()
     console = Console(stderr=True, highlight=False)
 
     def announce(line: str) -> None:
-        console.print(f"[dim]{line}[/]")
+        console.print(f"[dim]{line}[/]", soft_wrap=True)
 
-    try:
-        with engine(ENGINE_ROOT, install=True, announce=announce) as found:
-            figures = asyncio.run(measure(found, options.messages, announce))
-    except EngineUnavailable as error:
-        console.print(str(error))
-        return 1
-    result = {
+    result: dict[str, object] = {
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
-        "figures": [figure.to_json() for figure in figures],
     }
+    if options.what == "relay":
+        from bench import relay
+
+        stored = options.stored if options.stored is not None else 100_000
+        runs = 1 if options.quick else options.runs
+        try:
+            found = relay.measure(runs, stored, options.url, options.only, announce)
+        except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+            console.print(str(error))
+            return 1
+        result |= {"stored": stored, "figures": relay.to_json(found)}
+        table = relay.table(found)
+    else:
+        from bench import first_light
+        from bot.engine.host import EngineUnavailable
+
+        try:
+            figures = first_light.run(options.messages, announce)
+        except EngineUnavailable as error:
+            console.print(str(error))
+            return 1
+        result["figures"] = [figure.to_json() for figure in figures]
+        table = first_light.table(figures)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "first-light.json").write_text(json.dumps(result, indent=1) + "\n")
+    (RESULTS / f"{options.what}.json").write_text(json.dumps(result, indent=1) + "\n")
     if options.json:
         sys.stdout.write(json.dumps(result) + "\n")
     else:
-        show(figures)
+        Console().print(table)
     return 0
 
 
-def show(figures: list[Figures]) -> None:
-    """A row a figure."""
-    table = Table(title="first light")
-    for column in ("figure", "unit", "n", "min", "p50", "p99", "max"):
-        table.add_column(column, justify="left" if column in ("figure", "unit") else "right")
-    for f in figures:
-        numbers = (f"{value:.0f}" for value in (f.minimum, f.p50, f.p99, f.maximum))
-        table.add_row(f.name, f.unit, str(f.samples), *numbers)
-    Console().print(table)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    add = parser.add_argument
+    add("what", nargs="?", choices=("first-light", "relay"), default="first-light")
+    add("--json", action="store_true", help="print JSON instead of a table")
+    add("--messages", type=int, default=50, help="first-light: replies to wait for")
+    add("--runs", type=int, default=5, help="relay: runs of which the median is told")
+    add("--quick", action="store_true", help="relay: one run")
+    add("--stored", type=int, help="relay: events stored when it is asked, default 100,000")
+    add("--url", help="relay: measure the one at this ws:// address, and start none")
+    add(
+        "--only",
+        action="append",
+        default=[],
+        choices=("private", "open", "peer"),
+        help="relay: this one, may be repeated",
+    )
+    return parser
 
 
 if __name__ == "__main__":

@@ -12,13 +12,15 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import docker
 import nostr_sdk as sdk
+from rich.table import Table
 
 from bench.figures import Figures, summarise
+from bench.pss import pss_mib
 from bot.engine.host import Engine, connect
+from bot.engine.host import engine as found_engine
 from bot.operate.assembly import SOURCE_TREE
 from bot.operate.house import House, house
 from bot.operate.image import ensure_image
@@ -26,6 +28,23 @@ from bot.operate.person import Person, person
 
 ENGINE_ROOT = SOURCE_TREE / ".engine"
 IDLE_S = 10.0
+
+
+def run(messages: int, announce: Callable[[str], None]) -> list[Figures]:
+    """Find or start an engine and measure. Raises EngineUnavailable."""
+    with found_engine(ENGINE_ROOT, install=True, announce=announce) as engine:
+        return asyncio.run(measure(engine, messages, announce))
+
+
+def table(figures: list[Figures]) -> Table:
+    """A row a figure."""
+    shown = Table(title="first light")
+    for column in ("figure", "unit", "n", "min", "p50", "p99", "max"):
+        shown.add_column(column, justify="left" if column in ("figure", "unit") else "right")
+    for f in figures:
+        numbers = (f"{value:.0f}" for value in (f.minimum, f.p50, f.p99, f.maximum))
+        shown.add_row(f.name, f.unit, str(f.samples), *numbers)
+    return shown
 
 
 async def measure(engine: Engine, messages: int, announce: Callable[[str], None]) -> list[Figures]:
@@ -101,11 +120,3 @@ def idle_mib(there: House) -> dict[str, float]:
         if not name.startswith("public")
     }
     return {name: pss_mib(pid) for name, pid in pids.items()}
-
-
-def pss_mib(pid: int) -> float:
-    """Proportional set size of one process in MiB."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError(f"/proc/{pid}/smaps_rollup has no Pss")
