@@ -16,6 +16,7 @@ from nips.kinds import Kind
 from nips.refusal import Malformed
 
 MODERATION_KINDS = range(9000, 9021)  # NIP-29: "moderation events (`kinds:9000-9020`)"
+DELETE_EVENT, CREATE_INVITE = 9005, 9009
 JOIN_REQUEST, LEAVE_REQUEST = 9021, 9022
 FLAGS = ("private", "restricted", "hidden", "closed")
 """Tags of the metadata without a value: members alone read; write; see it; no join requests."""
@@ -27,6 +28,7 @@ class GroupRole(StrEnum):
     OWNER = "owner"
     ADMIN = "admin"
     MEMBER = "member"
+    AGENT = "agent"  # a member that is a program
     PUPPET = "puppet"  # a person of another network, through a bridge
 
 
@@ -34,6 +36,7 @@ ROLE_DESCRIPTIONS = {
     GroupRole.OWNER: "the person the assistant belongs to; may do everything",
     GroupRole.ADMIN: "may change the group and its members",
     GroupRole.MEMBER: "may read and write",
+    GroupRole.AGENT: "an assistant; may read and write",
     GroupRole.PUPPET: "a person of another network, written for by a bridge",
 }
 

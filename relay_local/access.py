@@ -14,8 +14,10 @@ from enum import IntEnum
 from nips.event import Event
 from nips.filter import Filter
 from nips.kinds import Kind
+from nips.nip29 import CREATE_INVITE, JOIN_REQUEST
 from nips.refusal import Prefix, Refusal
 from relay_local.groups import STATE_KINDS
+from relay_local.roster import NOTICE_KINDS
 from relay_local.viewer import Viewer
 from relay_local.world import GRANT_PREFIX, World
 from relay_local.write_rules import PRIVATE_RULES, PUBLIC_RULES, Writing
@@ -24,7 +26,11 @@ MAX_FILTER_VALUES = 20_000  # in one filter: below what one SQL statement may bi
 
 _REQUESTS: frozenset[int] = frozenset({Kind.REQUEST})
 # For whom they are p-tagged and for nobody else, even when asked for by id.
-PERSONAL_KINDS = frozenset({4, Kind.GIFT_WRAP, Kind.REQUEST, 24_200, 44_200, 44_100, 44_101})
+PERSONAL_KINDS = frozenset({4, Kind.GIFT_WRAP, Kind.REQUEST, 24_200, 44_200}) | NOTICE_KINDS
+# They hold invite codes: a member, a puppet or an agent that read one could let in a friend.
+CODE_KINDS = frozenset({CREATE_INVITE, JOIN_REQUEST})
+# Of a group that is not hidden, for those outside: what it is and whom to ask, not who is in it.
+FACADE_KINDS = frozenset(STATE_KINDS) - {Kind.GROUP_MEMBERS}
 # What people publish about themselves, of use to everybody who is anybody here.
 PROFILE_KINDS = frozenset({0, 3, 10_002, 10_050})
 
@@ -36,6 +42,8 @@ class Audience(IntEnum):
     ROOM = 1
     PERSONAL = 2
     GRANT = 3
+    GOVERNORS = 4
+    PASSERS_BY = 5
 
 
 def audience(event: Event) -> Audience:
@@ -43,7 +51,9 @@ def audience(event: Event) -> Audience:
     if event.kind in PERSONAL_KINDS:
         return Audience.PERSONAL
     if room(event) is not None:
-        return Audience.ROOM
+        if event.kind in CODE_KINDS:
+            return Audience.GOVERNORS
+        return Audience.PASSERS_BY if event.kind in FACADE_KINDS else Audience.ROOM
     if event.kind == Kind.APP_DATA and (event.tag("d") or "").startswith(GRANT_PREFIX):
         return Audience.GRANT
     return Audience.OPEN
@@ -61,9 +71,11 @@ class Scope:
     """What a viewer may see.
 
     everything: all but gift wraps for others (a public relay).
-    all_rooms, rooms: the groups. records: what belongs to no group and nobody in particular.
+    all_rooms, rooms: the groups. facades: the groups whose name is shown. governed: the groups
+    whose invite codes are. records: what belongs to no group and nobody in particular.
     profiles: at least what people publish about themselves. wraps: every gift wrap. grants:
-    every grant. keys: what is p-tagged to one of them, and what they wrote themselves.
+    every grant. keys: what is p-tagged to one of them, and what they wrote themselves. told: the
+    keys that are told of their coming and going, members or not.
     """
 
     everything: bool = False
@@ -74,6 +86,9 @@ class Scope:
     wraps: bool = False
     grants: bool = False
     keys: frozenset[str] = frozenset()
+    facades: frozenset[str] = frozenset()
+    governed: frozenset[str] = frozenset()
+    told: frozenset[str] = frozenset()
 
     def admits(self, event: Event) -> bool:
         """Say whether the viewer may see the event."""
@@ -82,8 +97,15 @@ class Scope:
         match audience(event):
             case Audience.ROOM:
                 return self.all_rooms or room(event) in self.rooms
+            case Audience.PASSERS_BY:
+                return self.all_rooms or room(event) in self.rooms | self.facades
+            case Audience.GOVERNORS:
+                governs = self.all_rooms or room(event) in self.governed
+                return governs or event.pubkey in self.keys
             case Audience.PERSONAL:
                 if self.wraps and event.kind == Kind.GIFT_WRAP:
+                    return True
+                if event.kind in NOTICE_KINDS and not self.told.isdisjoint(event.values("p")):
                     return True
                 return self._mentioned(event)
             case Audience.GRANT:
@@ -128,11 +150,19 @@ def scope_of(world: World, viewer: Viewer) -> Scope:
     # The bot is a member everywhere and authenticates nowhere: whoever does so in its name has
     # a signature of its key and no business here. A session's key counts on its socket only.
     guests = keys - world.sessions.keys() - {world.bot}
-    members = {key for key in guests if world.groups.has_member(key)}
-    rooms = frozenset[str]().union(*(world.groups.of(key) for key in members))
-    if not members and not own:
-        return Scope()
-    return Scope(rooms=rooms, profiles=True, keys=own | members)
+    groups = world.groups
+    members = {key for key in guests if groups.has_member(key)}
+    rooms = frozenset[str]().union(*(groups.of(key) for key in members))
+    return Scope(
+        # NIP-29: "Omitting this tag indicates that anyone can read group messages": anyone who
+        # has authenticated, since the rest of the relay is private.
+        rooms=rooms | (groups.without_flag("private") if guests else frozenset()),
+        facades=groups.without_flag("hidden") if guests else frozenset(),
+        governed=frozenset[str]().union(*(groups.governed_by(key) for key in members)),
+        profiles=bool(members or own),
+        keys=own | members,
+        told=guests & groups.former,
+    )
 
 
 def may_read(world: World, viewer: Viewer, event: Event) -> bool:
@@ -144,12 +174,12 @@ def may_ask(world: World, viewer: Viewer, filters: Sequence[Filter]) -> Refusal 
     """Why a REQ is closed at once; None when it is served, each event by the scope."""
     if any(_values(one) > MAX_FILTER_VALUES for one in filters):
         return Refusal(Prefix.INVALID, f"a filter holds more than {MAX_FILTER_VALUES} values")
-    if any(one.search is not None for one in filters):
-        return Refusal(Prefix.UNSUPPORTED, "this relay has no search")
     if (ordered := [one for one in filters if one.after_seq is not None]) and (
         not viewer.keys & world.parts or len(ordered) != len(filters)
     ):
         return Refusal(Prefix.INVALID, "a filter has no field 'after_seq' here")
+    if any(one.search is not None for one in ordered):
+        return Refusal(Prefix.INVALID, "what arrives in order is not searched")
     if any(one.limit for one in ordered):  # cut short, its EOSE would claim what was not read
         return Refusal(Prefix.INVALID, "a filter with after_seq has no limit but 0")
     if listens_for(filters):
@@ -166,6 +196,16 @@ def may_ask(world: World, viewer: Viewer, filters: Sequence[Filter]) -> Refusal 
     if scope_of(world, viewer).is_empty:
         return Refusal(Prefix.RESTRICTED, "this key is no member here")
     return None
+
+
+def may_count(world: World, viewer: Viewer, filters: Sequence[Filter]) -> Refusal | None:
+    """Why a COUNT or a NEG-OPEN is refused: as a REQ is, since a number tells of what is here
+    as the events do."""
+    if sum(map(_values, filters)) > MAX_FILTER_VALUES:
+        return Refusal(Prefix.INVALID, f"at most {MAX_FILTER_VALUES} values can be asked about")
+    if any(one.after_seq is not None for one in filters):
+        return Refusal(Prefix.INVALID, "a filter with after_seq is for a REQ only")
+    return may_ask(world, viewer, filters)
 
 
 def listens_for(filters: Sequence[Filter]) -> frozenset[str]:

@@ -6,31 +6,20 @@ learn whether the event is here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import orjson
-
-from nips.event import Event, Template
+from nips.event import Event
 from nips.kinds import Kind
 from nips.own import grant as grants
 from nips.refusal import Malformed, Prefix, Refusal
 from relay_local import groups as groups_
-from relay_local import retention
+from relay_local import moderation, retention
 from relay_local.access import keeps_once, may_write
+from relay_local.moderation import Sign, Stored
 from relay_local.retention import Address, address, parse_address
-from relay_local.store import Transaction
+from relay_local.store import WRAP_PREFIX, Transaction
 from relay_local.viewer import Viewer
 from relay_local.world import GRANT_PREFIX, World
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """An event on disk: its arrival number and its JSON as it goes to readers."""
-
-    event: Event
-    body: bytes
-    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +38,6 @@ class Admission:
     world: World
 
 
-Sign = Callable[[Template], Event]
-
-
 def admit(
     transaction: Transaction, world: World, viewer: Viewer, event: Event, now_s: int, sign: Sign
 ) -> Admission:
@@ -59,6 +45,8 @@ def admit(
     refusal = may_write(world, viewer, event, now_s)
     if refusal is not None:
         return Admission(refusal, (), world)
+    if not keeps_once(world, event) and (gone := _deleted(transaction, world, event)):
+        return Admission(gone, (), world)
     if transaction.knows(event.id):
         return Admission(Known("this event is here already"), (), world)
     try:
@@ -86,9 +74,9 @@ def admit(
         transaction.remove(old)
     if once_key is not None:
         transaction.record_effect(event.pubkey, once_key)
-    stored = _store(transaction, event, expiry)
+    stored = moderation.store(transaction, event, expiry)
     after = world.after(event, now_s)
-    derived = _describe(transaction, world, after, event, now_s, sign)
+    derived, after = moderation.follow(transaction, world, after, event, now_s, sign)
     return Admission(stored, (stored, *derived), after)
 
 
@@ -100,10 +88,10 @@ def remove_expired(transaction: Transaction, now_s: int, limit: int) -> int | No
 
 
 def _objection(transaction: Transaction, world: World, event: Event) -> Refusal | None:
-    if transaction.is_deleted(event) and not retention.is_ledger(world, event):
-        return Refusal(Prefix.BLOCKED, "its author has deleted this event")
-    if world.public:
-        return None
+    if (refusal := _deleted(transaction, world, event)) is not None or world.public:
+        return refusal
+    if (refusal := moderation.misplaced(transaction, world, event)) is not None:
+        return refusal
     if event.kind in groups_.MODERATION:
         return groups_.objection(world.groups, event)
     if event.kind == Kind.APP_DATA and (event.tag("d") or "").startswith(GRANT_PREFIX):
@@ -112,6 +100,14 @@ def _objection(transaction: Transaction, world: World, event: Event) -> Refusal 
         except Malformed as error:
             return Refusal(Prefix.INVALID, str(error))
     return None
+
+
+def _deleted(transaction: Transaction, world: World, event: Event) -> Refusal | None:
+    if event.kind == Kind.DELETION or not transaction.is_deleted(event):
+        return None  # NIP-09: a "deletion request against a deletion request has no effect"
+    if retention.is_ledger(world, event):
+        return None
+    return Refusal(Prefix.BLOCKED, "this event has been deleted")
 
 
 def _delete(transaction: Transaction, world: World, deletion: Event) -> Refusal | None:
@@ -132,6 +128,9 @@ def _delete(transaction: Transaction, world: World, deletion: Event) -> Refusal 
     for value in deletion.values("e"):
         if _is_id(value):
             transaction.record_deletion(deletion.pubkey, value, deletion.created_at)
+            if retention.names_wraps(deletion):
+                wrap = WRAP_PREFIX + value
+                transaction.record_deletion(deletion.pubkey, wrap, deletion.created_at)
     for place in places:
         if not _keeps_ledger(world, place):
             transaction.record_deletion(deletion.pubkey, str(place), deletion.created_at)
@@ -140,32 +139,6 @@ def _delete(transaction: Transaction, world: World, deletion: Event) -> Refusal 
 
 def _keeps_ledger(world: World, place: Address) -> bool:
     return not world.public and place.kind == Kind.APP_DATA and world.is_named(place.pubkey)
-
-
-def _describe(
-    transaction: Transaction, before: World, after: World, event: Event, now_s: int, sign: Sign
-) -> tuple[Stored, ...]:
-    if after.groups is before.groups:
-        return ()
-    group_id = event.tag("h") or ""
-    group = after.groups.by_id.get(group_id)
-    old = [transaction.at(Address(after.relay, kind, group_id)) for kind in groups_.STATE_KINDS]
-    existing = [event for event in old if event is not None]
-    for version in existing:
-        transaction.remove(version)
-    if group is None:
-        return ()
-    # Two changes within a second would tie, and the lower id would win: step the time forward.
-    created_at = max([now_s, *(version.created_at + 1 for version in existing)])
-    return tuple(
-        _store(transaction, sign(template), None)
-        for template in groups_.state_templates(group, after.relay, created_at)
-    )
-
-
-def _store(transaction: Transaction, event: Event, expiry: int | None) -> Stored:
-    body = orjson.dumps(event.to_json())
-    return Stored(event, body, transaction.insert(event, body, expiry))
 
 
 def _is_id(value: str) -> bool:

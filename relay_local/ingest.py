@@ -26,7 +26,8 @@ from nips.frames import Ok, encode
 from nips.kinds import Storage, storage
 from nips.refusal import Malformed, Prefix, Refusal
 from relay_local.access import may_write
-from relay_local.admission import Admission, Known, Sign, Stored, admit, remove_expired
+from relay_local.admission import Admission, Known, admit, remove_expired
+from relay_local.moderation import Sign, Stored
 from relay_local.store import Store, Transaction
 from relay_local.viewer import Viewer
 from relay_local.world import World

@@ -6,14 +6,16 @@ The scope is part of the statement, so that a limit counts only what the viewer 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from nips import nip50
 from nips.filter import Filter
 from nips.key import is_hex
 from nips.kinds import Kind
 from relay_local.access import PROFILE_KINDS, Audience, Scope
+from relay_local.roster import NOTICE_KINDS
 
 MAX_INDEXED_BYTES = 64
 DEFAULT_LIMIT = 500  # of a filter that names none
@@ -53,6 +55,9 @@ def newest(one: Filter, scope: Scope, now_s: int, up_to: int, limit: int) -> Sta
     NIP-01: "the newest events should appear first", and "the event with the lowest id (first in
     lexical order) should appear first" among those of one second.
     """
+    found = None if one.search is None else nip50.parse(one.search)
+    if found is not None and not found.is_blank:
+        return _most_relevant(one, scope, now_s, up_to, limit, found)
     letter = _driving_letter(one.tags) if one.ids is None else None
     conditions = _conditions(one, scope, now_s, skip=letter)
     conditions.append(_Condition("e.seq <= ?", (up_to,)))
@@ -65,14 +70,43 @@ def newest(one: Filter, scope: Scope, now_s: int, up_to: int, limit: int) -> Sta
         time = "t.created_at"
         keys = tuple(sorted(tag_key(letter, value) for value in one.tags[letter]))
         conditions = [_one_of("t.tag", keys), *conditions]
-    if one.since is not None:
-        conditions.append(_Condition(f"{time} >= ?", (one.since,)))
-    if one.until is not None:
-        conditions.append(_Condition(f"{time} <= ?", (one.until,)))
+    conditions += _within(one, time)
     where = _all_of(conditions)
     what = f"SELECT {distinct}e.seq, {time}, e.id, length(e.json) FROM {source}"  # noqa: S608 - column names of ours; values are bound
     order = f"ORDER BY {time} DESC, e.id ASC LIMIT ?"
     return Statement(f"{what} WHERE {where.sql} {order}", (*where.values, limit))
+
+
+def _most_relevant(
+    one: Filter, scope: Scope, now_s: int, up_to: int, limit: int, found: nip50.Query
+) -> Statement:
+    """NIP-50: what a search finds, the most telling first, as far as the limit goes."""
+    # A phrase holds letters and digits only, so no word is an operator of the index.
+    match = " ".join('"' + " ".join(phrase) + '"' for phrase in found.phrases)
+    matching = _Condition("words MATCH ?", (match,)) if match else _Condition("0")
+    conditions = [matching, *_conditions(one, scope, now_s, skip=None)]
+    conditions.append(_Condition("e.seq <= ?", (up_to,)))
+    conditions += _within(one, "e.created_at")
+    where = _all_of(conditions)
+    what = (
+        "SELECT e.seq, e.created_at, e.id, length(e.json) "
+        "FROM words CROSS JOIN events e ON e.seq = words.rowid"
+    )
+    order = "ORDER BY words.rank, e.created_at DESC, e.id ASC LIMIT ?"
+    return Statement(f"{what} WHERE {where.sql} {order}", (*where.values, limit))
+
+
+def count(filters: Sequence[Filter], scope: Scope, now_s: int, up_to: int) -> Statement:
+    """How many events match one of the filters, each counted once: one row of one number.
+
+    NIP-45: "Multiple filters are OR'd together". A filter's own `limit` bounds its part.
+    """
+    parts = [
+        newest(one, scope, now_s, up_to, -1 if one.limit is None else one.limit) for one in filters
+    ]
+    union = " UNION ".join(f"SELECT seq FROM ({part.sql})" for part in parts)  # noqa: S608 - statements of ours
+    values = tuple(value for part in parts for value in part.values)
+    return Statement(f"SELECT count(*) FROM ({union})", values)  # noqa: S608 - a statement of ours
 
 
 def in_order_of_arrival(
@@ -81,10 +115,7 @@ def in_order_of_arrival(
     """The events of a filter that arrived after one number and up to another, first one first."""
     conditions = _conditions(one, scope, now_s, skip=None)
     conditions.append(_Condition("e.seq > ? AND e.seq <= ?", (after, up_to)))
-    if one.since is not None:
-        conditions.append(_Condition("e.created_at >= ?", (one.since,)))
-    if one.until is not None:
-        conditions.append(_Condition("e.created_at <= ?", (one.until,)))
+    conditions += _within(one, "e.created_at")
     where = _all_of(conditions)
     what = "SELECT e.seq, e.created_at, e.id, length(e.json) FROM events e"
     return Statement(f"{what} WHERE {where.sql} ORDER BY e.seq ASC LIMIT ?", (*where.values, limit))
@@ -114,6 +145,11 @@ def _conditions(one: Filter, scope: Scope, now_s: int, skip: str | None) -> list
     return conditions
 
 
+def _within(one: Filter, time: str) -> list[_Condition]:
+    limits = ((f"{time} >= ?", one.since), (f"{time} <= ?", one.until))
+    return [_Condition(sql, (limit,)) for sql, limit in limits if limit is not None]
+
+
 def _visible(scope: Scope) -> _Condition:
     mentioned = _tagged(tag_key("p", key) for key in scope.keys)
     own = _one_of("e.pubkey", _blobs(scope.keys))
@@ -123,9 +159,15 @@ def _visible(scope: Scope) -> _Condition:
     wraps = _one_of("e.kind", (int(Kind.GIFT_WRAP),) if scope.wraps else ())
     if scope.everything:
         return _any_of([_Condition("e.kind <> ?", (int(Kind.GIFT_WRAP),)), wraps, mentioned])
+    facades = _one_of("e.room", tuple(sorted(scope.facades)))
+    governed = true if scope.all_rooms else _one_of("e.room", tuple(sorted(scope.governed)))
+    notices = _one_of("e.kind", tuple(sorted(NOTICE_KINDS)))
+    told = _all_of([notices, _tagged(tag_key("p", key) for key in scope.told)])
     by_audience = {
         Audience.ROOM: rooms,
-        Audience.PERSONAL: _any_of([wraps, mentioned]),
+        Audience.PASSERS_BY: _any_of([rooms, facades]),
+        Audience.GOVERNORS: _any_of([governed, own]),
+        Audience.PERSONAL: _any_of([wraps, mentioned, told]),
         Audience.GRANT: true if scope.grants else _any_of([own, mentioned]),
         Audience.OPEN: true if scope.records else _any_of([profiles, own, mentioned]),
     }

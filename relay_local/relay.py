@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import secrets
@@ -24,9 +25,11 @@ from nips.kinds import Kind
 from nips.own.roles import Roles
 from relay_local.groups import MODERATION
 from relay_local.ingest import Ingest
+from relay_local.moderation import restore
 from relay_local.server import RelayServer, close_server
 from relay_local.sessions import MAX_PATH_BYTES, SOCKET, SessionSockets
 from relay_local.store import Store, Transaction, open_store
+from relay_local.word_index import WordIndex
 from relay_local.world import World
 
 UNIX_URL = "ws://relay.local"  # the address to authenticate to on any Unix socket
@@ -81,7 +84,8 @@ async def running(
         store = await _open(settings)
         stack.push_async_callback(store.close)
         world, last_seq = await store.write(partial(_catch_up, settings=settings, now_s=now_s()))
-        server = RelayServer(store, now_s, settings.version)
+        words = WordIndex(store, last_seq)
+        server = RelayServer(store, words, now_s, settings.version)
         listen = partial(server.listen_unix, accepted=(UNIX_URL,))
         sockets = None
         if settings.sessions is not None:
@@ -105,6 +109,8 @@ async def running(
         server.ingest = ingest
         ingest.start()
         stack.push_async_callback(ingest.close)
+        indexing = asyncio.create_task(words.run())
+        stack.push_async_callback(_cancelled, indexing)
         if sockets is not None:
             try:
                 sockets.clear(world)
@@ -169,6 +175,7 @@ def _catch_up(transaction: Transaction, settings: RelaySettings, now_s: int) -> 
     world = World(settings.key.public, settings.roles, settings.owner, settings.public)
     for event in transaction.of_kinds([*sorted(MODERATION), Kind.APP_DATA]):
         world = world.after(event, now_s)
+    restore(transaction, world, now_s, partial(_sign, settings.key))
     return world, transaction.last_seq()
 
 
@@ -217,6 +224,11 @@ def _answers(path: Path) -> bool:
         except OSError:
             return False
         return True
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _unlink(path: Path) -> None:

@@ -104,7 +104,7 @@ def may_delete(world: World, deletion: Event, target: Event) -> Refusal | None:
     identical pubkey as the deletion request": of other people's events nothing happens, so
     they are no reason to refuse it either.
     """
-    if world.public or deletion.pubkey != target.pubkey or deletion.pubkey != world.bot:
+    if world.public or deletion.pubkey != world.bot or not _may_ask(deletion, target):
         return None
     # An agent in one group must not make the bot take back what it said in another.
     if room(deletion) == room(target):
@@ -114,6 +114,20 @@ def may_delete(world: World, deletion: Event, target: Event) -> Refusal | None:
 
 def is_deleted_by(world: World, deletion: Event, target: Event) -> bool:
     """Say whether a stored deletion that names `target` removes it."""
-    if deletion.pubkey != target.pubkey or target.kind == Kind.DELETION:
+    if target.kind == Kind.DELETION or not _may_ask(deletion, target):
         return False
     return not is_ledger(world, target)
+
+
+def names_wraps(deletion: Event) -> bool:
+    """NIP-09: of a deletion of gift wraps by their recipient "the `k` tag MUST be `1059`"."""
+    return str(int(Kind.GIFT_WRAP)) in deletion.values("k")
+
+
+def _may_ask(deletion: Event, target: Event) -> bool:
+    if deletion.pubkey == target.pubkey:
+        return True
+    if target.kind != Kind.GIFT_WRAP or not names_wraps(deletion):
+        return False
+    # NIP-09: honoured "when the deletion request `pubkey` appears in a `p` tag" of the wrap
+    return deletion.pubkey in target.values("p")

@@ -21,6 +21,7 @@ import aiosqlite
 import orjson
 
 from nips.event import Event
+from nips.kinds import Kind
 from relay_local.access import audience, room
 from relay_local.query import Statement, tag_key
 from relay_local.retention import Address, address
@@ -30,6 +31,7 @@ T = TypeVar("T")
 READERS = 3
 _CHECKPOINT_PAGES = 8_000  # 32 MB of log: few, larger checkpoints
 _MAX_BOUND = 500
+WRAP_PREFIX = "1059:"  # before an id: what a recipient of the wrap has deleted
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -56,6 +58,8 @@ CREATE TABLE IF NOT EXISTS tags (
   seq INTEGER NOT NULL,
   PRIMARY KEY (tag, created_at, seq)
 ) WITHOUT ROWID;
+-- The terms of contents by arrival number, filled by `word_index.py` some time after the event.
+CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(terms, tokenize = 'ascii');
 -- What outlives content: ids that were here, effects that were had, deletions by their target.
 CREATE TABLE IF NOT EXISTS gone (id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS once (effect BLOB PRIMARY KEY) WITHOUT ROWID;
@@ -127,6 +131,7 @@ class Transaction:
         if row is None:
             return
         self._connection.execute("DELETE FROM events WHERE seq = ?", row)
+        self._connection.execute("DELETE FROM words WHERE rowid = ?", row)
         self._connection.executemany(
             "DELETE FROM tags WHERE tag = ? AND created_at = ? AND seq = ?",
             [(tag, event.created_at, row[0]) for tag in _tag_keys(event)],
@@ -151,17 +156,37 @@ class Transaction:
 
     def is_deleted(self, event: Event) -> bool:
         """Say whether the event's author deleted it before it came."""
-        row = self._connection.execute(
-            "SELECT 1 FROM deletions WHERE target = ?", (_effect(event.pubkey, event.id),)
-        ).fetchone()
-        if row is not None or (where := address(event)) is None:
-            return row is not None
+        if self._is_deletion(event.pubkey, event.id):
+            return True
+        if event.kind == Kind.GIFT_WRAP:  # NIP-09: its recipients may, too
+            return any(self._is_deletion(key, WRAP_PREFIX + event.id) for key in event.values("p"))
+        if (where := address(event)) is None:
+            return False
         # NIP-09: "all versions … up to the created_at timestamp of the deletion request"
         return self._has(
             "SELECT 1 FROM deletions WHERE target = ? AND until >= ?",
             _effect(event.pubkey, str(where)),
             event.created_at,
         )
+
+    def saw(self, prefix: str, group: str) -> bool:
+        """Say whether an event of the group is here, or any was, whose id begins with 8 hex
+        digits."""
+        low = bytes.fromhex(prefix)
+        between = (low + bytes(28), low + b"\xff" * 28)
+        return self._has(
+            "SELECT 1 FROM events WHERE id BETWEEN ? AND ? AND room = ?", *between, group
+        ) or self._has("SELECT 1 FROM gone WHERE id BETWEEN ? AND ?", *between)
+
+    def addressed_to(self, pubkey: str, kinds: Sequence[int], group: str) -> list[Event]:
+        """The stored events of some kinds in a group that are `p`-tagged to a key."""
+        marks = ",".join("?" * len(kinds))
+        rows = self._connection.execute(
+            "SELECT e.json FROM tags t JOIN events e ON e.seq = t.seq"  # noqa: S608 - marks
+            f" WHERE t.tag = ? AND e.room = ? AND e.kind IN ({marks})",
+            (tag_key("p", pubkey), group, *kinds),
+        )
+        return [Event.from_json(orjson.loads(row[0])) for row in rows]
 
     def expired(self, now_s: int, limit: int) -> list[Event]:
         """Some of the stored events whose time is over."""
@@ -185,12 +210,34 @@ class Transaction:
         )
         return [Event.from_json(orjson.loads(row[0])) for row in rows]
 
+    def indexed(self) -> int:
+        """The arrival number up to which the words of what is stored are in the index."""
+        row = self._connection.execute("SELECT value FROM meta WHERE name = 'indexed'").fetchone()
+        return int(row[0]) if row else 0
+
+    def index_words(self, limit: int, words_of: Callable[[Event], str]) -> int:
+        """Put the words of some more events into the index; returns how far it now goes."""
+        rows = self._connection.execute(
+            "SELECT seq, json FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+            (self.indexed(), limit),
+        ).fetchall()
+        found = [(seq, words_of(Event.from_json(orjson.loads(json)))) for seq, json in rows]
+        self._connection.executemany(
+            "INSERT INTO words (rowid, terms) VALUES (?, ?)", [row for row in found if row[1]]
+        )
+        done = rows[-1][0] if len(rows) == limit else self.last_seq()
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('indexed', ?)", (done,))
+        return int(done)
+
     def last_seq(self) -> int:
         """The last arrival number given out; 0 before the first."""
         row = self._connection.execute(
             "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
         ).fetchone()
         return int(row[0]) if row else 0
+
+    def _is_deletion(self, pubkey: str, target: str) -> bool:
+        return self._has("SELECT 1 FROM deletions WHERE target = ?", _effect(pubkey, target))
 
     def _has(self, sql: str, *values: object) -> bool:
         return self._connection.execute(sql, values).fetchone() is not None
@@ -234,6 +281,12 @@ class Store:
         async with self._reader() as reader:
             rows = await reader.execute_fetchall(statement.sql, statement.values)
         return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    async def number(self, statement: Statement) -> int:
+        """The one number that a statement yields."""
+        async with self._reader() as reader:
+            rows = list(await reader.execute_fetchall(statement.sql, statement.values))
+        return int(rows[0][0])
 
     async def bodies(self, seqs: Sequence[int]) -> list[tuple[int, bytes]]:
         """The (seq, JSON) of arrival numbers, in their order; those gone meanwhile are left out."""

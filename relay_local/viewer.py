@@ -11,7 +11,10 @@ from relay_local.world import World
 
 
 class Standing(StrEnum):
-    """What the author of an event is here; every event is judged in exactly one standing."""
+    """What the author of an event is here; every event is judged in exactly one standing.
+
+    A visitor is nobody here yet and has shown to be the author; whoever has not is a stranger.
+    """
 
     OWNER = "owner"
     ROUTER = "router"
@@ -22,6 +25,7 @@ class Standing(StrEnum):
     SESSION = "session"
     PUPPET = "puppet"
     MEMBER = "member"
+    VISITOR = "visitor"
     STRANGER = "stranger"
 
 
@@ -82,4 +86,4 @@ def _of_key(world: World, viewer: Viewer, key: str) -> Standing:
         return Standing.STRANGER
     if world.groups.has_puppet(key):
         return Standing.PUPPET if viewer.keys & world.bridges else Standing.STRANGER
-    return Standing.MEMBER if world.groups.has_member(key) else Standing.STRANGER
+    return Standing.MEMBER if world.groups.has_member(key) else Standing.VISITOR

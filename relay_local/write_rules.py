@@ -12,14 +12,19 @@ from dataclasses import dataclass, field
 
 from nips.event import Event
 from nips.kinds import Kind
+from nips.nip29 import CREATE_INVITE, DELETE_EVENT, JOIN_REQUEST, GroupRole
 from nips.refusal import Prefix, Refusal
-from relay_local.groups import MODERATION, STATE_KINDS
+from relay_local.groups import MODERATION, NO_SUCH_GROUP, OPENING_WORDS, REQUESTS, STATE_KINDS
+from relay_local.roster import ROSTER_KINDS
 from relay_local.viewer import Standing, Viewer, standing
 from relay_local.world import World
 
 MAX_AHEAD_S = 15 * 60
 
-RELAY_KINDS = frozenset({*STATE_KINDS, 39_004, 44_100, 44_101})
+RELAY_KINDS = frozenset({*STATE_KINDS, 39_004}) | ROSTER_KINDS
+ADMIN_KINDS = frozenset(
+    {Kind.PUT_USER, Kind.REMOVE_USER, Kind.EDIT_METADATA, DELETE_EVENT, CREATE_INVITE}
+)
 ROUTER_KINDS = frozenset({Kind.JOB_REQUEST, Kind.JOB_ACCEPTED, Kind.JOB_RESULT, Kind.JOB_ERROR})
 ASKING_KINDS = frozenset({46_001, 46_010})
 ANSWERING_KINDS = frozenset({46_030, 46_031})
@@ -46,7 +51,10 @@ REPERTOIRE: dict[Standing, frozenset[int] | None] = {
     Standing.PUPPET: _CHATTING,
     Standing.MEMBER: _CHATTING
     | {3, 31_922, 31_923, 31_925, Kind.RELAY_LIST, Kind.INBOX_RELAYS, Kind.REQUEST}
-    | {Kind.JOB_CANCEL},
+    | {Kind.JOB_CANCEL}
+    | ADMIN_KINDS
+    | REQUESTS,
+    Standing.VISITOR: frozenset({7, 9, 11, 1111, Kind.BUZZ_CHAT, Kind.REQUEST, JOIN_REQUEST}),
     Standing.STRANGER: frozenset({Kind.REQUEST}),
 }
 # Who writes which of the application's records, by how their `d` begins. First match counts.
@@ -174,13 +182,49 @@ def permission_is_asked_by_the_parts_and_given_by_the_owner(writing: Writing) ->
     return None
 
 
-def groups_are_moderated_by_owner_and_router(writing: Writing) -> Refusal | None:
+def groups_are_moderated_by_those_in_charge(writing: Writing) -> Refusal | None:
     """NIP-29: "relays should reject them if they don't come from an authorized admin"."""
-    if writing.event.kind not in MODERATION:
+    event, by = writing.event, writing.standing
+    if event.kind not in MODERATION:
         return None
-    if writing.standing in (Standing.OWNER, Standing.ROUTER, Standing.BRIDGE):
+    if event.kind in REQUESTS:  # a part of the house that joined a group would be two things
+        if by in (Standing.OWNER, Standing.MEMBER, Standing.VISITOR):
+            return None
+        return Refusal(Prefix.RESTRICTED, f"a {by} joins and leaves no group")
+    if by in (Standing.OWNER, Standing.ROUTER, Standing.BRIDGE):
         return None
-    return Refusal(Prefix.RESTRICTED, "groups are changed by the owner and the router only")
+    group = writing.world.groups.by_id.get(event.tag("h") or "")
+    if by is Standing.MEMBER and group is not None and group.is_admin(event.pubkey):
+        return None
+    return Refusal(Prefix.RESTRICTED, "groups are changed by the owner, the router and its admins")
+
+
+def admins_raise_nobody_to_their_own_height(writing: Writing) -> Refusal | None:
+    """An admin who was taken over must not put out the owner, the bot or the other admins, nor
+    leave behind more admins than there were, nor call somebody a puppet to silence them."""
+    event, world = writing.event, writing.world
+    if writing.standing is not Standing.MEMBER:
+        return None
+    if event.kind not in (Kind.PUT_USER, Kind.REMOVE_USER):
+        return None
+    high = {GroupRole.OWNER, GroupRole.ADMIN, GroupRole.PUPPET}
+    for tag in event.tags:
+        if tag[0] != "p" or len(tag) < 2:
+            continue
+        roles = world.groups.by_id[event.tag("h") or ""].members.get(tag[1], ())
+        if high.intersection(tag[2:]) or high.intersection(roles) or world.is_named(tag[1]):
+            return Refusal(Prefix.RESTRICTED, "an admin adds and removes members and agents only")
+    return None
+
+
+def the_main_group_stays_shut(writing: Writing) -> Refusal | None:
+    """What the owner and the assistant say to each other is opened by no slip of a client."""
+    event, roles = writing.event, writing.world.roles
+    if roles is None or event.tag("h") != roles.main or event.kind not in MODERATION:
+        return None
+    if {tag[0] for tag in event.tags}.isdisjoint(OPENING_WORDS.values()):
+        return None
+    return Refusal(Prefix.RESTRICTED, "the main group stays private, restricted, hidden and closed")
 
 
 def bridges_add_puppets_and_nobody_else(writing: Writing) -> Refusal | None:
@@ -234,14 +278,21 @@ def groups_are_written_by_their_members(writing: Writing) -> Refusal | None:
                 return None
             case Standing.PUPPET if group.is_puppet(event.pubkey):
                 return None
+            case Standing.MEMBER | Standing.VISITOR if event.kind == JOIN_REQUEST:
+                return None
+            case Standing.MEMBER | Standing.VISITOR if group.flags.isdisjoint(
+                ("restricted", "hidden")
+            ):
+                return None
             case Standing.SESSION if writing.world.sessions[event.pubkey].group == group_id:
                 return None
-    return Refusal(Prefix.RESTRICTED, "there is no such group, or this key is no member of it")
+    return NO_SUCH_GROUP
 
 
 def guests_speak_in_groups_only(writing: Writing) -> Refusal | None:
     """What a member or puppet says outside every group nobody could ever remove them from."""
-    if writing.standing not in (Standing.MEMBER, Standing.PUPPET, Standing.SESSION):
+    speakers = (Standing.MEMBER, Standing.VISITOR, Standing.PUPPET, Standing.SESSION)
+    if writing.standing not in speakers:
         return None
     if writing.event.tag("h") is not None:
         return None
@@ -323,11 +374,13 @@ PRIVATE_RULES: tuple[Rule, ...] = (
     everybody_keeps_to_their_repertoire,
     the_router_alone_decides_jobs,
     permission_is_asked_by_the_parts_and_given_by_the_owner,
-    groups_are_moderated_by_owner_and_router,
+    groups_are_moderated_by_those_in_charge,
+    the_main_group_stays_shut,
     bridges_add_puppets_and_nobody_else,
     an_event_belongs_to_one_group,
     mail_and_records_belong_to_no_group,
     groups_are_written_by_their_members,
+    admins_raise_nobody_to_their_own_height,
     guests_speak_in_groups_only,
     sessions_report_on_their_own_job,
     jobs_are_cancelled_by_those_in_charge,

@@ -10,7 +10,8 @@ from nips.event import Event, Template
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.refusal import Prefix, Refusal
-from relay_local.admission import Admission, Known, Stored, admit, remove_expired
+from relay_local.admission import Admission, Known, admit, remove_expired
+from relay_local.moderation import Stored
 from relay_local.retention import Address
 from relay_local.store import SCHEMA, Transaction
 from relay_local.viewer import Viewer
@@ -255,7 +256,7 @@ def test_the_relay_describes_its_groups(house: House) -> None:
     assert set(members.values("p")) == {MEMBER.public, PUPPET.public}
     admission = house.put(event(ROUTER, Kind.REMOVE_USER, H, ("p", MEMBER.public)))
     kinds = [stored.event.kind for stored in admission.stored]
-    assert kinds == [9001, 39_000, 39_001, 39_002, 39_003]
+    assert kinds == [9001, 39_000, 39_001, 39_002, 39_003, 44_101, 13_534]
     seqs = [stored.seq for stored in admission.stored]
     assert seqs == sorted(seqs)
     latest = house.group(Kind.GROUP_MEMBERS)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from nips.event import Event
+from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.refusal import Prefix
 from relay_local import access, write_rules
@@ -31,14 +32,17 @@ from tests.unit.relay_local.cast import (
     SESSION,
     SIGNER,
     STRANGER,
-    WORLD,
     as_,
     event,
     grant_event,
     inside,
+    key_of,
     put_user,
 )
+from tests.unit.relay_local.cast import WORLD as CAST_WORLD
 
+OTHER_ADMIN = key_of("other admin")
+WORLD = CAST_WORLD.after(put_user(OTHER, OTHER_ADMIN, "admin"), NOW)
 PUBLIC = World(RELAY.public, public=True)
 H = ("h", MAIN)
 
@@ -74,6 +78,12 @@ ATTACKS = [
            inside(SESSION), event(SESSION, 9, H)),
     Attack("everybody_keeps_to_their_repertoire", "the terminal says things in a group",
            as_(CHAT), event(CHAT, 1)),
+    Attack("everybody_keeps_to_their_repertoire", "a visitor makes a list of their own",
+           as_(STRANGER), event(STRANGER, 10_002)),
+    Attack("groups_are_written_by_their_members", "a visitor writes into a group",
+           as_(STRANGER), event(STRANGER, 9, ("h", OTHER))),
+    Attack("guests_speak_in_groups_only", "a visitor publishes outside every group",
+           as_(STRANGER), event(STRANGER, 9)),
     Attack("the_router_alone_decides_jobs", "the bot's own key invents a job",
            as_(SIGNER), event(BOT, Kind.JOB_REQUEST, H)),
     Attack("the_router_alone_decides_jobs", "the owner's client ends a job",
@@ -82,8 +92,30 @@ ATTACKS = [
            as_(SIGNER), event(BOT, 46_030)),
     Attack("permission_is_asked_by_the_parts_and_given_by_the_owner", "a question nobody asked",
            as_(OWNER), event(OWNER, 46_010)),
-    Attack("groups_are_moderated_by_owner_and_router", "the bot makes a friend a member",
+    Attack("groups_are_moderated_by_those_in_charge", "the bot makes a friend a member",
            as_(SIGNER), event(BOT, Kind.PUT_USER, H, ("p", STRANGER.public, "member"))),
+    Attack("groups_are_moderated_by_those_in_charge", "a member makes a friend a member",
+           as_(MEMBER), put_user(MAIN, STRANGER, "member", MEMBER)),
+    Attack("groups_are_moderated_by_those_in_charge", "a member makes an invite code",
+           as_(MEMBER), event(MEMBER, 9009, H, ("code", "welcome in"))),
+    Attack("groups_are_moderated_by_those_in_charge", "the bot takes itself out of its group",
+           as_(SIGNER), event(BOT, 9022, H)),
+    Attack("admins_raise_nobody_to_their_own_height", "an admin leaves a second one behind",
+           as_(OTHER_ADMIN), put_user(OTHER, STRANGER, "admin", OTHER_ADMIN)),
+    Attack("admins_raise_nobody_to_their_own_height", "an admin makes a friend the owner",
+           as_(OTHER_ADMIN), put_user(OTHER, STRANGER, "owner", OTHER_ADMIN)),
+    Attack("admins_raise_nobody_to_their_own_height", "an admin silences a member as a puppet",
+           as_(OTHER_ADMIN), put_user(OTHER, OTHER_MEMBER, "puppet", OTHER_ADMIN)),
+    Attack("admins_raise_nobody_to_their_own_height", "an admin puts out another",
+           as_(OTHER_ADMIN),
+           event(OTHER_ADMIN, Kind.REMOVE_USER, ("h", OTHER), ("p", OTHER_ADMIN.public))),
+    Attack("admins_raise_nobody_to_their_own_height", "an admin puts out the assistant",
+           as_(OTHER_ADMIN),
+           event(OTHER_ADMIN, Kind.REMOVE_USER, ("h", OTHER), ("p", BOT.public))),
+    Attack("the_main_group_stays_shut", "the main group is published by a slip",
+           as_(OWNER), event(OWNER, Kind.EDIT_METADATA, H, ("name", "x"), ("public",))),
+    Attack("the_main_group_stays_shut", "the main group is opened to whoever asks",
+           as_(ROUTER), event(ROUTER, Kind.EDIT_METADATA, H, ("open",))),
     Attack("bridges_add_puppets_and_nobody_else", "a bridge makes its friend a member",
            as_(BRIDGE), put_user(MAIN, STRANGER, "member", BRIDGE)),
     Attack("bridges_add_puppets_and_nobody_else", "a bridge makes itself a second role",
@@ -149,8 +181,6 @@ TWICE_GUARDED = [
      as_(BOT), event(BOT, 9, H)),
     ("authentication_comes_first", "authors_write_for_themselves", Viewer(), event(MEMBER, 9, H)),
     ("authors_write_for_themselves", "everybody_keeps_to_their_repertoire",
-     as_(STRANGER), event(STRANGER, 1)),
-    ("authors_write_for_themselves", "everybody_keeps_to_their_repertoire",
      as_(OTHER_MEMBER), event(MEMBER, 9, H)),
     # A puppet without its bridge on the connection; a session's key away from its socket.
     ("authors_write_for_themselves", "everybody_keeps_to_their_repertoire",
@@ -188,6 +218,14 @@ HONEST = [
     (as_(BRIDGE), event(BRIDGE, Kind.APP_DATA, ("d", "delivery/x"))),
     (as_(CHAT), event(STRANGER, Kind.GIFT_WRAP, ("p", BOT.public))),
     (as_(CHAT), event(CHAT, Kind.INBOX_RELAYS, ("relay", "ws://127.0.0.1:1"))),
+    (as_(OTHER_ADMIN), put_user(OTHER, STRANGER, "member", OTHER_ADMIN)),
+    (as_(OTHER_ADMIN), put_user(OTHER, STRANGER, "agent", OTHER_ADMIN)),
+    (as_(OTHER_ADMIN), event(OTHER_ADMIN, 9001, ("h", OTHER), ("p", OTHER_MEMBER.public))),
+    (as_(OTHER_ADMIN), event(OTHER_ADMIN, 9009, ("h", OTHER), ("code", "welcome in"))),
+    (as_(OTHER_ADMIN), event(OTHER_ADMIN, Kind.EDIT_METADATA, ("h", OTHER), ("public",))),
+    (as_(STRANGER), event(STRANGER, 9021, H, ("code", "welcome in"))),
+    (as_(MEMBER), event(MEMBER, 9021, ("h", OTHER), ("code", "welcome in"))),
+    (as_(MEMBER), event(MEMBER, 9022, H)),
     (as_(MEMBER), event(MEMBER, 9, H)),
     (as_(MEMBER), event(MEMBER, Kind.BUZZ_CHAT, ("h", MAIN, "wss://relay"))),
     (as_(MEMBER), event(MEMBER, 0, content="{}")),
@@ -282,3 +320,26 @@ def test_every_rule_is_attacked() -> None:
     assert attacked == {rule.__name__ for rule in (*PRIVATE_RULES, *PUBLIC_RULES)}
     assert all(rule.__doc__ for rule in PRIVATE_RULES)
     assert {rule.__module__ for rule in PRIVATE_RULES} == {write_rules.__name__}
+
+
+def opened(*words: str) -> World:
+    """The world with the other group opened by some words."""
+    tags = tuple((word,) for word in words)
+    return WORLD.after(event(OWNER, Kind.EDIT_METADATA, ("h", OTHER), *tags), NOW)
+
+
+def test_a_visitor_writes_where_a_group_is_unrestricted_and_shown() -> None:
+    message = event(STRANGER, 9, ("h", OTHER))
+    assert may_write(opened("unrestricted", "visible"), as_(STRANGER), message, NOW) is None
+    for words in (("unrestricted",), ("visible",), ("public", "open", "visible")):
+        assert may_write(opened(*words), as_(STRANGER), message, NOW) is not None
+    job = event(STRANGER, Kind.JOB_CANCEL, ("h", OTHER), ("e", JOB))
+    assert may_write(opened("unrestricted", "visible"), as_(STRANGER), job, NOW) is not None
+
+
+@pytest.mark.parametrize("who", [ROUTER, CHAT, SIGNER, BRIDGE, PUPPET, SESSION, BOT])
+def test_no_part_of_the_house_joins_a_group(who: SecretKey) -> None:
+    """A session's key that was carried out, with a code that the agent read, for one."""
+    join = event(who, 9021, ("h", OTHER), ("code", "welcome in"))
+    for viewer in (as_(who), as_(who, SIGNER), as_(who, BRIDGE), inside(who)):
+        assert may_write(opened("open"), viewer, join, NOW) is not None
