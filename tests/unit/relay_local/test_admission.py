@@ -288,3 +288,43 @@ def test_the_world_is_the_same_from_its_events_alone(house: House, author: Secre
     for past in house.transaction.of_kinds([*range(9000, 9023), Kind.APP_DATA]):
         again = again.after(past, NOW)
     assert again == house.world
+
+
+def test_a_deleted_event_is_refused_and_a_deletion_cannot_be_deleted() -> None:
+    house = House(public=True)
+    note = event(MEMBER, 1)
+    deletion = event(MEMBER, 5, ("e", note.id))
+    house.keep(note, deletion)
+    assert house.put(note).outcome == Refusal(Prefix.BLOCKED, "this event has been deleted")
+    house.keep(event(MEMBER, 5, ("e", deletion.id), created_at=NOW + 1))
+    assert house.transaction.event(deletion.id) == deletion
+    assert isinstance(house.put(deletion).outcome, Known)
+    assert isinstance(house.put(note).outcome, Refusal)
+
+
+def test_a_wrap_is_deleted_by_its_recipient_and_nobody_else() -> None:
+    """NIP-09: its author is a key of one use; the `k` tag must say what is meant."""
+    house = House(public=True)
+    first, second = (
+        event(STRANGER, 1059, ("p", MEMBER.public), content=content) for content in "ab"
+    )
+    house.keep(first, second)
+    house.keep(event(OWNER, 5, ("e", first.id), ("k", "1059")))
+    house.keep(event(MEMBER, 5, ("e", first.id), ("k", "1")))
+    assert house.transaction.event(first.id) == first
+    house.keep(event(MEMBER, 5, ("e", first.id), ("k", "1059")))
+    assert house.transaction.event(first.id) is None
+    assert house.transaction.event(second.id) == second
+    assert isinstance(house.put(first).outcome, Refusal)
+    late = event(STRANGER, 1059, ("p", MEMBER.public), content="c")
+    house.keep(event(OWNER, 5, ("e", late.id), ("k", "1059")))
+    house.keep(event(MEMBER, 5, ("e", late.id), ("k", "1059"), created_at=NOW + 1))
+    assert house.refuse(late).prefix is Prefix.BLOCKED
+
+
+def test_an_agent_cannot_make_the_bot_delete_its_mail(house: House) -> None:
+    """The bot is the recipient of every wrap: a deletion signed for a group names none."""
+    wrap = event(STRANGER, 1059, ("p", BOT.public))
+    assert isinstance(house.put(wrap, as_(BRIDGE)).outcome, Stored)
+    house.refuse(event(BOT, 5, H, ("e", wrap.id), ("k", "1059")))
+    assert house.transaction.event(wrap.id) == wrap

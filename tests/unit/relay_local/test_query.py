@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nips.event import Event, Template
 from nips.filter import Filter
-from nips.kinds import Storage, storage
+from nips.kinds import Kind, Storage, storage
 from relay_local.access import Scope, scope_of
 from relay_local.query import condition_of, in_order_of_arrival, newest, tag_key
 from relay_local.store import SCHEMA, Transaction
@@ -38,9 +38,30 @@ from tests.unit.relay_local.cast import (
     as_,
     inside,
 )
+from tests.unit.relay_local.cast import event as made
 
+OPENED = WORLD.after(
+    made(ROUTER, Kind.EDIT_METADATA, ("h", OTHER), ("public",), ("visible",)), NOW
+).after(made(ROUTER, Kind.REMOVE_USER, ("h", OTHER), ("p", OTHER_MEMBER.public)), NOW)
 PEOPLE = [key.public for key in (OWNER, ROUTER, BOT, MEMBER, PUPPET, SESSION, STRANGER, RELAY)]
-KINDS = [0, 1, 5, 9, 1059, 10_050, 24_200, 30_078, 31_923, 39_000, 39_002, 43_001, 44_100, 44_200]
+KINDS = [
+    0,
+    1,
+    5,
+    9,
+    1059,
+    10_050,
+    24_200,
+    30_078,
+    31_923,
+    39_000,
+    39_002,
+    43_001,
+    44_100,
+    44_200,
+    9009,
+    9021,
+]
 TEXTS = ["", "a", "A", MAIN, "é\n\x00'\"%_", "x" * 64, "x" * 65, "y" * 300, *PEOPLE[:2]]
 TIMES = [0, NOW - 1, NOW, NOW + 1, 2**63 - 1]
 
@@ -88,12 +109,16 @@ viewers = st.sampled_from(
 )  # fmt: skip
 scopes = st.one_of(
     viewers.map(lambda viewer: scope_of(WORLD, viewer)),
+    viewers.map(lambda viewer: scope_of(OPENED, viewer)),
     viewers.map(lambda viewer: scope_of(World(RELAY.public, public=True), viewer)),
     st.builds(
         Scope,
         *[st.booleans()] * 2,
         st.frozensets(st.sampled_from([MAIN, OTHER]), max_size=2),
         *[st.booleans()] * 4,
+        st.frozensets(st.sampled_from(PEOPLE), max_size=3),
+        st.frozensets(st.sampled_from([MAIN, OTHER]), max_size=2),
+        st.frozensets(st.sampled_from([MAIN, OTHER]), max_size=2),
         st.frozensets(st.sampled_from(PEOPLE), max_size=3),
     ),
 )
