@@ -1,4 +1,4 @@
-"""Pure: the frames between client and relay. Source: NIP-01, NIP-42.
+"""Pure: the frames between client and relay. Source: NIP-01, 42, 45, 77.
 
 Bytes become values here and values become text; nothing else in the project reads a frame.
 A relay's EVENT may carry a fourth element and its EOSE a third, our extension for role keys
@@ -53,7 +53,39 @@ class Authenticate:
     event: Event
 
 
-ClientFrame = Publish | Req | Close | Authenticate
+@dataclass(frozen=True, slots=True)
+class Count:
+    """`["COUNT", id, filter, …]`."""
+
+    query: str
+    filters: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NegOpen:
+    """`["NEG-OPEN", id, filter, message in hex]`."""
+
+    subscription: str
+    filter: Filter
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NegMsg:
+    """`["NEG-MSG", id, message in hex]`, in both directions."""
+
+    subscription: str
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NegClose:
+    """`["NEG-CLOSE", id]`."""
+
+    subscription: str
+
+
+ClientFrame = Publish | Req | Close | Authenticate | Count | NegOpen | NegMsg | NegClose
 
 
 # From relay to client
@@ -118,7 +150,24 @@ class Challenge:
     challenge: str
 
 
-RelayFrame = Delivered | Ok | Eose | Closed | Notice | Challenge
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """`["COUNT", id, {"count": n}]`."""
+
+    query: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class NegErr:
+    """`["NEG-ERR", id, reason]`, with the most records a query may have where it had more."""
+
+    subscription: str
+    reason: str
+    most: int | None = None
+
+
+RelayFrame = Delivered | Ok | Eose | Closed | Notice | Challenge | Counted | NegMsg | NegErr
 
 
 def _array(data: str | bytes) -> list[Any]:
@@ -139,20 +188,38 @@ def _subscription(array: list[Any]) -> str:
     return given
 
 
+def _hex(value: object) -> bytes:
+    # NIP-77: "this wrapper hex-encodes its messages"
+    try:
+        message = bytes.fromhex(value) if isinstance(value, str) else b""
+    except ValueError as error:
+        raise Malformed("a negentropy message must be hex digits") from error
+    if not isinstance(value, str) or len(value) != 2 * len(message):  # fromhex skips spaces
+        raise Malformed("a negentropy message must be hex digits")
+    return message
+
+
 def parse_client(data: str | bytes) -> ClientFrame:
     """Read a client's frame. Raises Malformed; ids and signatures are not verified here."""
     array = _array(data)
     match array[0]:
         case "EVENT" if len(array) == 2:
             return Publish(Event.from_json(array[1]))
-        case "REQ" if len(array) >= 3:
+        case "REQ" | "COUNT" if len(array) >= 3:
             if len(array) - 2 > MAX_FILTERS:
-                raise Malformed(f"a REQ holds at most {MAX_FILTERS} filters")
-            return Req(_subscription(array), tuple(Filter.from_json(f) for f in array[2:]))
+                raise Malformed(f"a {array[0]} holds at most {MAX_FILTERS} filters")
+            filters = tuple(Filter.from_json(f) for f in array[2:])
+            return (Req if array[0] == "REQ" else Count)(_subscription(array), filters)
         case "CLOSE" if len(array) == 2:
             return Close(_subscription(array))
         case "AUTH" if len(array) == 2:
             return Authenticate(Event.from_json(array[1]))
+        case "NEG-OPEN" if len(array) == 4:
+            return NegOpen(_subscription(array), Filter.from_json(array[2]), _hex(array[3]))
+        case "NEG-MSG" if len(array) == 3:
+            return NegMsg(_subscription(array), _hex(array[2]))
+        case "NEG-CLOSE" if len(array) == 2:
+            return NegClose(_subscription(array))
         case name:
             raise Malformed(f"unknown or incomplete frame {name[:40]!r}")
 
@@ -180,6 +247,14 @@ def parse_relay(data: str | bytes) -> RelayFrame:
             return Notice(message)
         case ["AUTH", str(challenge)]:
             return Challenge(challenge)
+        case ["COUNT", str(query), {"count": int(count)}] if _is_seq(count):
+            return Counted(query, count)
+        case ["NEG-MSG", str(sub), message]:
+            return NegMsg(sub, _hex(message))
+        case ["NEG-ERR", str(sub), str(reason)]:
+            return NegErr(sub, reason)
+        case ["NEG-ERR", str(sub), str(reason), int(most)] if _is_seq(most):
+            return NegErr(sub, reason, most)
         case array:
             raise Malformed(f"unknown or incomplete frame {array[0][:40]!r}")
 
@@ -212,4 +287,26 @@ def encode(frame: ClientFrame | RelayFrame) -> str:
             array = ["NOTICE", message]
         case Challenge(challenge):
             array = ["AUTH", challenge]
+        case _:
+            array = _counting_or_syncing(frame)
     return orjson.dumps(array).decode()
+
+
+def _counting_or_syncing(
+    frame: Count | Counted | NegOpen | NegMsg | NegClose | NegErr,
+) -> list[Any]:
+    match frame:
+        case Count(query, filters):
+            return ["COUNT", query, *(f.to_json() for f in filters)]
+        case Counted(query, count):
+            return ["COUNT", query, {"count": count}]
+        case NegOpen(sub, one, message):
+            return ["NEG-OPEN", sub, one.to_json(), message.hex()]
+        case NegMsg(sub, message):
+            return ["NEG-MSG", sub, message.hex()]
+        case NegClose(sub):
+            return ["NEG-CLOSE", sub]
+        case NegErr(sub, reason, None):
+            return ["NEG-ERR", sub, reason]
+        case NegErr(sub, reason, most):
+            return ["NEG-ERR", sub, reason, most]

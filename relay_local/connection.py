@@ -29,7 +29,13 @@ from nips.frames import (
     Challenge,
     Close,
     Closed,
+    Count,
+    Counted,
     Eose,
+    NegClose,
+    NegErr,
+    NegMsg,
+    NegOpen,
     Notice,
     Ok,
     Publish,
@@ -41,13 +47,16 @@ from nips.frames import (
 from nips.key import is_hex
 from nips.kinds import Kind
 from nips.refusal import Malformed, Prefix, Refusal
-from relay_local.access import Scope, listens_for, may_ask, scope_of
+from relay_local.access import Scope, listens_for, may_ask, may_count, scope_of
+from relay_local.limits import Limits
+from relay_local.negentropy import Gather, Negotiations, Reconcile, Step
 from relay_local.pacing import Bucket
 from relay_local.viewer import Viewer
 from relay_local.world import World
 
 MAX_FRAME_BYTES = 1 << 20
 MAX_SUBSCRIPTIONS = 200
+MAX_COUNTS = 20  # that are being counted at a time
 MAX_KEYS = 32
 MAX_BRIDGE_KEYS = 100_000  # a bridge authenticates a puppet for each person it carries
 MAX_HELD_BYTES = 8 << 20
@@ -83,6 +92,16 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """Count what is stored, up to the arrival number `last`, for `counted`. NIP-45."""
+
+    query: str
+    filters: tuple[Filter, ...]
+    scope: Scope
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
     """From now on pass on live events that match."""
 
@@ -99,12 +118,12 @@ class Unlisten:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """End the connection: it does not keep up."""
+    """End the connection: it does not keep up, or it wears the relay out."""
 
     reason: str
 
 
-Effect = Send | Submit | Search | Listen | Unlisten | Cut
+Effect = Send | Submit | Search | Tally | Gather | Reconcile | Listen | Unlisten | Cut
 
 
 @dataclass(slots=True)
@@ -122,8 +141,14 @@ class Connection:
     """The state of one connection. `session`: the key whose own socket it came by."""
 
     def __init__(
-        self, challenge: str, accepted_relays: Collection[str], session: str | None = None
+        self,
+        challenge: str,
+        accepted_relays: Collection[str],
+        session: str | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
+        self._limits = limits
+        self._failed_auths = 0
         self.viewer = Viewer(session=session)
         self._challenge = challenge
         self._accepted_relays = accepted_relays
@@ -131,6 +156,8 @@ class Connection:
         self._generation = 0
         self._bucket: Bucket | None = None
         self._scope: tuple[World, Viewer, Scope] | None = None
+        self._counting = 0
+        self.negotiations = Negotiations()
 
     def opened(self) -> list[Effect]:
         """Greet the client. NIP-42: the challenge is valid for the connection's duration."""
@@ -156,7 +183,17 @@ class Connection:
                     return []
                 return [Unlisten(subscription)]
             case Authenticate(event):
-                return [self._authenticate(event, world, now_s)]
+                return self._authenticate(event, world, now_s)
+            case Count(query, filters):
+                return [self._count(query, filters, world, last)]
+            case NegOpen(_, one):
+                refusal = may_count(world, self.viewer, (one,))
+                return [_effect(self.negotiations.open(frame, refusal, self.scope(world), last))]
+            case NegMsg():
+                return [_effect(self.negotiations.message(frame, self.scope(world)))]
+            case NegClose(subscription):
+                self.negotiations.close(subscription)
+                return []
 
     def live(
         self, subscription: str, event: Event, body: bytes, seq: int | None, world: World
@@ -200,6 +237,20 @@ class Connection:
             return []
         return self._close(search.subscription, Refusal(Prefix.ERROR, sentence))
 
+    def counted(self, tally: Tally, count: int) -> list[Effect]:
+        """So much is stored of what was to be counted."""
+        self._counting -= 1
+        return [_send(Counted(tally.query, count))]
+
+    def uncounted(self, tally: Tally, sentence: str) -> list[Effect]:
+        """It could not be counted."""
+        self._counting -= 1
+        return [_send(Closed(tally.query, str(Refusal(Prefix.ERROR, sentence))))]
+
+    def stepped(self, steps: Sequence[Step]) -> list[Effect]:
+        """What follows from a step of a reconciliation."""
+        return [_effect(step) for step in steps]
+
     def is_current(self, search: Search) -> bool:
         """Say whether anybody still waits for the search."""
         return self._of(search) is not None
@@ -229,6 +280,9 @@ class Connection:
             if taken is None:
                 refusal = Refusal(Prefix.RATE_LIMITED, "slow down, or authenticate")
                 return [_send(Ok(event.id, False, str(refusal)))]
+        if len(event.tags) > self._limits.max_event_tags:  # each costs an entry in the index
+            sentence = f"an event has at most {self._limits.max_event_tags} tags here"
+            return [_send(Ok(event.id, False, str(Refusal(Prefix.INVALID, sentence))))]
         return [Submit(event, self.viewer)]
 
     def _req(
@@ -256,13 +310,23 @@ class Connection:
         search = Search(subscription, self._generation, filters, scope, last, ordered)
         return [Listen(subscription, filters), search]
 
+    def _count(self, query: str, filters: tuple[Filter, ...], world: World, last: int) -> Effect:
+        refusal = may_count(world, self.viewer, filters)
+        if refusal is None and self._counting >= MAX_COUNTS:
+            refusal = Refusal(Prefix.RATE_LIMITED, f"at most {MAX_COUNTS} counts at a time")
+        if refusal is not None:
+            # NIP-45: "Whenever the relay decides to refuse … it MUST return a CLOSED message"
+            return _send(Closed(query, str(refusal)))
+        self._counting += 1
+        return Tally(query, filters, self.scope(world), last)
+
     def _close(self, subscription: str, refusal: Refusal) -> list[Effect]:
         effects: list[Effect] = [_send(Closed(subscription, str(refusal)))]
         if self._subscriptions.pop(subscription, None) is not None:
             effects.append(Unlisten(subscription))
         return effects
 
-    def _authenticate(self, event: Event, world: World, now_s: int) -> Effect:
+    def _authenticate(self, event: Event, world: World, now_s: int) -> list[Effect]:
         refusal = nip42.check(event, self._challenge, self._accepted_relays, now_s)
         keys = self.viewer.keys
         if refusal is None and self.viewer.session not in (None, event.pubkey):
@@ -272,9 +336,12 @@ class Connection:
         if refusal is None and len(keys) >= most and event.pubkey not in keys:
             refusal = Refusal(Prefix.RESTRICTED, f"at most {most} keys on one connection")
         if refusal is not None:
-            return _send(Ok(event.id, False, str(refusal)))
+            self._failed_auths += 1
+            if self._failed_auths > self._limits.max_failed_auths:
+                return [Cut("too many wrong answers to the AUTH challenge")]
+            return [_send(Ok(event.id, False, str(refusal)))]
         self.viewer = replace(self.viewer, keys=keys | {event.pubkey})
-        return _send(Ok(event.id, True))
+        return [_send(Ok(event.id, True))]
 
     def _malformed(self, data: str, why: str) -> list[Effect]:
         """Answer so that the client can tell which of its frames was meant."""
@@ -288,6 +355,11 @@ class Connection:
                 return [_send(Ok(event_id, False, str(refusal)))]
             case ["REQ", str(name), *_] if 1 <= len(name) <= MAX_SUBSCRIPTION_CHARS:
                 return self._close(name, refusal)
+            case ["COUNT", str(name), *_] if 1 <= len(name) <= MAX_SUBSCRIPTION_CHARS:
+                return [_send(Closed(name, str(refusal)))]
+            case ["NEG-OPEN" | "NEG-MSG", str(name), *_] if len(name) <= MAX_SUBSCRIPTION_CHARS:
+                self.negotiations.close(name)
+                return [_send(NegErr(name, str(refusal)))]
         return [_notice(why)]
 
     def _of(self, search: Search) -> _Subscription | None:
@@ -299,6 +371,10 @@ def _event_frame(own: _Subscription, body: bytes, seq: int | None) -> bytes:
     if own.ordered and seq is not None:
         return own.head + body + b",%d]" % seq
     return own.head + body + b"]"
+
+
+def _effect(step: Step) -> Effect:
+    return _send(step) if isinstance(step, NegMsg | NegErr) else step
 
 
 def _notice(sentence: str) -> Effect:

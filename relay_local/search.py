@@ -23,13 +23,17 @@ async def pages(store: Store, search: Search, now_s: int) -> AsyncIterator[list[
 
 async def _newest(store: Store, search: Search, now_s: int) -> AsyncIterator[list[tuple[int, int]]]:
     rows: dict[int, tuple[int, bytes, int]] = {}  # an event that two filters match comes once
+    is_search = any(one.search is not None for one in search.filters)
     for one in search.filters:
         limit = DEFAULT_LIMIT if one.limit is None else min(one.limit, MAX_LIMIT)
         if limit == 0:
             continue
         statement = newest(one, search.scope, now_s, search.last, limit)
         for seq, created_at, event_id, size in await store.search(statement):
-            rows[seq] = (-created_at, event_id, size)
+            rows.setdefault(seq, (-created_at, event_id, size))
+    if is_search:  # NIP-50: the most relevant first, whenever they are from
+        yield [(seq, row[2]) for seq, row in rows.items()]
+        return
     yield [(seq, rows[seq][2]) for seq in sorted(rows, key=lambda seq: rows[seq][:2])]
 
 

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import secrets
 import sqlite3
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -28,17 +29,23 @@ from relay_local.connection import (
     Search,
     Send,
     Submit,
+    Tally,
     Unlisten,
 )
 from relay_local.ingest import Ingest, Submission
-from relay_local.outbox import Outbox
+from relay_local.inquiries import Inquiries
+from relay_local.limits import Limits
+from relay_local.negentropy import Gather, Reconcile
+from relay_local.outbox import REFILL_BELOW_BYTES, Outbox
 from relay_local.search import pages
 from relay_local.store import Store
 from relay_local.subscriptions import Subscriptions
+from relay_local.word_index import WordIndex
 
 # Above the limit of a frame, so that one somewhat too large is answered and not cut off.
 MAX_MESSAGE_BYTES = 4 << 20
 PING_INTERVAL_S = 30.0
+DRAIN_S = 2.0
 
 log = structlog.get_logger("relay")
 _websockets_log = logging.getLogger("relay.websockets")
@@ -58,8 +65,22 @@ class Peer:
 class RelayServer:
     """All connections of one relay, over whichever sockets it listens on."""
 
-    def __init__(self, store: Store, now_s: Callable[[], int], version: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        words: WordIndex,
+        now_s: Callable[[], int],
+        version: str,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> None:
+        self.limits = limits
+        self.cuts = 0
+        self._peers: set[Peer] = set()
+        self._per_address: Counter[str] = Counter()
+        self._is_stopping = False
         self._store = store
+        self._words = words
+        self._inquiries = Inquiries(store, words, now_s)
         self._now_s = now_s
         self._version = version
         self._subscriptions: Subscriptions[tuple[Peer, str]] = Subscriptions()
@@ -90,15 +111,38 @@ class RelayServer:
     def deliver(self, event: Event, body: bytes, seq: int | None) -> None:
         """Queue an event to everybody who listens for it and may see it."""
         world = self.ingest.world
+        if seq is not None:
+            self._words.stored(seq)
         for peer, name in self._subscriptions.recipients(event):
             for effect in peer.machine.live(name, event, body, seq, world):
                 self._do_at_once(peer, effect)
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._peers)
+
+    @property
+    def subscriptions(self) -> int:
+        """How many filters' sets are live."""
+        return len(self._subscriptions)
+
+    async def drain(self) -> None:
+        """Take nothing more in, and answer what has been: what had no OK is sent again."""
+        self._is_stopping = True
+        await self.ingest.idle()
+        unsent = [asyncio.ensure_future(peer.outbox.sent()) for peer in self._peers]
+        if unsent:
+            _, late = await asyncio.wait(unsent, timeout=DRAIN_S)
+            for task in late:  # of clients that do not read
+                task.cancel()
 
     def _options(self) -> dict[str, Any]:
         return {
             "process_request": self._http,
             "compression": None,  # costs more time than a local socket's bytes
             "max_size": MAX_MESSAGE_BYTES,
+            "write_limit": REFILL_BELOW_BYTES,
             "ping_interval": PING_INTERVAL_S,
             "ping_timeout": PING_INTERVAL_S,
             "close_timeout": 2.0,
@@ -124,7 +168,7 @@ class RelayServer:
         self, socket: ServerConnection, accepted: Collection[str], session: str | None
     ) -> None:
         if session is None:
-            await self._converse(socket, accepted, None)
+            await self._serve_address(socket, accepted)
         elif session in self._sessions_present:
             # Many connections of one container would be many readers' load.
             await socket.close(1008, "a session has one connection at a time")
@@ -135,16 +179,43 @@ class RelayServer:
             finally:
                 self._sessions_present.discard(session)
 
+    async def _serve_address(self, socket: ServerConnection, accepted: Collection[str]) -> None:
+        peername = socket.remote_address  # a Unix socket's is no address
+        address = str(peername[0]) if isinstance(peername, tuple) else ""
+        if address and self._per_address[address] >= self.limits.max_connections:
+            # One neighbour must not take every descriptor there is.
+            await socket.close(1013, "too many connections from this address")
+            return
+        self._per_address[address] += 1
+        try:
+            await self._converse(socket, accepted, None)
+        finally:
+            self._per_address[address] -= 1
+            if not self._per_address[address]:
+                del self._per_address[address]
+
+    async def _expel(self, peer: Peer, socket: ServerConnection) -> None:
+        """End a connection that stays without saying who it is or listening for a request."""
+        while not peer.machine.viewer.keys:
+            await asyncio.sleep(self.limits.unauthenticated_s)
+            if not peer.machine.viewer.keys and not peer.machine.subscriptions():
+                await socket.close(1008, "authenticate, or come back when you mean to")
+                return
+
     async def _converse(
         self, socket: ServerConnection, accepted: Collection[str], session: str | None
     ) -> None:
-        machine = Connection(secrets.token_hex(16), accepted, session)
+        machine = Connection(secrets.token_hex(16), accepted, session, self.limits)
         peer = Peer(machine, Outbox(socket))
-        sender = asyncio.create_task(peer.outbox.run())
+        self._peers.add(peer)
+        if not self.ingest.world.public:
+            self._start(peer, self._expel(peer, socket))
         try:
             for effect in machine.opened():
                 self._do_at_once(peer, effect)
             async for message in socket:
+                if self._is_stopping:
+                    continue
                 ingest = self.ingest
                 effects = machine.received(message, ingest.world, self._now_s(), ingest.last_seq)
                 for effect in effects:
@@ -156,13 +227,21 @@ class RelayServer:
         except ConnectionClosed:
             pass
         finally:
+            self._peers.discard(peer)
+            machine.negotiations.clear()
             for name in machine.subscriptions():
                 self._subscriptions.remove((peer, name))
-            for task in (sender, *peer.searches):
+            for task in peer.searches:
                 task.cancel()
-            await asyncio.gather(sender, *peer.searches, return_exceptions=True)
+            await asyncio.gather(*peer.searches, return_exceptions=True)
+
+    def _start(self, peer: Peer, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        peer.searches.add(task)
+        task.add_done_callback(peer.searches.discard)
 
     def _do_at_once(self, peer: Peer, effect: Effect) -> None:
+        do = partial(self._do_all, peer)
         match effect:
             case Send(frame):
                 peer.outbox.put(frame)
@@ -171,10 +250,15 @@ class RelayServer:
             case Unlisten(name):
                 self._subscriptions.remove((peer, name))
             case Search():
-                task = asyncio.create_task(self._search(peer, effect))
-                peer.searches.add(task)
-                task.add_done_callback(peer.searches.discard)
+                self._start(peer, self._search(peer, effect))
+            case Tally():
+                self._start(peer, self._inquiries.tally(peer.machine, effect, do))
+            case Gather():
+                self._start(peer, self._inquiries.gather(peer.machine, effect, do))
+            case Reconcile():
+                self._start(peer, self._inquiries.reconcile(peer.machine, effect, do))
             case Cut(reason):
+                self.cuts += 1
                 log.warning("connection cut", reason=reason)
                 peer.outbox.cut()
 
@@ -182,6 +266,8 @@ class RelayServer:
         machine = peer.machine
         try:
             if not search.scope.is_empty:
+                if any(one.search is not None for one in search.filters):
+                    await self._words.catch_up(search.last)
                 async for page in pages(self._store, search, self._now_s()):
                     self._do_all(peer, machine.found(search, page))
                     await peer.outbox.low()

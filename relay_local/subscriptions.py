@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
+from nips import nip50
 from nips.event import Event
 from nips.filter import Filter
+from relay_local.words import is_searchable
 
 S = TypeVar("S", bound=Hashable)
 _Place = tuple[str, str | int]
@@ -50,8 +52,16 @@ class Subscriptions(Generic[S]):
         return [
             candidate
             for candidate in candidates
-            if any(one.matches(event) for one in self._filters[candidate])
+            if any(_matches(one, event) for one in self._filters[candidate])
         ]
+
+
+def _matches(one: Filter, event: Event) -> bool:
+    if not one.matches(event):
+        return False
+    if one.search is None or (wanted := nip50.parse(one.search)).is_blank:
+        return True
+    return is_searchable(event) and wanted.matches(event.content)
 
 
 def _places(filters: tuple[Filter, ...]) -> Iterator[_Place]:

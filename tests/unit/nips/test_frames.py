@@ -21,8 +21,14 @@ from nips.frames import (
     ClientFrame,
     Close,
     Closed,
+    Count,
+    Counted,
     Delivered,
     Eose,
+    NegClose,
+    NegErr,
+    NegMsg,
+    NegOpen,
     Notice,
     Ok,
     Publish,
@@ -66,6 +72,10 @@ client_frames: st.SearchStrategy[ClientFrame] = st.one_of(
     st.builds(Req, SUBSCRIPTION, st.lists(filters, min_size=1, max_size=3).map(tuple)),
     st.builds(Close, SUBSCRIPTION),
     st.builds(Authenticate, events),
+    st.builds(Count, SUBSCRIPTION, st.lists(filters, min_size=1, max_size=3).map(tuple)),
+    st.builds(NegOpen, SUBSCRIPTION, filters, st.binary()),
+    st.builds(NegMsg, SUBSCRIPTION, st.binary()),
+    st.builds(NegClose, SUBSCRIPTION),
 )
 relay_frames: st.SearchStrategy[RelayFrame] = st.one_of(
     st.builds(Delivered, SUBSCRIPTION, events, st.none() | SEQ),
@@ -75,6 +85,9 @@ relay_frames: st.SearchStrategy[RelayFrame] = st.one_of(
     st.builds(Closed, SUBSCRIPTION, UNICODE),
     st.builds(Notice, UNICODE),
     st.builds(Challenge, UNICODE),
+    st.builds(Counted, SUBSCRIPTION, SEQ),
+    st.builds(NegMsg, SUBSCRIPTION, st.binary()),
+    st.builds(NegErr, SUBSCRIPTION, UNICODE, st.none() | SEQ),
 )
 
 
@@ -97,6 +110,7 @@ JSON = st.recursive(
     max_leaves=20,
 )
 NAMES = ["EVENT", "REQ", "CLOSE", "AUTH", "OK", "EOSE", "CLOSED", "NOTICE", "COUNT"]
+NAMES += ["NEG-OPEN", "NEG-MSG", "NEG-CLOSE", "NEG-ERR"]
 almost = st.builds(lambda name, rest: [name, *rest], st.sampled_from(NAMES), st.lists(JSON))
 event_like = st.fixed_dictionaries(
     dict.fromkeys(("id", "pubkey", "created_at", "kind", "tags", "content", "sig"), HEX32 | JSON)
@@ -174,6 +188,17 @@ EVENT = Event("0" * 64, "1" * 64, 0, 1, (), "", "2" * 128).to_json()
         ["CLOSE"],
         ["CLOSE", "a", "b"],
         ["AUTH", "challenge"],
+        ["COUNT", "a"],
+        ["COUNT", "a", *[{}] * (MAX_FILTERS + 1)],
+        ["NEG-OPEN", "a", {}],
+        ["NEG-OPEN", "", {}, "61"],
+        ["NEG-OPEN", "a", {}, "6"],
+        ["NEG-OPEN", "a", {}, "6 1"],
+        ["NEG-OPEN", "a", {}, 61],
+        ["NEG-OPEN", "a", [], "61"],
+        ["NEG-MSG", "a", "zz"],
+        ["NEG-MSG", "a"],
+        ["NEG-CLOSE"],
         ["event", EVENT],
         ["NOPE"],
     ],
@@ -199,6 +224,10 @@ def test_what_no_client_sends(array: object) -> None:
         ["CLOSED", "a"],
         ["NOTICE", None],
         ["AUTH", EVENT],
+        ["COUNT", "a", {"count": True}],
+        ["COUNT", "a", {"count": -1}],
+        ["NEG-MSG", "a", "6"],
+        ["NEG-ERR", "a"],
     ],
 )
 def test_what_no_relay_sends(array: object) -> None:

@@ -157,7 +157,9 @@ def test_what_a_req_is_told_at_once() -> None:
     assert ask(as_(BOT), {}) is Prefix.RESTRICTED
     assert ask(as_(MEMBER), {}) is None
     assert ask(inside(SESSION), {}) is None
-    assert ask(as_(OWNER), {"search": "x"}) is Prefix.UNSUPPORTED
+    assert ask(as_(OWNER), {"search": "x"}) is None
+    assert ask(as_(STRANGER), {"search": "x"}) is Prefix.RESTRICTED
+    assert ask(as_(ROUTER), {"search": "x", "after_seq": 0}) is Prefix.INVALID
     many = [f"{n:064x}" for n in range(5_000)]
     wide: dict[str, object] = {"ids": many, "authors": many, "#p": many, "#e": many}
     assert ask(as_(OWNER), wide) is None

@@ -29,6 +29,7 @@ from relay_local.connection import (
     Submit,
     Unlisten,
 )
+from relay_local.limits import Limits
 from relay_local.world import World
 from tests.unit.relay_local.cast import (
     BRIDGE,
@@ -58,9 +59,14 @@ class Table:
     """A connection and what has been said on it."""
 
     def __init__(
-        self, *keys: SecretKey, world: World = WORLD, session: SecretKey | None = None
+        self,
+        *keys: SecretKey,
+        world: World = WORLD,
+        session: SecretKey | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        self.machine = Connection(CHALLENGE, [URL], session.public if session else None)
+        own = session.public if session else None
+        self.machine = Connection(CHALLENGE, [URL], own, limits or Limits())
         self.world = world
         self.last = 10
         for key in keys:
@@ -236,7 +242,7 @@ def test_a_closed_subscription_is_silent() -> None:
 def test_a_refused_req_ends_the_one_it_replaces() -> None:
     table = Table(OWNER)
     table.searching("a", {})
-    effects = table.req("a", {"search": "x"})
+    effects = table.req("a", {"after_seq": 1})
     assert effects[1:] == [Unlisten("a")]
     assert frames(effects)[0][:2] == ["CLOSED", "a"]
     table.searching("a", {})
@@ -323,7 +329,13 @@ NOTE = event(OWNER, 1).to_json()
         ("{}", ["NOTICE"]),
         ("[]", ["NOTICE"]),
         ("[" * 5_000, ["NOTICE"]),
-        ('["COUNT","a",{}]', ["NOTICE"]),
+        ('["COUNT"]', ["NOTICE"]),
+        ('["COUNT","a"]', ["CLOSED", "a", "invalid: "]),
+        ('["COUNT","a",{"x":1}]', ["CLOSED", "a", "invalid: "]),
+        ('["NEG-OPEN","a",{},"6"]', ["NEG-ERR", "a", "invalid: "]),
+        ('["NEG-MSG","a","zz"]', ["NEG-ERR", "a", "invalid: "]),
+        ('["NEG-MSG","a","61"]', ["NEG-ERR", "a", "closed: "]),
+        ('["NEG-CLOSE"]', ["NOTICE"]),
         ('["REQ"]', ["NOTICE"]),
         ('["REQ","",{}]', ["NOTICE"]),
         (json.dumps(["REQ", "x" * 65, {}]), ["NOTICE"]),
@@ -384,7 +396,7 @@ def test_20_000_random_frames() -> None:
         json.dumps(["AUTH", NOTE]),
     ]
     pieces = ["[", "]", "{", "}", '"', ",", ":", "null", "1e999", "\\ud800", "-1", "\x00", "é", "0"]
-    table = Table(OWNER)
+    table = Table(OWNER, limits=Limits(max_failed_auths=20_000))
     for _ in range(20_000):
         text = list(source.choice(valid))
         for _ in range(source.randint(0, 6)):
@@ -406,3 +418,67 @@ def test_20_000_random_frames() -> None:
     table.hear(encode(Close("a")))
     assert table.searching("a", {}).filters == (Filter(),)
     assert encode(Req("a", (Filter(),)))
+
+
+def test_who_guesses_at_auth_is_cut() -> None:
+    """Each wrong answer costs a signature check; a flood of them would cost a core."""
+    table = Table(limits=Limits(max_failed_auths=3))
+    for _ in range(3):
+        assert table.auth(MEMBER, challenge="d" * 32)[2] is False
+    assert table.auth(OWNER)[2] is True  # the right answer counts until then
+    answer = nip42.auth_template(MEMBER.public, "d" * 32, URL, NOW).sign(MEMBER, bytes(32))
+    (effect,) = table.hear(json.dumps(["AUTH", answer.to_json()]))
+    assert isinstance(effect, Cut)
+
+
+def test_an_event_has_so_many_tags_and_no_more() -> None:
+    """Each tag is an entry in the index: one event would fill it."""
+    table = Table(OWNER)
+    most = [["t", str(n)] for n in range(2_000)]
+    (taken,) = table.hear(json.dumps(["EVENT", NOTE | {"tags": most}]))
+    assert isinstance(taken, Submit)
+    (refused,) = frames(table.hear(json.dumps(["EVENT", NOTE | {"tags": [*most, ["t", "x"]]}])))
+    assert refused[:3] == ["OK", NOTE["id"], False]
+    assert "2000 tags" in str(refused[3])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 20_000 + "]" * 20_000,
+        '["REQ","a",' + "[" * 20_000 + "]" * 20_000 + "]",
+        '["EVENT",' + '{"a":' * 20_000 + "1" + "}" * 20_000 + "]",
+        '["EVENT",{"tags":' + "[" * 20_000 + "]" * 20_000 + "}]",
+    ],
+)
+def test_json_nested_20_000_deep_is_refused(text: str) -> None:
+    """A parser that follows every bracket runs out of stack."""
+    table = Table(OWNER)
+    (answer,) = frames(table.hear(text))
+    assert answer[0] == "NOTICE"
+    assert table.searching("a", {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"kind": -1}, "kind"),
+        ({"kind": 65_536}, "kind"),
+        ({"kind": True}, "kind"),
+        ({"pubkey": str(NOTE["pubkey"]).upper()}, "pubkey"),
+        ({"sig": "AB" * 64}, "sig"),
+    ],
+)
+def test_what_crashed_others_is_refused_by_name(changes: dict[str, object], word: str) -> None:
+    (answer,) = frames(Table(OWNER).hear(json.dumps(["EVENT", NOTE | changes])))
+    assert answer[:3] == ["OK", NOTE["id"], False]
+    assert word in str(answer[3])
+
+
+def test_ids_in_upper_case_are_no_ids() -> None:
+    table = Table(OWNER)
+    upper = NOTE | {"id": str(NOTE["id"]).upper()}
+    (answer,) = frames(table.hear(json.dumps(["EVENT", upper])))
+    assert answer[0] == "NOTICE"
+    (closed,) = frames(table.req("a", {"ids": [str(NOTE["id"]).upper()]}))
+    assert closed[:2] == ["CLOSED", "a"]
