@@ -106,10 +106,14 @@ class Ingest:
         """Queue an event; waits, and so holds its connection's reading, while the queue is full."""
         await self._arrived.put(submission)
 
-    async def close(self) -> None:
-        """Finish what has been submitted, then stop."""
+    async def idle(self) -> None:
+        """Wait until everything that was submitted has its answer."""
         await self._arrived.join()
         await self._verified.join()
+
+    async def close(self) -> None:
+        """Finish what has been submitted, then stop."""
+        await self.idle()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +25,7 @@ from nips.kinds import Kind
 from nips.own.roles import Roles
 from relay_local.groups import MODERATION
 from relay_local.ingest import Ingest
+from relay_local.limits import Limits
 from relay_local.moderation import restore
 from relay_local.server import RelayServer, close_server
 from relay_local.sessions import MAX_PATH_BYTES, SOCKET, SessionSockets
@@ -62,6 +63,7 @@ class RelaySettings:
     urls: tuple[str, ...] = ()
     public: bool = False
     version: str = "0"
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ async def running(
         stack.push_async_callback(store.close)
         world, last_seq = await store.write(partial(_catch_up, settings=settings, now_s=now_s()))
         words = WordIndex(store, last_seq)
-        server = RelayServer(store, words, now_s, settings.version)
+        server = RelayServer(store, words, now_s, settings.version, settings.limits)
         listen = partial(server.listen_unix, accepted=(UNIX_URL,))
         sockets = None
         if settings.sessions is not None:
@@ -125,6 +127,7 @@ async def running(
             unix = await _listen_unix(server, settings.unix)
             stack.callback(partial(_unlink, settings.unix))
             stack.push_async_callback(close_server, unix)
+        stack.push_async_callback(server.drain)
         yield RunningRelay(f"ws://{_in_url(settings.host)}:{port}", settings.unix, ingest)
 
 

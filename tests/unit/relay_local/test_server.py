@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 
 import pytest
 from websockets.asyncio.client import connect
@@ -13,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from nips.kinds import Kind
 from relay_local import outbox, search
 from relay_local.connection import MAX_FRAME_BYTES
+from relay_local.limits import Limits
 from relay_local.relay import RelaySettings, RunningRelay, running
 from tests.unit.relay_local.cast import (
     BOT,
@@ -362,3 +365,70 @@ async def test_many_connections(public: RunningRelay) -> None:
         heard = await asyncio.gather(*(client.hear() for client in clients))
         assert all(frame[2]["id"] == note.id for frame in heard)
         await asyncio.gather(*(socket.close() for socket in sockets))
+
+
+async def test_who_stays_without_authenticating_is_shown_out(settings: RelaySettings) -> None:
+    """Idle connections that say nothing would use up every descriptor; a client that listens
+    for the signer's answers needs no AUTH and stays."""
+    short = replace(settings, limits=Limits(unauthenticated_s=0.2))
+    listening: dict[str, object] = {"kinds": [24_133], "#p": [STRANGER.public]}
+    async with (
+        running(short) as relay,
+        wire(relay.url, OWNER) as member,
+        wire(relay.url) as client,
+    ):
+        await client.req("a", listening)
+        async with wire(relay.url) as idle:
+            with pytest.raises(ConnectionClosed) as ended:
+                await idle.hear()
+            assert ended.value.rcvd is not None
+            assert ended.value.rcvd.code == 1008
+        assert await client.req("a", listening) == []
+        assert await member.req("a", {}) == []
+
+
+async def test_one_address_has_so_many_connections(settings: RelaySettings) -> None:
+    few = replace(settings, limits=Limits(max_connections=2))
+    assert settings.unix is not None
+    async with running(few) as relay:
+        async with wire(relay.url), wire(relay.url):
+            async with connect(relay.url) as third:
+                with pytest.raises(ConnectionClosed) as ended:
+                    await third.recv()
+                assert ended.value.rcvd is not None
+                assert ended.value.rcvd.code == 1013
+            async with wire(settings.unix):  # the house's own way in is none of them
+                pass
+        while True:  # the relay learns of the ends a moment later
+            async with connect(relay.url) as again:
+                try:
+                    assert json.loads(await again.recv())[0] == "AUTH"
+                except ConnectionClosed:
+                    continue
+                break
+
+
+async def test_a_graceful_stop_answers_what_it_took_in(settings: RelaySettings) -> None:
+    events = [signed(OWNER, 1, content=str(n)) for n in range(300)]
+    oks: list[str] = []
+    stack = AsyncExitStack()
+    relay = await stack.enter_async_context(running(settings))
+    async with wire(relay.url, OWNER) as owner:
+        for one in events:
+            await owner.say("EVENT", one.to_json())
+        assert (await owner.hear())[2] is True
+
+        async def rest() -> None:
+            with suppress(ConnectionClosed):
+                while True:
+                    frame = await owner.hear()
+                    assert frame[2] is True
+                    oks.append(frame[1])
+
+        reading = asyncio.create_task(rest())
+        await stack.aclose()
+        await reading
+    async with running(settings) as relay, wire(relay.url, OWNER) as owner:
+        kept = {one["id"] for one in await owner.req("a", {"kinds": [1]})}
+    # Nothing that was stored went unanswered, and nothing was answered that is not there.
+    assert kept == {events[0].id, *oks}
