@@ -34,7 +34,7 @@ from nips.event import Event
 SEED = 20_261_122
 SINGLE = 1_000
 LIVE = 1_000
-REPLACING = 10_000
+REPLACING = 5_000
 WRONG = 10_000
 START_WAIT_S = 60.0
 # Name, unit, whether more is better, what is to be reached.

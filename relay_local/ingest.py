@@ -32,7 +32,7 @@ from relay_local.store import Store, Transaction
 from relay_local.viewer import Viewer
 from relay_local.world import World
 
-VERIFIERS = 2
+VERIFIERS = 1  # a second one takes from the writer and the loop what it gives
 CHUNK = 64
 INLINE = 2  # so few are verified faster than handed to a thread
 MAX_BATCH = 1_000
@@ -217,6 +217,8 @@ def _admit_all(
     batch: list[Submission], world: World, now_s: int, sign: Sign, transaction: Transaction
 ) -> list[Admission]:
     admissions = []
+    if len(batch) > 1:
+        transaction.foresee([submission.event for submission in batch])
     for submission in batch:
         admission = admit(transaction, world, submission.viewer, submission.event, now_s, sign)
         world = admission.world

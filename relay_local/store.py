@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -23,6 +23,7 @@ import orjson
 from nips.event import Event
 from nips.kinds import Kind
 from relay_local.access import audience, room
+from relay_local.pending import Pending
 from relay_local.query import Statement, tag_key
 from relay_local.retention import Address, address
 
@@ -72,14 +73,59 @@ CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WIT
 
 
 class Transaction:
-    """What may be asked and done inside the one writing transaction; on the writer's thread."""
+    """What may be asked and done inside the one writing transaction; on the writer's thread.
+
+    New rows wait in memory until something is asked that they could change the answer to, or
+    `write_out` is called, which must be the last.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        self._open = connection
+        self._events = Pending("events", 10)
+        self._tags = Pending("tags", 3)
+        self._last_seq: int | None = None
+        self._looked_up: set[bytes] = set()
+        self._known: set[bytes] = set()
+        self._not_deleted: set[bytes] = set()
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        self.write_out()
+        return self._open
+
+    def write_out(self) -> None:
+        """Hand over to SQLite what still waits. Raises sqlite3.Error."""
+        if self._events:
+            self._events.write(self._open)
+            self._tags.write(self._open)
+
+    def foresee(self, events: Sequence[Event]) -> None:
+        """Look up at once what will be asked about each of many events: whether it is known,
+        and whether it was deleted before it came."""
+        ids = {bytes.fromhex(event.id) for event in events}
+        self._looked_up |= ids
+        self._known |= self._among("SELECT id FROM events WHERE id IN", ids)
+        self._known |= self._among("SELECT id FROM gone WHERE id IN", ids)
+        targets = {_effect(event.pubkey, event.id) for event in events}
+        targets |= {_effect(event.pubkey, str(at)) for event in events if (at := address(event))}
+        self._not_deleted |= targets - self._among(
+            "SELECT target FROM deletions WHERE target IN", targets
+        )
+
+    def _among(self, select: str, wanted: Collection[bytes]) -> set[bytes]:
+        keys = list(wanted)
+        found: set[bytes] = set()
+        for start in range(0, len(keys), _MAX_BOUND):
+            some = keys[start : start + _MAX_BOUND]
+            marks = ",".join("?" * len(some))
+            found.update(row[0] for row in self._connection.execute(f"{select} ({marks})", some))
+        return found
 
     def knows(self, event_id: str) -> bool:
         """Say whether the id is here, or was."""
         key = bytes.fromhex(event_id)
+        if key in self._looked_up:
+            return key in self._known
         return self._has("SELECT 1 FROM events WHERE id = ?", key) or self._has(
             "SELECT 1 FROM gone WHERE id = ?", key
         )
@@ -99,29 +145,26 @@ class Transaction:
 
     def insert(self, event: Event, body: bytes, expires_at: int | None) -> int:
         """Store an event; returns its arrival number."""
+        if self._last_seq is None:
+            self._last_seq = self.last_seq()
+        self._last_seq = seq = self._last_seq + 1
         where = address(event)
-        cursor = self._connection.execute(
-            "INSERT INTO events (id, pubkey, kind, created_at, d, room, audience, expires_at, json)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                bytes.fromhex(event.id),
-                bytes.fromhex(event.pubkey),
-                event.kind,
-                event.created_at,
-                where.d if where else None,
-                room(event),
-                int(audience(event)),
-                expires_at,
-                body,
-            ),
+        event_id = bytes.fromhex(event.id)
+        self._known.add(event_id)
+        row = (
+            seq,
+            event_id,
+            bytes.fromhex(event.pubkey),
+            event.kind,
+            event.created_at,
+            where.d if where else None,
+            room(event),
+            int(audience(event)),
+            expires_at,
+            body,
         )
-        seq = cursor.lastrowid
-        assert seq is not None
-        if keys := _tag_keys(event):
-            self._connection.executemany(
-                "INSERT INTO tags VALUES (?, ?, ?)",
-                [(key, event.created_at, seq) for key in keys],
-            )
+        self._events.add([row])
+        self._tags.add([(key, event.created_at, seq) for key in _tag_keys(event)])
         return seq
 
     def remove(self, event: Event) -> None:
@@ -148,6 +191,7 @@ class Transaction:
 
     def record_deletion(self, pubkey: str, target: str, until: int) -> None:
         """Remember that `pubkey` deleted an id or address, in versions up to `until`."""
+        self._not_deleted.discard(_effect(pubkey, target))
         self._connection.execute(
             "INSERT INTO deletions VALUES (?, ?) ON CONFLICT (target) "
             "DO UPDATE SET until = max(until, excluded.until)",
@@ -162,10 +206,11 @@ class Transaction:
             return any(self._is_deletion(key, WRAP_PREFIX + event.id) for key in event.values("p"))
         if (where := address(event)) is None:
             return False
+        target = _effect(event.pubkey, str(where))
         # NIP-09: "all versions … up to the created_at timestamp of the deletion request"
-        return self._has(
+        return target not in self._not_deleted and self._has(
             "SELECT 1 FROM deletions WHERE target = ? AND until >= ?",
-            _effect(event.pubkey, str(where)),
+            target,
             event.created_at,
         )
 
@@ -237,7 +282,10 @@ class Transaction:
         return int(row[0]) if row else 0
 
     def _is_deletion(self, pubkey: str, target: str) -> bool:
-        return self._has("SELECT 1 FROM deletions WHERE target = ?", _effect(pubkey, target))
+        effect = _effect(pubkey, target)
+        return effect not in self._not_deleted and self._has(
+            "SELECT 1 FROM deletions WHERE target = ?", effect
+        )
 
     def _has(self, sql: str, *values: object) -> bool:
         return self._connection.execute(sql, values).fetchone() is not None
@@ -268,7 +316,9 @@ class Store:
     def _in_transaction(self, work: Callable[[Transaction], T]) -> T:
         self._writer.execute("BEGIN IMMEDIATE")
         try:
-            result = work(Transaction(self._writer))
+            transaction = Transaction(self._writer)
+            result = work(transaction)
+            transaction.write_out()
             self._writer.execute("COMMIT")
         except BaseException:
             if self._writer.in_transaction:
@@ -334,7 +384,7 @@ async def open_store(path: Path) -> Store:
 
 
 def _open_writer(path: Path) -> tuple[sqlite3.Connection, str]:
-    connection = sqlite3.connect(path, isolation_level=None, cached_statements=64)
+    connection = sqlite3.connect(path, isolation_level=None, cached_statements=128)
     path.chmod(0o600)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")

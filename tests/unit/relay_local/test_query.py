@@ -151,6 +151,7 @@ def fill(connection: sqlite3.Connection, drawn: list[Template]) -> dict[int, Eve
             continue
         places.add(place)
         stored[transaction.insert(event, b"{}", None)] = event
+    transaction.write_out()
     return stored
 
 
@@ -213,6 +214,7 @@ def test_what_has_expired_is_not_found(database: sqlite3.Connection) -> None:
     for n, expires_at in enumerate((NOW - 1, NOW, NOW + 1, None)):
         event = Template(PEOPLE[0], NOW, 1, (), str(n)).with_sig("0" * 128)
         transaction.insert(event, b"{}", expires_at)
+    transaction.write_out()
     statement = newest(Filter(), Scope(everything=True), NOW, 2**62, 10)
     assert len(found(database, statement.sql, statement.values)) == 2
 
