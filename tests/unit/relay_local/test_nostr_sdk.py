@@ -15,12 +15,15 @@ from tests.unit.relay_local.cast import OWNER, STRANGER
 from tests.unit.relay_local.wire import signed, wire
 
 
-async def client(url: str, key: SecretKey, filter_: object, *publish: tuple[int, str]) -> Any:
+async def client(
+    url: str, key: SecretKey, filter_: object, *publish: tuple[int, str], **more: object
+) -> Any:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.unit.relay_local.sdk_client",
         cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     task = {"url": url, "secret": key.raw.hex(), "filter": filter_, "publish": publish}
+    task |= more
     out, _ = await asyncio.wait_for(process.communicate(json.dumps(task).encode() + b"\n"), 60)
     assert process.returncode == 0
     return json.loads(out)
@@ -49,3 +52,25 @@ async def test_a_public_relay_serves_wraps_to_their_recipient(public: RunningRel
         await sender.keep(wrap, signed(STRANGER, 1059, ("p", STRANGER.public)))
     said = await client(public.url, OWNER, {"kinds": [1059]})
     assert [event["id"] for event in said["fetched"]] == [wrap.id]
+
+
+async def test_it_searches(relay: RunningRelay) -> None:
+    async with wire(relay.url, OWNER) as owner:
+        found = signed(OWNER, 1, content="an orange")
+        await owner.keep(found, signed(OWNER, 1, content="an apple"))
+    said = await client(relay.url, OWNER, {"kinds": [1], "search": "Orange include:spam"})
+    assert [event["id"] for event in said["fetched"]] == [found.id]
+
+
+async def test_it_syncs(relay: RunningRelay) -> None:
+    """NIP-77 both ways: what only the relay has is received, what only the client has is sent."""
+    async with wire(relay.url, OWNER) as owner:
+        there = [signed(OWNER, 1, content=f"there {number}") for number in range(400)]
+        here = [signed(OWNER, 1, content=f"here {number}") for number in range(30)]
+        await owner.keep(*there)
+        mine = [event.to_json() for event in [*there[:350], *here]]
+        said = await client(relay.url, OWNER, {"kinds": [0]}, sync=mine)
+        assert set(said["synced"]["sent"]) == {event.id for event in here}
+        assert set(said["synced"]["received"]) == {event.id for event in there[350:]}
+        stored = await owner.req("a", {"kinds": [1]})
+        assert {event["id"] for event in stored} == {event.id for event in [*there, *here]}
