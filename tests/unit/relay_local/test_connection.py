@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-import secrets
+import resource
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 
 import orjson
 import pytest
@@ -30,6 +33,7 @@ from relay_local.connection import (
     Unlisten,
 )
 from relay_local.world import World
+from tests.figures import dice, figure
 from tests.unit.relay_local.cast import (
     BRIDGE,
     MAIN,
@@ -370,13 +374,15 @@ def test_a_frame_of_the_largest_size_is_taken() -> None:
     assert isinstance(table.hear(largest + " ")[0], Send)
 
 
-def test_20_000_random_frames() -> None:
-    """Seeded; whatever comes is answered or taken, and the connection still works after it."""
-    import random
+def resident_mib() -> float:
+    """What this process holds in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
 
-    seed = secrets.randbits(32)
-    print(f"seed {seed}")
-    source = random.Random(seed)
+
+def test_random_frames(record_property: Callable[[str, object], None]) -> None:
+    """Whatever comes is answered or taken, and the connection still works after it."""
+    count, source = figure("frames"), dice("frames")
     valid = [
         json.dumps(["EVENT", NOTE]),
         json.dumps(["REQ", "a", {"kinds": [1, 2], "#p": [OWNER.public], "limit": 3}, {}]),
@@ -385,7 +391,9 @@ def test_20_000_random_frames() -> None:
     ]
     pieces = ["[", "]", "{", "}", '"', ",", ":", "null", "1e999", "\\ud800", "-1", "\x00", "é", "0"]
     table = Table(OWNER)
-    for _ in range(20_000):
+    outcomes: Counter[str] = Counter()
+    before_mib = resident_mib()
+    for _ in range(count):
         text = list(source.choice(valid))
         for _ in range(source.randint(0, 6)):
             at = source.randrange(len(text) + 1)
@@ -400,9 +408,16 @@ def test_20_000_random_frames() -> None:
                     text[at] = chr(source.randrange(32, 127))
         for effect in table.hear("".join(text)):
             if isinstance(effect, Send):
-                assert json.loads(effect.frame)[0] in ("OK", "CLOSED", "NOTICE")
+                word = json.loads(effect.frame)[0]
+                assert word in ("OK", "CLOSED", "NOTICE")
+                outcomes[f"answered {word}"] += 1
             else:
                 assert isinstance(effect, Submit | Listen | Search | Unlisten)
+                outcomes[f"taken as {type(effect).__name__}"] += 1
+    assert len(outcomes) >= 6, outcomes
+    assert resident_mib() - before_mib < 50
+    for outcome, times in sorted(outcomes.items()):
+        record_property(outcome, times)
     table.hear(encode(Close("a")))
     assert table.searching("a", {}).filters == (Filter(),)
     assert encode(Req("a", (Filter(),)))
