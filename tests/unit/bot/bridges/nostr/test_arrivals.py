@@ -170,6 +170,22 @@ async def test_what_was_not_asked_for_goes_no_further() -> None:
         assert got == good.id
 
 
+async def test_a_forged_copy_does_not_displace_the_wrap() -> None:
+    """Attack: one relay of five sends a changed copy first, and the wrap is taken for known."""
+    liar, honest, good, last = ForeignRelay(), ForeignRelay(), wrap(), wrap()
+    changes: list[dict[str, object]] = [{"content": "changed"}, {"sig": "00" * 64}]
+    async with running(liar), running(honest), listening(liar, honest) as line:
+        async with asyncio.timeout(20):
+            while not (liar.requests and honest.requests):
+                await asyncio.sleep(0.01)
+        for change in changes:
+            await send_live(liar, Event.from_json(good.to_json() | change))
+        await send_live(liar, last)  # what the liar said before has been read
+        assert await line() == last.id
+        await send_live(honest, good)
+        assert await line() == good.id
+
+
 async def test_a_relay_that_ignores_until_does_not_hold_us_for_ever() -> None:
     relay = ForeignRelay([wrap(n) for n in range(20)], ignores_until=True)
     async with running(relay), listening(relay) as line:
