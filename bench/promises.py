@@ -160,7 +160,7 @@ PROMISES = (
     Promise(
         "one-effect",
         "The same wrap comes five times, shuffled over the relays: one message each.",
-        (f"{BRIDGE}/test_inbox.py::test_five_times_the_same_wrap_is_one_message",),
+        (f"{BRIDGE}/test_inbox_volume.py::test_five_times_the_same_wrap_is_one_message",),
         "messages",
         50,
         10_000,
@@ -169,7 +169,7 @@ PROMISES = (
     Promise(
         "backdated",
         "Wraps dated up to two days back come while relays fall and return: none is lost.",
-        (f"{BRIDGE}/test_inbox.py::test_backdated_wraps_survive_reconnects",),
+        (f"{BRIDGE}/test_inbox_volume.py::test_backdated_wraps_survive_reconnects",),
         "messages",
         100,
         10_000,
