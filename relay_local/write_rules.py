@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from nips.event import Event
 from nips.kinds import Kind
+from nips.own.job import MAX_LINE_CHARS
 from nips.refusal import Prefix, Refusal
 from relay_local.groups import MODERATION
 from relay_local.repertoire import (
@@ -28,6 +29,8 @@ from relay_local.world import World
 __all__ = ["MAX_AHEAD_S", "PRIVATE_RULES", "PUBLIC_RULES", "REPERTOIRE", "Rule", "Writing"]
 
 MAX_AHEAD_S = 15 * 60
+MAX_PROGRESS_CHARS = MAX_LINE_CHARS + 500  # a line, and the tags that say of what
+MAX_PROGRESS_TAGS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +234,10 @@ def sessions_report_on_their_own_job(writing: Writing) -> Refusal | None:
         return Refusal(Prefix.RESTRICTED, "this session has ended")
     if grant.job is None or event.values("e") != [grant.job] or event.tag("h") != grant.group:
         return Refusal(Prefix.RESTRICTED, "this is not the session's own job")
+    # Attack: progress is kept for good, so long reports of it would fill the disk.
+    n_chars = len(event.content) + sum(len(part) for tag in event.tags for part in tag)
+    if n_chars > MAX_PROGRESS_CHARS or len(event.tags) > MAX_PROGRESS_TAGS:
+        return Refusal(Prefix.INVALID, f"progress holds at most {MAX_PROGRESS_CHARS} characters")
     return None
 
 

@@ -19,7 +19,6 @@ from nips.key import SecretKey
 from nips.kinds import Kind
 from relay_local import connection as connection_
 from relay_local.connection import (
-    ANONYMOUS_BURST,
     MAX_FRAME_BYTES,
     MAX_KEYS,
     MAX_SUBSCRIPTIONS,
@@ -32,6 +31,7 @@ from relay_local.connection import (
     Submit,
     Unlisten,
 )
+from relay_local.pacing import Meter
 from relay_local.world import World
 from tests.figures import dice, figure
 from tests.unit.relay_local.cast import (
@@ -64,7 +64,9 @@ class Table:
     def __init__(
         self, *keys: SecretKey, world: World = WORLD, session: SecretKey | None = None
     ) -> None:
-        self.machine = Connection(CHALLENGE, [URL], session.public if session else None)
+        self.machine = Connection(
+            CHALLENGE, [URL], session.public if session else None, shared=Meter(1_000, 0)
+        )
         self.world = world
         self.last = 10
         for key in keys:
@@ -171,19 +173,30 @@ def test_before_auth_nothing_but_requests() -> None:
     assert len(table.req("a", {"kinds": [24_133], "#p": [STRANGER.public]})) == 2
 
 
-def test_anonymous_requests_are_few() -> None:
-    """A flood of them would keep the signer from the agents."""
+def test_a_flood_is_refused_before_it_is_queued() -> None:
     table = Table()
     request = encode(Publish(event(STRANGER, Kind.REQUEST, ("p", SIGNER.public))))
-    taken = [isinstance(table.hear(request)[0], Submit) for _ in range(ANONYMOUS_BURST + 10)]
-    assert taken == [True] * ANONYMOUS_BURST + [False] * 10
-    (ok,) = frames(table.hear(request))
+    answers = [table.hear(request)[0] for _ in range(100)]
+    assert 0 < sum(isinstance(answer, Submit) for answer in answers) < 100
+    (ok,) = frames([answers[-1]])
     assert str(ok[3]).startswith("rate-limited: ")
-    assert isinstance(table.hear(request, NOW + 1)[0], Submit)
-    known = Table(MEMBER)
-    assert all(isinstance(known.hear(request)[0], Submit) for _ in range(200))
-    everybody = Table(world=PUBLIC)
-    assert all(isinstance(everybody.hear(request)[0], Submit) for _ in range(200))
+    (ok,) = frames(Table(STRANGER).hear(encode(Publish(event(STRANGER, 1)))))
+    assert str(ok[3]).startswith("restricted: ")
+
+
+def test_values_are_counted_over_all_live_subscriptions() -> None:
+    table = Table()
+
+    def listen(name: str, count: int) -> bool:
+        keys = [f"{name}{number}" for number in range(count)]
+        return len(table.req(name, {"kinds": [24_133], "#p": keys})) == 2
+
+    assert listen("a", 100)
+    assert not listen("b", 100)
+    assert listen("b", 50)
+    assert listen("a", 120)  # in place of the former one
+    table.hear(encode(Close("a")))
+    assert listen("c", 100)
 
 
 def test_stored_then_eose_then_live() -> None:
