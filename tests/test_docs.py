@@ -111,7 +111,7 @@ LIMITS = (
     f"session may write {door.SESSION_BURST} at once and {door.SESSION_PER_S:g} a second",
     f"{server.MAX_SEARCHES} of its REQs are worked on at a time",
     f"{door.MAX_LIVE_VALUES:,} in all live filters of a connection ({door.MAX_STRANGER_VALUES} for",
-    f"at most {write_rules.MAX_PROGRESS_CHARS:,} characters and {write_rules.MAX_PROGRESS_TAGS} tags",
+    f"{write_rules.MAX_PROGRESS_CHARS:,} characters and {write_rules.MAX_PROGRESS_TAGS} tags",
     f"{frames.MAX_FILTERS} filters in a REQ",
     f"{filters.MAX_VALUES:,} values in one list and {access.MAX_FILTER_VALUES:,} in one filter",
     f"subscription ids of {frames.MAX_SUBSCRIPTION_CHARS} characters",
