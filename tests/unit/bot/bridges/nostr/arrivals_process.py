@@ -10,24 +10,31 @@ import json
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
+from secrets import token_bytes
 
 import structlog
 
 from bot.bridges.nostr import tending
 from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.pool import Pool
+from nips.key import SecretKey
+from nips.nip42 import auth_template
+
+KEY = SecretKey.generate(token_bytes)
 
 
-async def no_login(url: str, challenge: str) -> str | None:
-    return None
+async def login(url: str, challenge: str) -> str | None:
+    template = auth_template(KEY.public, challenge, url, int(time.time()))
+    return json.dumps(template.sign(KEY, token_bytes(32)).to_json())
 
 
 async def main(public_key: str, probe_s: float, healthy: str, *relays: str) -> None:
     tending.PROBE_PERIOD_S = tending.PROBE_DEADLINE_S = probe_s
     tending.PAGE_DEADLINE_S = 5 * probe_s
     known = {} if healthy == "-" else dict.fromkeys(relays, int(healthy))
-    async with Pool(relays, no_login) as pool, Arrivals(pool, public_key, known) as arrivals:
+    async with Pool(relays, login) as pool, Arrivals(pool, public_key, known) as arrivals:
         reading = asyncio.create_task(read(arrivals))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, reading.cancel)
         with suppress(asyncio.CancelledError):

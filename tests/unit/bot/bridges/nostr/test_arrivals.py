@@ -43,6 +43,7 @@ class ForeignRelay:
     deaf: bool = False
     requests: list[dict[str, Any]] = field(default_factory=list)
     pages_closed: int = 0
+    logins: int = 0
     connections: list[ServerConnection] = field(default_factory=list)
     url: str = ""
 
@@ -57,6 +58,9 @@ class ForeignRelay:
                     await connection.send(json.dumps(["EOSE", name]))
                 case ["CLOSE", str(name)] if name.startswith("page-"):
                     self.pages_closed += 1
+                case ["AUTH", {"id": event_id}]:
+                    self.logins += 1
+                    await connection.send(json.dumps(["OK", event_id, True, ""]))
                 case _:
                     pass
 
@@ -184,6 +188,27 @@ async def test_a_forged_copy_does_not_displace_the_wrap() -> None:
         assert await line() == last.id
         await send_live(honest, good)
         assert await line() == good.id
+
+
+async def test_a_relay_that_challenges_without_end_gets_few_logins() -> None:
+    """Attack: each login is a signature of the bot's, and those of all conversations together
+    are limited: a relay could use them up, and the bot could not speak."""
+    relay, last = ForeignRelay(), wrap()
+    async with running(relay), listening(relay) as line:
+        async with asyncio.timeout(20):
+            while not relay.requests:
+                await asyncio.sleep(0.01)
+        for number in range(200):
+            for connection in relay.connections:
+                await connection.send(json.dumps(["AUTH", f"challenge {number}"]))
+            await asyncio.sleep(0.02)
+        async with asyncio.timeout(20):
+            while not relay.logins:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(2)
+        await send_live(relay, last)
+        assert await line() == last.id
+    assert 0 < relay.logins <= 6
 
 
 async def test_a_relay_that_ignores_until_does_not_hold_us_for_ever() -> None:
