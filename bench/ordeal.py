@@ -99,7 +99,8 @@ def ordeal(promise: Promise, figure: int, seed: int) -> Result:
         file = Path(folder) / "report.xml"
         argv = [
             sys.executable, "-m", "pytest", *promise.tests,
-            f"--timeout={timeout_s}", f"--hypothesis-seed={seed}", f"--junitxml={file}",
+            f"--timeout={timeout_s}", f"--hypothesis-seed={seed}",
+            f"--junitxml={file}", "-o", "junit_family=xunit1",  # the one that has properties
         ]  # fmt: skip
         began = time.monotonic()
         status = _wait(subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=sys.stderr))

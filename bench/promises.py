@@ -145,7 +145,7 @@ PROMISES = (
         (f"{UNIT}/signer/test_policy.py::test_no_kind_escapes_grant_and_ceiling",),
         "grants under ceilings",
         2,
-        40,
+        100,
         5,
     ),
     Promise(
@@ -198,7 +198,7 @@ PROMISES = (
     ),
     Promise(
         "trixie",
-        "The image is made on another Debian as well, and the conversation is held in it.",
+        "The image is made on Debian trixie as well, and the conversation is held in it.",
         ("tests/e2e/test_conversation.py",),
         "bases",
         1,
