@@ -34,6 +34,7 @@ MAX_EVENT_BYTES = 400_000  # what the signer can still be asked about in one fra
 RETRY_INTERVAL_S = 5
 CONNECT_TIMEOUT_S = 10
 OK_TIMEOUT_S = 15
+MAX_REASON_CHARS = 300
 LOGINS, LOGIN_PERIOD_S = 6, 60.0  # of one relay; a connection that is made again needs one
 SETTLE_S = 0.3
 
@@ -119,7 +120,7 @@ class Pool:
             elif message.is_end_of_stored_events():
                 yield Ended(url, message.subscription_id, None)
             elif message.is_closed():
-                yield Ended(url, message.subscription_id, message.message)
+                yield Ended(url, message.subscription_id, plain(message.message))
 
     async def subscribe(self, url: str, name: str, wanted: Mapping[str, Any]) -> None:
         """Register a REQ under a new name; it is sent when the connection is up, and again after
@@ -241,4 +242,13 @@ def _read(url: str, text: str) -> Event | None:
 def _words(error: sdk.NostrSdkError) -> str:
     """The relay's or the SDK's reason; the SDK wraps it in quotes."""
     text = str(error)
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] in "'\"" else text
+    return plain(text[1:-1] if len(text) > 1 and text[0] == text[-1] in "'\"" else text)
+
+
+def plain(words: str) -> str:
+    """A relay's words, fit for a log line and for the state of a delivery.
+
+    Attack: a reason of a megabyte, with which a delivery fits no frame and is never written
+    again; line ends and escape sequences for whoever reads the log in a terminal.
+    """
+    return "".join(char if char.isprintable() else " " for char in words[:MAX_REASON_CHARS])
