@@ -27,9 +27,9 @@ PROCESS = Path(__file__).with_name("arrivals_process.py")
 DAY_S = 86_400
 
 
-def wrap(age_s: int = 0, to: str = BOT, kind: int = 1059) -> Event:
+def wrap(age_s: int = 0, to: str = BOT, kind: int = 1059, content: str = "x") -> Event:
     key = SecretKey.generate(token_bytes)
-    template = Template(key.public, int(time.time()) - age_s, kind, (("p", to),), "x")
+    template = Template(key.public, int(time.time()) - age_s, kind, (("p", to),), content)
     return template.sign(key, token_bytes(32))
 
 
@@ -82,13 +82,15 @@ async def running(relay: ForeignRelay) -> AsyncIterator[ForeignRelay]:
 
 @asynccontextmanager
 async def listening(
-    *relays: ForeignRelay, probe_s: float = 5, healthy: str = "-"
+    *relays: ForeignRelay, probe_s: float = 5, healthy: str = "-", queued_bytes: str = ""
 ) -> AsyncIterator[Callable[[], Awaitable[str]]]:
     """Run the listening part; gives a function that returns the next id it took in."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(PROCESS), BOT, str(probe_s), healthy, *(relay.url for relay in relays),
         cwd=SOURCE_TREE,
-        env={"PYTHONPATH": str(SOURCE_TREE), "PATH": "/usr/bin:/bin"},
+        env={
+            "PYTHONPATH": str(SOURCE_TREE), "PATH": "/usr/bin:/bin", "QUEUED_BYTES": queued_bytes,
+        },
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     stdout = process.stdout
@@ -123,6 +125,14 @@ async def test_everything_stored_is_read_page_by_page(ages_s: list[int], cap: in
         got = await all_of(line, len(ages_s))
     assert sorted(got) == sorted(event.id for event in relay.events)
     assert all(request["limit"] <= 1_000 for request in relay.requests)
+
+
+async def test_large_wraps_wait_at_the_relay_and_not_in_memory() -> None:
+    """Attack: twenty thousand wraps of 400 kB."""
+    relay = ForeignRelay([wrap(number, content="x" * 50_000) for number in range(60)])
+    async with running(relay), listening(relay, probe_s=0.5, queued_bytes="500000") as line:
+        got = await all_of(line, 60)
+    assert sorted(got) == sorted(event.id for event in relay.events)
 
 
 async def test_backdated_wraps_are_within_the_window() -> None:
