@@ -22,7 +22,7 @@ import docker
 import docker.errors
 
 from agent_image import wheels
-from agent_image.base import PROJECT, ImageUnavailable, choose
+from agent_image.base_image import PROJECT, ImageUnavailable, choose
 
 __all__ = ["PROJECT", "ImageUnavailable", "context", "ensure", "own_sources", "tag"]
 
@@ -36,7 +36,7 @@ OWN_SOURCES = (
     "agent_image/__init__.py",
     "agent_image/agent",
 )
-RECIPE = ("Dockerfile", "requirements.lock", "build.py", "base.py", "wheels.py")
+RECIPE = ("Dockerfile", "requirements.lock", "build.py", "base_image.py", "wheels.py")
 PLACES = ("workspace/group", "workspace/ipc", "workspace/project", "run/nanoclaw", "home/agent")
 # The same bytes on every machine: one date for every file, owned by root.
 EPOCH_S = 1767225600  # 2026-01-01

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import docker
 
-from agent_image.base import ImageUnavailable
+from agent_image.base_image import ImageUnavailable
 
 LOCK = Path(__file__).resolve().parent / "requirements.lock"
 _ASK = (

@@ -74,6 +74,11 @@ class Layout:
         folders.remove_run(self.data / "ipc", session[:16])
         folders.remove_run(self.run / "s", session[:16])
 
+    def clear_all(self) -> None:
+        """Remove what the runs of a killed predecessor left; none may be under way. The folders
+        of sockets are the relay's to remove."""
+        folders.remove_runs(self.data / "ipc")
+
 
 @dataclass(frozen=True, slots=True)
 class Runner:

@@ -81,6 +81,7 @@ class Router:
         """
         await self._runner.sandbox.check()
         await self._runner.sandbox.remove_leftovers()
+        await asyncio.to_thread(self._runner.layout.clear_all)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for bridge in self._roles.bridges.values():

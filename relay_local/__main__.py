@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import resource
 import signal
 import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -25,12 +27,20 @@ def main() -> int:
     """Run until SIGTERM or SIGINT; 0 when closed cleanly, 2 when it cannot start."""
     logs.to_stderr()
     arguments = _parser().parse_args()
+    _take_all_files()
     try:
         asyncio.run(_run(_settings(arguments)))
     except (CannotStart, RolesError, Malformed) as error:
         sys.stderr.write(f"relay: {error}\n")
         return 2
     return 0
+
+
+def _take_all_files() -> None:
+    """Use as many descriptors as the system allows: each connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # macOS names a limit that it then refuses
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _run(settings: RelaySettings) -> None:

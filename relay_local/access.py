@@ -172,7 +172,7 @@ def may_read(world: World, viewer: Viewer, event: Event) -> bool:
 
 def may_ask(world: World, viewer: Viewer, filters: Sequence[Filter]) -> Refusal | None:
     """Why a REQ is closed at once; None when it is served, each event by the scope."""
-    if any(_values(one) > MAX_FILTER_VALUES for one in filters):
+    if any(count_values(one) > MAX_FILTER_VALUES for one in filters):
         return Refusal(Prefix.INVALID, f"a filter holds more than {MAX_FILTER_VALUES} values")
     if (ordered := [one for one in filters if one.after_seq is not None]) and (
         not viewer.keys & world.parts or len(ordered) != len(filters)
@@ -182,8 +182,13 @@ def may_ask(world: World, viewer: Viewer, filters: Sequence[Filter]) -> Refusal 
         return Refusal(Prefix.INVALID, "what arrives in order is not searched")
     if any(one.limit for one in ordered):  # cut short, its EOSE would claim what was not read
         return Refusal(Prefix.INVALID, "a filter with after_seq has no limit but 0")
-    if listens_for(filters):
-        return None
+    if heard := listens_for(filters):
+        # Who asks the signer, when, and how much would tell a stranger when agents work.
+        own = viewer.keys if viewer.session else viewer.keys - world.sessions.keys()
+        if heard.isdisjoint((world.parts | world.sessions.keys()) - own):
+            return None
+        prefix = Prefix.RESTRICTED if own else Prefix.AUTH_REQUIRED
+        return Refusal(prefix, "what is sent to a part or a session is heard by it alone")
     if world.public:
         asks_wraps = any(one.kinds and Kind.GIFT_WRAP in one.kinds for one in filters)
         if asks_wraps and not viewer.keys:
@@ -201,7 +206,7 @@ def may_ask(world: World, viewer: Viewer, filters: Sequence[Filter]) -> Refusal 
 def may_count(world: World, viewer: Viewer, filters: Sequence[Filter]) -> Refusal | None:
     """Why a COUNT or a NEG-OPEN is refused: as a REQ is, since a number tells of what is here
     as the events do."""
-    if sum(map(_values, filters)) > MAX_FILTER_VALUES:
+    if sum(map(count_values, filters)) > MAX_FILTER_VALUES:
         return Refusal(Prefix.INVALID, f"at most {MAX_FILTER_VALUES} values can be asked about")
     if any(one.after_seq is not None for one in filters):
         return Refusal(Prefix.INVALID, "a filter with after_seq is for a REQ only")
@@ -239,6 +244,7 @@ def keeps_once(world: World, event: Event) -> bool:
     return author in world.parts or author == world.bot or world.groups.has_puppet(author)
 
 
-def _values(one: Filter) -> int:
+def count_values(one: Filter) -> int:
+    """How many values a filter's lists hold together."""
     named = (one.ids, one.authors, one.kinds, *one.tags.values())
     return sum(len(values) for values in named if values is not None)

@@ -47,10 +47,18 @@ from nips.frames import (
 from nips.key import is_hex
 from nips.kinds import Kind
 from nips.refusal import Malformed, Prefix, Refusal
-from relay_local.access import Scope, listens_for, may_ask, may_count, scope_of
+from relay_local.access import (
+    Scope,
+    count_values,
+    listens_for,
+    may_ask,
+    may_count,
+    scope_of,
+)
+from relay_local.door import Door, too_many_values
 from relay_local.limits import Limits
 from relay_local.negentropy import Gather, Negotiations, Reconcile, Step
-from relay_local.pacing import Bucket
+from relay_local.pacing import Meter
 from relay_local.viewer import Viewer
 from relay_local.world import World
 
@@ -60,8 +68,6 @@ MAX_COUNTS = 20  # that are being counted at a time
 MAX_KEYS = 32
 MAX_BRIDGE_KEYS = 100_000  # a bridge authenticates a puppet for each person it carries
 MAX_HELD_BYTES = 8 << 20
-ANONYMOUS_BURST = 40
-ANONYMOUS_PER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +140,13 @@ class _Subscription:
     listening: frozenset[str]
     last: int
     held: list[bytes] | None = field(default_factory=list)  # None once live
+    n_values: int = 0
     held_bytes: int = 0
 
 
 class Connection:
-    """The state of one connection. `session`: the key whose own socket it came by."""
+    """The state of one connection. `session`: the key whose own socket it came by. `shared`: the
+    meter of all strangers, or of all connections of that session."""
 
     def __init__(
         self,
@@ -146,6 +154,8 @@ class Connection:
         accepted_relays: Collection[str],
         session: str | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        *,
+        shared: Meter,
     ) -> None:
         self._limits = limits
         self._failed_auths = 0
@@ -154,7 +164,7 @@ class Connection:
         self._accepted_relays = accepted_relays
         self._subscriptions: dict[str, _Subscription] = {}
         self._generation = 0
-        self._bucket: Bucket | None = None
+        self._door = Door(shared)
         self._scope: tuple[World, Viewer, Scope] | None = None
         self._counting = 0
         self.negotiations = Negotiations()
@@ -175,7 +185,7 @@ class Connection:
             return self._malformed(data, str(error))
         match frame:
             case Publish(event):
-                return self._publish(event, world, now_s)
+                return self._publish(event, len(data), world, now_s)
             case Req(subscription, filters):
                 return self._req(subscription, filters, world, last)
             case Close(subscription):
@@ -265,24 +275,14 @@ class Connection:
             self._scope = (world, self.viewer, scope_of(world, self.viewer))
         return self._scope[2]
 
-    def _publish(self, event: Event, world: World, now_s: int) -> list[Effect]:
-        if not self.viewer.keys and not world.public:
-            # Before AUTH only requests are open, and those in small numbers: a flood would
-            # keep the signer from answering the agents.
-            if event.kind != Kind.REQUEST:
-                refusal = Refusal(Prefix.AUTH_REQUIRED, "this relay is private; authenticate first")
-                return [_send(Ok(event.id, False, str(refusal)))]
-            bucket = self._bucket or Bucket(
-                ANONYMOUS_BURST, ANONYMOUS_PER_S, ANONYMOUS_BURST, now_s
-            )
-            taken = bucket.take(now_s)
-            self._bucket = taken or bucket
-            if taken is None:
-                refusal = Refusal(Prefix.RATE_LIMITED, "slow down, or authenticate")
-                return [_send(Ok(event.id, False, str(refusal)))]
-        if len(event.tags) > self._limits.max_event_tags:  # each costs an entry in the index
+    def _publish(self, event: Event, n_chars: int, world: World, now_s: int) -> list[Effect]:
+        refusal = self._door.objection(event, n_chars, world, self.viewer, self.scope(world), now_s)
+        if refusal is None and len(event.tags) > self._limits.max_event_tags:
+            # Each costs an entry in the index.
             sentence = f"an event has at most {self._limits.max_event_tags} tags here"
-            return [_send(Ok(event.id, False, str(Refusal(Prefix.INVALID, sentence))))]
+            refusal = Refusal(Prefix.INVALID, sentence)
+        if refusal is not None:
+            return [_send(Ok(event.id, False, str(refusal)))]
         return [Submit(event, self.viewer)]
 
     def _req(
@@ -294,6 +294,10 @@ class Connection:
             refusal = Refusal(
                 Prefix.RATE_LIMITED, f"at most {MAX_SUBSCRIPTIONS} subscriptions at a time"
             )
+        scope = self.scope(world)
+        kept = [other for name, other in self._subscriptions.items() if name != subscription]
+        n_values = sum(1 + count_values(one) for one in filters)
+        refusal = refusal or too_many_values(n_values + sum(o.n_values for o in kept), scope)
         if refusal is not None:
             return self._close(subscription, refusal)
         self._generation += 1
@@ -305,8 +309,8 @@ class Connection:
             ordered,
             listens_for(filters),
             last,
+            n_values=n_values,
         )
-        scope = self.scope(world)
         search = Search(subscription, self._generation, filters, scope, last, ordered)
         return [Listen(subscription, filters), search]
 

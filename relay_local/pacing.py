@@ -1,4 +1,4 @@
-"""Pure: a token bucket as a value."""
+"""Pure: a token bucket, as a value and as what several share."""
 
 from __future__ import annotations
 
@@ -22,3 +22,18 @@ class Bucket:
         if level < 1:
             return None
         return Bucket(self.capacity, self.per_s, level - 1, max(now_s, self.at_s))
+
+
+class Meter:
+    """One bucket for all who hold the meter, full at first."""
+
+    def __init__(self, capacity: float, per_s: float) -> None:
+        self._bucket: Bucket | None = None
+        self._capacity, self._per_s = capacity, per_s
+
+    def take(self, now_s: float) -> bool:
+        """Take a token; False when there is none."""
+        bucket = self._bucket or Bucket(self._capacity, self._per_s, self._capacity, now_s)
+        taken = bucket.take(now_s)
+        self._bucket = taken or bucket
+        return taken is not None

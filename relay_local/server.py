@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import secrets
 import sqlite3
 from collections import Counter
@@ -32,11 +33,13 @@ from relay_local.connection import (
     Tally,
     Unlisten,
 )
+from relay_local.door import SESSION_BURST, SESSION_PER_S, STRANGERS_BURST, STRANGERS_PER_S
 from relay_local.ingest import Ingest, Submission
 from relay_local.inquiries import Inquiries
 from relay_local.limits import Limits
 from relay_local.negentropy import Gather, Reconcile
 from relay_local.outbox import REFILL_BELOW_BYTES, Outbox
+from relay_local.pacing import Meter
 from relay_local.search import pages
 from relay_local.store import Store
 from relay_local.subscriptions import Subscriptions
@@ -46,6 +49,9 @@ from relay_local.word_index import WordIndex
 MAX_MESSAGE_BYTES = 4 << 20
 PING_INTERVAL_S = 30.0
 DRAIN_S = 2.0
+MAX_SEARCHES = 8  # under way for one connection, which is not read further meanwhile
+MAX_SESSION_CONNECTIONS = 4  # with those that have not said what they want
+RESERVED_FILES = 256  # descriptors for the parts, the sessions and the store
 
 log = structlog.get_logger("relay")
 _websockets_log = logging.getLogger("relay.websockets")
@@ -86,6 +92,7 @@ class RelayServer:
         self._subscriptions: Subscriptions[tuple[Peer, str]] = Subscriptions()
         self._ingest: Ingest | None = None
         self._sessions_present: set[str] = set()
+        self._strangers = Meter(STRANGERS_BURST, STRANGERS_PER_S)
 
     @property
     def ingest(self) -> Ingest:
@@ -99,14 +106,18 @@ class RelayServer:
 
     async def listen_tcp(self, host: str, port: int, accepted: Collection[str]) -> Server:
         """Listen on TCP. Raises OSError."""
-        return await serve(self._handler(accepted, None), host, port, **self._options())
+        handler = self._handler(accepted, None, self._strangers)
+        return await serve(handler, host, port, **self._options(_tcp_connections()))
 
     async def listen_unix(
         self, path: Path, accepted: Collection[str], session: str | None = None
     ) -> Server:
         """Listen on a Unix socket; `session`: the only key that counts on it. Raises OSError."""
-        handler = self._handler(accepted, session)
-        return await unix_serve(handler, str(path), **self._options())
+        if session is None:
+            handler = self._handler(accepted, None, self._strangers)
+            return await unix_serve(handler, str(path), **self._options(None))
+        handler = self._handler(accepted, session, Meter(SESSION_BURST, SESSION_PER_S))
+        return await unix_serve(handler, str(path), **self._options(MAX_SESSION_CONNECTIONS))
 
     def deliver(self, event: Event, body: bytes, seq: int | None) -> None:
         """Queue an event to everybody who listens for it and may see it."""
@@ -137,8 +148,9 @@ class RelayServer:
             for task in late:  # of clients that do not read
                 task.cancel()
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self, most: int | None) -> dict[str, Any]:
         return {
+            "create_connection": None if most is None else at_most(most),
             "process_request": self._http,
             "compression": None,  # costs more time than a local socket's bytes
             "max_size": MAX_MESSAGE_BYTES,
@@ -161,25 +173,30 @@ class RelayServer:
         headers["Content-Length"] = str(len(answer.body))
         return Response(answer.status.value, answer.status.phrase, headers, answer.body)
 
-    def _handler(self, accepted: Collection[str], session: str | None) -> Any:
-        return partial(self._serve, accepted=accepted, session=session)
+    def _handler(self, accepted: Collection[str], session: str | None, shared: Meter) -> Any:
+        return partial(self._serve, accepted=accepted, session=session, shared=shared)
 
     async def _serve(
-        self, socket: ServerConnection, accepted: Collection[str], session: str | None
+        self,
+        socket: ServerConnection,
+        accepted: Collection[str],
+        session: str | None,
+        shared: Meter,
     ) -> None:
+        machine = Connection(secrets.token_hex(16), accepted, session, shared=shared)
         if session is None:
-            await self._serve_address(socket, accepted)
+            await self._serve_address(socket, machine)
         elif session in self._sessions_present:
             # Many connections of one container would be many readers' load.
             await socket.close(1008, "a session has one connection at a time")
         else:
             self._sessions_present.add(session)
             try:
-                await self._converse(socket, accepted, session)
+                await self._converse(socket, machine)
             finally:
                 self._sessions_present.discard(session)
 
-    async def _serve_address(self, socket: ServerConnection, accepted: Collection[str]) -> None:
+    async def _serve_address(self, socket: ServerConnection, machine: Connection) -> None:
         peername = socket.remote_address  # a Unix socket's is no address
         address = str(peername[0]) if isinstance(peername, tuple) else ""
         if address and self._per_address[address] >= self.limits.max_connections:
@@ -188,7 +205,7 @@ class RelayServer:
             return
         self._per_address[address] += 1
         try:
-            await self._converse(socket, accepted, None)
+            await self._converse(socket, machine)
         finally:
             self._per_address[address] -= 1
             if not self._per_address[address]:
@@ -202,10 +219,7 @@ class RelayServer:
                 await socket.close(1008, "authenticate, or come back when you mean to")
                 return
 
-    async def _converse(
-        self, socket: ServerConnection, accepted: Collection[str], session: str | None
-    ) -> None:
-        machine = Connection(secrets.token_hex(16), accepted, session, self.limits)
+    async def _converse(self, socket: ServerConnection, machine: Connection) -> None:
         peer = Peer(machine, Outbox(socket))
         self._peers.add(peer)
         if not self.ingest.world.public:
@@ -224,6 +238,9 @@ class RelayServer:
                         await ingest.submit(submission)
                     else:
                         self._do_at_once(peer, effect)
+                # Attack: REQs faster than they are answered, until nobody else's is.
+                while len(peer.searches) >= MAX_SEARCHES:
+                    await asyncio.wait(peer.searches, return_when=asyncio.FIRST_COMPLETED)
         except ConnectionClosed:
             pass
         finally:
@@ -281,6 +298,26 @@ class RelayServer:
     def _do_all(self, peer: Peer, effects: list[Effect]) -> None:
         for effect in effects:
             self._do_at_once(peer, effect)
+
+
+def at_most(most: int) -> type[ServerConnection]:
+    """A kind of connection of which a server has `most`; what comes beyond is ended at once.
+
+    Attack: connections that are opened and left, until the process has no descriptor for
+    anybody else. They count from the first byte, long before there is anyone to ask.
+    """
+
+    class Counted(ServerConnection):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            if len(self.server.handler_tasks) > most:
+                self.transport.abort()
+
+    return Counted
+
+
+def _tcp_connections() -> int:
+    return max(RESERVED_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_FILES)
 
 
 async def close_server(server: Server) -> None:

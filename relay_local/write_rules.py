@@ -12,61 +12,26 @@ from dataclasses import dataclass, field
 
 from nips.event import Event
 from nips.kinds import Kind
-from nips.nip29 import CREATE_INVITE, DELETE_EVENT, JOIN_REQUEST, GroupRole
+from nips.nip29 import JOIN_REQUEST, GroupRole
+from nips.own.job import MAX_LINE_CHARS
 from nips.refusal import Prefix, Refusal
-from relay_local.groups import MODERATION, NO_SUCH_GROUP, OPENING_WORDS, REQUESTS, STATE_KINDS
-from relay_local.roster import ROSTER_KINDS
+from relay_local.groups import MODERATION, NO_SUCH_GROUP, OPENING_WORDS, REQUESTS
+from relay_local.repertoire import (
+    ANSWERING_KINDS,
+    ASKING_KINDS,
+    RECORDS,
+    RELAY_KINDS,
+    REPERTOIRE,
+    ROUTER_KINDS,
+)
 from relay_local.viewer import Standing, Viewer, standing
 from relay_local.world import World
 
+__all__ = ["MAX_AHEAD_S", "PRIVATE_RULES", "PUBLIC_RULES", "REPERTOIRE", "Rule", "Writing"]
+
 MAX_AHEAD_S = 15 * 60
-
-RELAY_KINDS = frozenset({*STATE_KINDS, 39_004}) | ROSTER_KINDS
-ADMIN_KINDS = frozenset(
-    {Kind.PUT_USER, Kind.REMOVE_USER, Kind.EDIT_METADATA, DELETE_EVENT, CREATE_INVITE}
-)
-ROUTER_KINDS = frozenset({Kind.JOB_REQUEST, Kind.JOB_ACCEPTED, Kind.JOB_RESULT, Kind.JOB_ERROR})
-ASKING_KINDS = frozenset({46_001, 46_010})
-ANSWERING_KINDS = frozenset({46_030, 46_031})
-
-_CHATTING = frozenset({0, 5, 7, 9, 11, 1111, Kind.TYPING, Kind.BUZZ_CHAT})
-# What each standing may write at all; None: whatever the other rules leave it.
-REPERTOIRE: dict[Standing, frozenset[int] | None] = {
-    Standing.OWNER: None,
-    Standing.BOT: None,
-    Standing.ROUTER: frozenset(
-        {5, 7, 9, Kind.TYPING, Kind.REQUEST, Kind.APP_DATA, Kind.STATUS, Kind.JOB_PROGRESS}
-        | {Kind.JOB_CANCEL, 31_923}
-        | ROUTER_KINDS
-        | ASKING_KINDS
-        | MODERATION
-    ),
-    Standing.SIGNER: frozenset({Kind.REQUEST, Kind.APP_DATA} | ASKING_KINDS),
-    Standing.BRIDGE: frozenset(
-        {Kind.GIFT_WRAP, Kind.INBOX_RELAYS, Kind.PUT_USER, Kind.REQUEST, Kind.APP_DATA}
-        | {Kind.STATUS}
-    ),
-    Standing.CHAT: frozenset({Kind.GIFT_WRAP, Kind.INBOX_RELAYS, Kind.REQUEST}),
-    Standing.SESSION: frozenset({Kind.REQUEST, Kind.JOB_PROGRESS}),
-    Standing.PUPPET: _CHATTING,
-    Standing.MEMBER: _CHATTING
-    | {3, 31_922, 31_923, 31_925, Kind.RELAY_LIST, Kind.INBOX_RELAYS, Kind.REQUEST}
-    | {Kind.JOB_CANCEL}
-    | ADMIN_KINDS
-    | REQUESTS,
-    Standing.VISITOR: frozenset({7, 9, 11, 1111, Kind.BUZZ_CHAT, Kind.REQUEST, JOIN_REQUEST}),
-    Standing.STRANGER: frozenset({Kind.REQUEST}),
-}
-# Who writes which of the application's records, by how their `d` begins. First match counts.
-_RECORDS: tuple[tuple[str, frozenset[Standing]], ...] = (
-    ("grant/", frozenset({Standing.ROUTER, Standing.OWNER})),
-    ("group/", frozenset({Standing.ROUTER, Standing.OWNER})),
-    ("owner", frozenset({Standing.SIGNER})),
-    ("place/", frozenset({Standing.ROUTER, Standing.BRIDGE, Standing.SIGNER})),
-    ("delivery/", frozenset({Standing.BRIDGE})),
-    ("health", frozenset({Standing.BRIDGE})),
-    ("", frozenset({Standing.OWNER, Standing.ROUTER, Standing.BOT})),
-)
+MAX_PROGRESS_CHARS = MAX_LINE_CHARS + 500  # a line, and the tags that say of what
+MAX_PROGRESS_TAGS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +278,10 @@ def sessions_report_on_their_own_job(writing: Writing) -> Refusal | None:
         return Refusal(Prefix.RESTRICTED, "this session has ended")
     if grant.job is None or event.values("e") != [grant.job] or event.tag("h") != grant.group:
         return Refusal(Prefix.RESTRICTED, "this is not the session's own job")
+    # Attack: progress is kept for good, so long reports of it would fill the disk.
+    n_chars = len(event.content) + sum(len(part) for tag in event.tags for part in tag)
+    if n_chars > MAX_PROGRESS_CHARS or len(event.tags) > MAX_PROGRESS_TAGS:
+        return Refusal(Prefix.INVALID, f"progress holds at most {MAX_PROGRESS_CHARS} characters")
     return None
 
 
@@ -347,7 +316,7 @@ def records_are_written_by_their_keeper(writing: Writing) -> Refusal | None:
     d = event.tag("d")
     if d is None:
         return Refusal(Prefix.INVALID, "an addressable event needs a d tag")
-    keepers = next(by for prefix, by in _RECORDS if _begins(d, prefix))
+    keepers = next(by for prefix, by in RECORDS if _begins(d, prefix))
     if writing.standing in keepers:
         return None
     return Refusal(Prefix.RESTRICTED, f"a {writing.standing} does not keep the record {d[:40]!r}")

@@ -15,7 +15,7 @@ from bot.operate import debian
 from config.settings import AgentSettings, Settings
 from nips import filter as filters
 from nips import frames, nip42, nip44, nip46
-from relay_local import access, connection, information, query, write_rules
+from relay_local import access, connection, door, information, query, server, write_rules
 from relay_local.world import World
 from signer import pairing, policy
 from signer.ceiling import Ceiling
@@ -105,7 +105,13 @@ LIMITS = (
     f"at most {connection.MAX_FRAME_BYTES >> 20} MiB",
     f"within {nip42.MAX_AGE_S} s of the relay's clock",
     f"at most {connection.MAX_KEYS}, a bridge's at most {connection.MAX_BRIDGE_KEYS:,}",
-    f"may write {connection.ANONYMOUS_BURST} at once and {connection.ANONYMOUS_PER_S:g} a second",
+    f"may write {door.STRANGER_BURST} at once and {door.STRANGER_PER_S:g} a second on a connection",
+    f"together {door.STRANGERS_BURST} at once and {door.STRANGERS_PER_S:g} a second",
+    f"frames of at most {door.MAX_STRANGER_CHARS >> 10} KiB",
+    f"session may write {door.SESSION_BURST} at once and {door.SESSION_PER_S:g} a second",
+    f"{server.MAX_SEARCHES} of its REQs are worked on at a time",
+    f"{door.MAX_LIVE_VALUES:,} in all live filters of a connection ({door.MAX_STRANGER_VALUES} for",
+    f"{write_rules.MAX_PROGRESS_CHARS:,} characters and {write_rules.MAX_PROGRESS_TAGS} tags",
     f"{frames.MAX_FILTERS} filters in a REQ",
     f"{filters.MAX_VALUES:,} values in one list and {access.MAX_FILTER_VALUES:,} in one filter",
     f"subscription ids of {frames.MAX_SUBSCRIPTION_CHARS} characters",

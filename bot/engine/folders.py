@@ -14,11 +14,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from secrets import token_hex
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 MAX_ENTRIES = 200_000
@@ -95,7 +96,52 @@ def remove_run(parent: Path, name: str) -> None:
 
     Files that a container of another uid shut away from us stay; a later run never uses them.
     """
-    shutil.rmtree(parent / check_name(name), ignore_errors=True)
+    path = parent / check_name(name)
+    with contextlib.suppress(UnsafeFolder, OSError), _opened(path) as descriptor:
+        _empty(descriptor)
+    with contextlib.suppress(OSError):
+        path.rmdir()
+
+
+def remove_runs(parent: Path) -> None:
+    """Remove the folders of all runs below `parent`: those of a killed predecessor."""
+    with contextlib.suppress(FileNotFoundError):
+        for left in parent.iterdir():
+            if NAME.fullmatch(left.name):
+                remove_run(parent, left.name)
+
+
+def _empty(top: int) -> None:
+    """Remove everything in an open folder, with one level open at a time.
+
+    Attack: a tree of thousands of levels, on which a removal that descends runs out of stack or
+    of descriptors. So a folder found below is moved up before it is looked into.
+    """
+    prefix, moved = token_hex(8), count()
+    while names := os.listdir(top):
+        removed = 0
+        for name in names:
+            with contextlib.suppress(OSError):
+                try:
+                    os.unlink(name, dir_fd=top)
+                except (IsADirectoryError, PermissionError):  # what POSIX says of a folder
+                    _flatten(name, top, prefix, moved)
+                    os.rmdir(name, dir_fd=top)
+                removed += 1
+        if not removed:
+            return  # what is left is shut away from us
+
+
+def _flatten(name: str, top: int, prefix: str, moved: Iterator[int]) -> None:
+    folder = os.open(name, _OPEN_FOLDER, dir_fd=top)
+    try:
+        for below in os.listdir(folder):  # noqa: PTH208 - a path may be replaced meanwhile
+            try:
+                os.unlink(below, dir_fd=folder)
+            except (IsADirectoryError, PermissionError):
+                os.rename(below, f"{prefix}-{next(moved)}", src_dir_fd=folder, dst_dir_fd=top)
+    finally:
+        os.close(folder)
 
 
 def check_project(project: Path, data: Path) -> Path:

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import docker
+import pytest
 
+from agent_image import base_image, build
 from bot.operate.assembly import SOURCE_TREE
 from bot.operate.house import house
 from bot.operate.person import person
+from tests.figures import figure
+
+SUITES = {"as usual": "", "trixie": "trixie"}
+CODENAME = "/run . /etc/os-release; echo $VERSION_CODENAME"
 
 
-async def test_first_light(docker_client: docker.DockerClient, agent_image: str) -> None:
+@pytest.fixture(params=list(SUITES)[: figure("trixie")])
+def suite(request: pytest.FixtureRequest) -> str:
+    """The Debian suite that the image must be made of, if it must be one."""
+    return SUITES[request.param]
+
+
+@pytest.fixture
+def image(suite: str, docker_client: docker.DockerClient, announce: Callable[[str], None]) -> str:
+    """The agent's image on that base."""
+    chosen = None
+    if suite:  # made here from its own packages, whatever a registry offers
+        cache = build.PROJECT / ".engine"
+        chosen = base_image._debian(docker_client, announce=announce, suite=suite, cache=cache)
+    return build.ensure(docker_client, announce=announce, base=chosen)
+
+
+async def test_first_light(docker_client: docker.DockerClient, image: str, suite: str) -> None:
     async with AsyncExitStack() as stack:
         there = await stack.enter_async_context(
-            house(image=agent_image, engine_root=SOURCE_TREE / ".engine")
+            house(image=image, engine_root=SOURCE_TREE / ".engine")
         )
         bot = there.roles.bot
         owner = await stack.enter_async_context(person(there.public_relays))
@@ -35,6 +58,10 @@ async def test_first_light(docker_client: docker.DockerClient, agent_image: str)
 
         # The code is spent: a second person who learns it gets nothing.
         await stranger.say(bot, there.code)
+        await owner.say(bot, CODENAME)
+        released = (await owner.hear()).text
+        assert released.startswith("exit code 0\n")
+        assert released.endswith(suite)
         await owner.say(bot, "What can you do?")
         assert "No model is configured" in (await owner.hear()).text
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import docker
 import pytest
@@ -15,16 +14,29 @@ from nips.filter import Filter
 from nips.kinds import Kind
 from relay_local.client import Caught, Delivery
 from tests.e2e.conftest import Scene, a_scene
+from tests.figures import dice, figure
 
-ROUNDS = int(os.environ.get("NOSTRCLAW_KILLS", "2"))
-SEED = int(os.environ.get("NOSTRCLAW_SEED", "20261122"))
+Count = Callable[[str, object], None]
 # The moments of a conversation that can be seen from outside, by the event that begins them.
 MOMENTS = (Kind.CHAT, Kind.JOB_REQUEST, Kind.JOB_ACCEPTED, Kind.JOB_PROGRESS)
 
 
+# The supervisor waits longer each time before it starts again what keeps ending.
+ROUNDS_EACH = 5
+
+
+def rounds(name: str) -> pytest.MarkDecorator:
+    """A promise's rounds, each with the number of its installation."""
+    numbers = [(n // ROUNDS_EACH, n) for n in range(figure(name))]
+    # By this scope, rounds of one installation run one after the other.
+    return pytest.mark.parametrize(
+        ("mortal", "round_"), numbers, indirect=["mortal"], scope="module"
+    )
+
+
 @pytest.fixture(scope="module")
 async def mortal(docker_client: docker.DockerClient, agent_image: str) -> AsyncIterator[Scene]:
-    """An installation of its own, whose processes are killed."""
+    """An installation of its own, whose processes are killed; another one every few rounds."""
     async with a_scene(agent_image) as made:
         yield made
 
@@ -41,28 +53,59 @@ async def seen(scene: Scene, kind: Kind, laid: asyncio.Event) -> None:
                     return
 
 
-@pytest.mark.parametrize("program", ["relay", "signer", "bot", "public-1"])
-@pytest.mark.parametrize("round_", range(ROUNDS))
-async def test_the_reply_arrives_once(mortal: Scene, program: str, round_: int) -> None:
-    chance = random.Random(f"{SEED}/{program}/{round_}")
+@rounds("relay-kills")
+async def test_a_killed_relay_costs_no_reply(
+    mortal: Scene, round_: int, record_property: Count
+) -> None:
+    await the_reply_arrives_once(mortal, "relay", round_, record_property)
+
+
+@rounds("signer-kills")
+async def test_a_killed_signer_costs_no_reply(
+    mortal: Scene, round_: int, record_property: Count
+) -> None:
+    await the_reply_arrives_once(mortal, "signer", round_, record_property)
+
+
+@rounds("bot-kills")
+async def test_a_killed_bot_costs_no_reply(
+    mortal: Scene, round_: int, record_property: Count
+) -> None:
+    await the_reply_arrives_once(mortal, "bot", round_, record_property)
+
+
+@rounds("public-relay-kills")
+async def test_a_killed_public_relay_costs_no_reply(
+    mortal: Scene, round_: int, record_property: Count
+) -> None:
+    await the_reply_arrives_once(mortal, "public-1", round_, record_property)
+
+
+async def the_reply_arrives_once(
+    scene: Scene, program: str, round_: int, record_property: Count
+) -> None:
+    """Kill the program at a moment drawn by dice while a message is worked on."""
+    chance = dice("kills", program, round_)
+    while (pid := scene.house.pid(program)) is None:  # a reply can outrun a start
+        await asyncio.sleep(0.05)
     moment = chance.choice(MOMENTS)
     laid = asyncio.Event()
-    waiting = asyncio.create_task(seen(mortal, moment, laid))
+    waiting = asyncio.create_task(seen(scene, moment, laid))
     await laid.wait()
     marker = f"{program}-{round_}-{chance.randrange(10**9)}"
-    await mortal.owner.say(
-        mortal.house.roles.bot, f"/run sleep 0.{chance.randrange(10)}; echo {marker}"
+    await scene.owner.say(
+        scene.house.roles.bot, f"/run sleep 0.{chance.randrange(10)}; echo {marker}"
     )
     await asyncio.wait_for(waiting, 30)
-    pid = mortal.house.pid(program)
-    assert pid is not None, f"{program} is down before it was killed"
     os.kill(pid, signal.SIGKILL)
 
-    assert marker in (await mortal.owner.hear(90)).text
+    assert marker in (await scene.owner.hear(90)).text
     # Whatever a second delivery would be, it comes before the answer to the next message.
     fence = f"fence {marker}"
     heard: list[str] = []
-    await mortal.owner.say(mortal.house.roles.bot, f"/say {fence}")
+    await scene.owner.say(scene.house.roles.bot, f"/say {fence}")
     while not heard or heard[-1] != fence:
-        heard.append((await mortal.owner.hear(90)).text)
+        heard.append((await scene.owner.hear(90)).text)
     assert [text for text in heard[:-1] if marker in text] == []
+    record_property(f"killed at {moment.name}", 1)
+    record_property("replies, each once", 2)

@@ -15,8 +15,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from agent_image import base, build, wheels
-from agent_image.base import ImageUnavailable, Source
+from agent_image import base_image, build, wheels
+from agent_image.base_image import ImageUnavailable, Source
 
 Files = list[tuple[str, bytes]]
 Folders = pytest.TempPathFactory
@@ -79,7 +79,7 @@ def test_the_search_finds_what_is_there(layers: Files) -> None:
 
 def registries() -> dict[str, bytes]:
     """Every address that this machine fetches packages from."""
-    own = [source.uri for source in base._own_sources(Path("/etc/apt"))]
+    own = [source.uri for source in base_image._own_sources(Path("/etc/apt"))]
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True
     ).stdout
@@ -347,7 +347,7 @@ def test_the_machines_own_mirror_is_asked(suite: str, tmp_path: Path) -> None:
             "Types: deb\n", "Types: deb\nEnabled: no\n"
         ),
     }
-    found = list(base.sources(suite, machine(tmp_path, "bookworm", lists)))
+    found = list(base_image.sources(suite, machine(tmp_path, "bookworm", lists)))
     assert found == [
         Source("http://mirror.example/debian", suite, ("main",)),
         Source("http://mirror.example/debian", f"{suite}-updates", ("main",)),
@@ -357,7 +357,7 @@ def test_the_machines_own_mirror_is_asked(suite: str, tmp_path: Path) -> None:
 
 def test_a_machine_that_is_not_debian_offers_no_mirror(tmp_path: Path) -> None:
     lists = {"sources.list": "deb http://mirror.example/debian bookworm main\n"}
-    assert list(base.sources("bookworm", machine(tmp_path, "noble", lists))) == []
+    assert list(base_image.sources("bookworm", machine(tmp_path, "noble", lists))) == []
 
 
 def test_wheels_fit_the_image_not_the_host() -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import docker
@@ -12,6 +11,7 @@ import pytest
 
 from bot.engine.host import Engine
 from nips.kinds import Kind
+from tests.figures import dice, figure
 from tests.image.stage import LIMITS, Stage, a_stage
 
 
@@ -221,14 +221,15 @@ async def test_stopping_ends_the_container_and_the_next_start_goes_on(stage: Sta
     assert [reply.content for reply in await stage.replies(message)] == ["after all"]
 
 
-async def test_killed_at_any_time_it_answers_once(stage: Stage) -> None:
-    rng = random.Random(seed := random.randrange(2**32))
-    print(f"seed {seed}")
+async def test_killed_at_any_time_it_answers_once(
+    stage: Stage, record_property: Callable[[str, object], None]
+) -> None:
+    chance = dice("router-kills")
     messages = []
-    for n in range(6):
+    for n in range(figure("router-kills")):
         process = await stage.router_process()
         messages.append(await stage.say(f"/say answer {n}"))
-        await asyncio.sleep(rng.uniform(0.0, 1.5))
+        await asyncio.sleep(chance.uniform(0.0, 1.5))
         process.kill()
         await process.wait()
     async with stage.router():
@@ -245,6 +246,7 @@ async def test_killed_at_any_time_it_answers_once(stage: Stage) -> None:
         else:  # cut off between its answer and its end, or three times before
             assert len(replies) <= 1
             assert len(await stage.notices(message)) == 1
+        record_property("answered" if end.kind == Kind.JOB_RESULT else "ended and told", 1)
 
 
 async def test_a_killed_routers_session_is_revoked_at_the_next_start(stage: Stage) -> None:
@@ -271,9 +273,23 @@ async def test_leftover_containers_are_removed_at_the_start(stage: Stage) -> Non
     process.kill()
     await process.wait()
     (left,) = stage.containers()
+    (ipc,) = (stage.place.data / "ipc").iterdir()
     async with stage.router("exit(3)"):
         assert left not in stage.containers()
+        assert not ipc.exists()
         await stage.end(message)
+
+
+async def test_what_a_run_leaves_cannot_end_the_router(stage: Stage) -> None:
+    """Attack: a tree deeper than the stack of whoever removes it."""
+    dig = (
+        "import os\nos.chdir('/workspace/ipc/out')\n"
+        "for _ in range(3000):\n os.mkdir('d')\n os.chdir('d')"
+    )
+    async with stage.router(dig):
+        for _ in range(2):
+            await stage.end(await stage.say("dig"))
+    assert list((stage.place.data / "ipc").iterdir()) == []
 
 
 async def test_nothing_happens_until_somebody_owns_it(

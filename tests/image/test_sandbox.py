@@ -16,6 +16,7 @@ from bot.engine import folders
 from bot.engine.hardening import INSTALLATION_LABEL, Mounts, Spec
 from bot.engine.outcome import Exited, Killed, Limits, Outcome, Why
 from bot.engine.sandbox import Sandbox, SandboxUnavailable
+from tests.figures import figure
 
 LIMITS = Limits(
     wall_clock_s=30,
@@ -310,7 +311,9 @@ async def test_a_flood_of_output_is_ended_and_not_kept(sandbox: Sandbox, spec: S
     outcome = await run(
         sandbox,
         spec,
-        "import os\nfor n in range(1600): os.write(1, b'flood of words\\n' * 4096)",  # ~100 MB
+        # 16 of these are a MB.
+        f"import os\nfor n in range({figure('containers')} * 16):"
+        " os.write(1, b'flood of words\\n' * 4096)",
     )
     assert outcome.end == Killed(Why.OUTPUT)
     assert len(outcome.output_tail) <= 8192

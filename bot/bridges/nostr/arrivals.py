@@ -15,6 +15,8 @@ from nips.kinds import Kind
 
 BATCH = 64
 MAX_QUEUED = 20_000
+MAX_QUEUED_BYTES = 64 << 20  # a stranger's wraps may have 400 kB each
+MAX_LISTS = 1_000
 MAX_SEEN = 100_000
 
 
@@ -31,7 +33,8 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
         self._progress = Progress()
         self._progress.room.set()
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
-        self._lists: asyncio.Queue[Event] = asyncio.Queue()
+        self._queued_bytes = 0
+        self._lists: asyncio.Queue[Event] = asyncio.Queue(MAX_LISTS)
         self._seen: dict[str, None] = {}
         self._tending = {
             url: Tending(pool, url, public_key, healthy.get(url), self._progress)
@@ -66,7 +69,8 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
                 batch.append(self._queue.get_nowait())
             yield tuple(batch)
             self._progress.stored += len(batch)
-            if self._queue.qsize() < MAX_QUEUED // 2:
+            self._queued_bytes -= sum(map(_size, batch))
+            if not self._is_filled(1 / 2):
                 self._progress.room.set()
 
     async def follow_lists(self, authors: Iterable[str]) -> None:
@@ -106,7 +110,8 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
             tending.hear(note)
             match note:
                 case Heard(_, subscription, event) if tending.is_list(subscription):
-                    if event.kind in (Kind.PROFILE, Kind.INBOX_RELAYS):
+                    # Of a flood the rest is dropped: what counts is asked for again.
+                    if event.kind in (Kind.PROFILE, Kind.INBOX_RELAYS) and not self._lists.full():
                         self._lists.put_nowait(event)
                 case Heard(_, _, event):
                     self._take(tending, event)
@@ -119,7 +124,7 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
             return
         if event.id in self._seen:
             return
-        if self._queue.qsize() >= MAX_QUEUED:
+        if self._is_filled(1):
             tending.missed()
             return
         self._seen[event.id] = None
@@ -127,5 +132,16 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
             del self._seen[next(iter(self._seen))]
         self._progress.offered += 1
         self._queue.put_nowait(event)
-        if self._queue.qsize() >= MAX_QUEUED // 2:
+        self._queued_bytes += _size(event)
+        if self._is_filled(1 / 2):
             self._progress.room.clear()
+
+    def _is_filled(self, part: float) -> bool:
+        return (
+            self._queue.qsize() >= part * MAX_QUEUED
+            or self._queued_bytes >= part * MAX_QUEUED_BYTES
+        )
+
+
+def _size(event: Event) -> int:
+    return len(event.content) + sum(len(text) for tag in event.tags for text in tag)

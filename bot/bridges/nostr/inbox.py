@@ -32,7 +32,9 @@ from relay_local.client import Caller, Delivery, Link, Unanswered
 
 UNWRAP_DEADLINE_S = 60.0
 MAX_ATTEMPTS = 12  # at a message that the local relay refuses; about three minutes
-_TRANSIENT = {Prefix.ERROR, Prefix.RATE_LIMITED, Prefix.AUTH_REQUIRED, Prefix.RESTRICTED}
+# What may be granted later: the relay is away or full, a login or a membership is being made.
+_PASSING = frozenset({Prefix.ERROR, Prefix.RATE_LIMITED, Prefix.AUTH_REQUIRED})
+_TRANSIENT = _PASSING | {Prefix.RESTRICTED}
 
 log = structlog.get_logger()
 
@@ -86,7 +88,8 @@ class Inbox:
             refusal = (await self._link.publish(wrap)).refusal
             if refusal is None:
                 return
-            if refusal.prefix not in _TRANSIENT:
+            # Attack: a wrap that the relay never takes from us (NIP-70's `-`) holds up all mail.
+            if refusal.prefix not in _PASSING:
                 log.warning("wrap not stored", wrap=wrap.id, reason=str(refusal))
                 return
             await patience.pause()

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ MAX_EVENT_BYTES = 400_000  # what the signer can still be asked about in one fra
 RETRY_INTERVAL_S = 5
 CONNECT_TIMEOUT_S = 10
 OK_TIMEOUT_S = 15
+MAX_REASON_CHARS = 300
+LOGINS, LOGIN_PERIOD_S = 6, 60.0  # of one relay; a connection that is made again needs one
 SETTLE_S = 0.3
 
 # Gives the signed kind 22242 for (relay, challenge) as JSON, or None to stay unauthenticated.
@@ -116,7 +120,7 @@ class Pool:
             elif message.is_end_of_stored_events():
                 yield Ended(url, message.subscription_id, None)
             elif message.is_closed():
-                yield Ended(url, message.subscription_id, message.message)
+                yield Ended(url, message.subscription_id, plain(message.message))
 
     async def subscribe(self, url: str, name: str, wanted: Mapping[str, Any]) -> None:
         """Register a REQ under a new name; it is sent when the connection is up, and again after
@@ -202,14 +206,26 @@ class _Authenticator(sdk.Authenticator):  # type: ignore[misc]  # the SDK has no
     def __init__(self, sign_auth: SignAuth, named: Mapping[str, str]) -> None:
         super().__init__()
         self._sign_auth, self._named = sign_auth, named
+        self._logins: dict[str, deque[float]] = {}
 
     async def make_auth_event(self, relay_url: sdk.RelayUrl, challenge: str) -> sdk.Event | None:
         """Called by the SDK on a challenge."""
         url = self._named.get(str(relay_url))
         if url is None:
             return None  # a visited relay learns who its visitor is from nobody
+        if not self._may_login(url):
+            return None
         signed = await self._sign_auth(url, challenge)
         return None if signed is None else sdk.Event.from_json(signed)
+
+    def _may_login(self, url: str) -> bool:
+        """Attack: a relay challenges without end. Each login is a signature, and those of a
+        minute are limited for all that the bot signs: it could not speak any more."""
+        logins = self._logins.setdefault(url, deque(maxlen=LOGINS))
+        if len(logins) == LOGINS and time.monotonic() - logins[0] < LOGIN_PERIOD_S:
+            return False
+        logins.append(time.monotonic())
+        return True
 
 
 def _read(url: str, text: str) -> Event | None:
@@ -226,4 +242,13 @@ def _read(url: str, text: str) -> Event | None:
 def _words(error: sdk.NostrSdkError) -> str:
     """The relay's or the SDK's reason; the SDK wraps it in quotes."""
     text = str(error)
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] in "'\"" else text
+    return plain(text[1:-1] if len(text) > 1 and text[0] == text[-1] in "'\"" else text)
+
+
+def plain(words: str) -> str:
+    """A relay's words, fit for a log line and for the state of a delivery.
+
+    Attack: a reason of a megabyte, with which a delivery fits no frame and is never written
+    again; line ends and escape sequences for whoever reads the log in a terminal.
+    """
+    return "".join(char if char.isprintable() else " " for char in words[:MAX_REASON_CHARS])

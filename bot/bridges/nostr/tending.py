@@ -26,6 +26,7 @@ from nips.refusal import Prefix, Refusal
 PROBE_PERIOD_S = 30.0
 PROBE_DEADLINE_S = 10.0
 PAGE_EVENTS = 1_000  # above about 1,500 some answers are cut without an error
+MAX_PAGE_EVENTS = 100_000  # of a relay that does not keep to a limit
 PAGE_DEADLINE_S = 60.0
 BACKDATED_S = 2 * 86_400  # NIP-17: "randomize created_at in up to two days in the past"
 MARGIN_S = 3_600
@@ -115,7 +116,7 @@ class Tending:
         match note:
             case Heard(event=Event() as event):
                 self.last_event_s = int(time.time())
-                if page:
+                if page and len(page.created_at) < MAX_PAGE_EVENTS:
                     page.created_at[event.id] = event.created_at
             case Ended(reason=None):
                 if page and not page.done.done():

@@ -23,6 +23,7 @@ from tests.unit.relay_local.cast import (
     NOW,
     OTHER,
     OTHER_MEMBER,
+    OTHER_SESSION,
     OWNER,
     PUPPET,
     RELAY,
@@ -174,6 +175,23 @@ def test_requests_are_open_to_everybody_and_nothing_beside_them() -> None:
     assert ask(Viewer(), {"kinds": [24_133, 9], "#p": [STRANGER.public]}) is Prefix.AUTH_REQUIRED
     assert ask(Viewer(), listening, {"kinds": [9]}) is Prefix.AUTH_REQUIRED
     assert listens_for([Filter.from_json(listening)]) == {STRANGER.public}
+
+
+def test_what_is_sent_to_a_part_or_a_session_is_heard_by_it_alone() -> None:
+    """Attack: who asks the signer, when, and how much shows when which agent works."""
+    for part in (SIGNER, ROUTER, BRIDGE):
+        listening: dict[str, object] = {"kinds": [24_133], "#p": [part.public]}
+        beside = {"kinds": [24_133], "#p": [STRANGER.public, part.public]}
+        for asked in (listening, beside):
+            assert ask(Viewer(), asked) is Prefix.AUTH_REQUIRED
+            assert ask(as_(STRANGER), asked) is Prefix.RESTRICTED
+            assert ask(inside(SESSION), asked) is Prefix.RESTRICTED
+        assert ask(as_(part), listening) is None
+    own: dict[str, object] = {"kinds": [24_133], "#p": [SESSION.public]}
+    assert ask(inside(SESSION), own) is None
+    assert ask(inside(OTHER_SESSION), own) is Prefix.RESTRICTED
+    assert ask(Viewer(), own) is Prefix.AUTH_REQUIRED
+    assert ask(as_(SESSION), own) is Prefix.AUTH_REQUIRED  # its key counts on its socket only
 
 
 def test_arrival_order_is_for_the_parts() -> None:

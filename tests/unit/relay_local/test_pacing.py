@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relay_local.pacing import Bucket
+from relay_local.pacing import Bucket, Meter
 
 
 def test_a_burst_then_a_rate() -> None:
@@ -27,3 +27,9 @@ def test_a_clock_set_back_refills_nothing() -> None:
     assert taken.level == 0
     assert taken.take(1_000) is None
     assert taken.take(1_001) is not None
+
+
+def test_a_meter_is_one_for_all_its_holders() -> None:
+    meter = Meter(2, 0.5)
+    assert [meter.take(100), meter.take(100), meter.take(100)] == [True, True, False]
+    assert [meter.take(102), meter.take(102)] == [True, False]

@@ -15,9 +15,11 @@ from nips.filter import Filter
 from nips.kinds import Kind, Storage, storage
 from relay_local.access import Scope, scope_of
 from relay_local.query import condition_of, in_order_of_arrival, newest, tag_key
-from relay_local.store import SCHEMA, Transaction
+from relay_local.schema import SCHEMA
+from relay_local.store import Transaction
 from relay_local.viewer import Viewer
 from relay_local.world import World
+from tests.figures import figure
 from tests.unit.relay_local.cast import (
     BOT,
     BRIDGE,
@@ -160,7 +162,7 @@ def found(connection: sqlite3.Connection, sql: str, values: tuple[object, ...]) 
 
 
 slow = settings(
-    max_examples=120,
+    max_examples=figure("filters"),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

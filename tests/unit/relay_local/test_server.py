@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from nips.kinds import Kind
-from relay_local import outbox, search
+from relay_local import outbox, search, server
 from relay_local.connection import MAX_FRAME_BYTES
 from relay_local.limits import Limits
 from relay_local.relay import RelaySettings, RunningRelay, running
@@ -291,6 +293,58 @@ async def test_a_large_store_is_read_at_the_readers_pace(
         while (await pausing.hear())[0] == "EVENT":
             found += 1
         assert found == 300
+
+
+async def test_reqs_without_end_leave_the_store_to_others(
+    relay: RunningRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: REQs faster than they are answered."""
+    under_way, most = 0, 0
+
+    async def counted(*given: Any) -> AsyncIterator[list[tuple[int, bytes]]]:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            async for page in search.pages(*given):
+                yield page
+        finally:
+            under_way -= 1
+
+    await furnish(relay)
+    monkeypatch.setattr(server, "pages", counted)
+    async with wire(relay.url, MEMBER) as flood, wire(relay.url, OWNER) as owner:
+        for number in range(1_000):
+            await flood.say("REQ", str(number % 100), {"kinds": [9, number]})
+        assert [e["kind"] for e in await owner.req("a", {"kinds": [39_000]})] == [39_000]
+        answered = 0
+        async with asyncio.timeout(30):
+            while (await flood.hear())[1] != "99" or answered < 9:
+                answered += 1
+    assert most <= server.MAX_SEARCHES + 1
+
+
+async def test_connections_over_tcp_leave_room_for_the_parts(
+    settings: RelaySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: somebody else on this machine opens connections until no descriptor is left."""
+    monkeypatch.setattr(server, "_tcp_connections", lambda: 20)
+    async with running(settings) as relay:
+        assert relay.unix is not None
+        host, port = relay.url.removeprefix("ws://").split(":")
+        opened = [await asyncio.open_connection(host, int(port)) for _ in range(40)]
+        try:
+            ended = await asyncio.wait(
+                [asyncio.create_task(reader.read(1)) for reader, _ in opened], timeout=1
+            )
+            assert len(ended[0]) == 20
+            async with wire(relay.unix, ROUTER) as router:
+                await router.req("a", {"kinds": [9]})
+        finally:
+            for task in ended[1]:
+                task.cancel()
+            for _, writer in opened:
+                writer.close()
 
 
 async def test_gift_wraps_on_a_public_relay(public: RunningRelay) -> None:

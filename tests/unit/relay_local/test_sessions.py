@@ -11,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 
 from nips.kinds import Kind
 from relay_local.relay import RelaySettings, RunningRelay, running
+from relay_local.server import MAX_SESSION_CONNECTIONS
 from tests.unit.relay_local.cast import (
     JOB,
     MAIN,
@@ -131,6 +132,41 @@ async def test_one_connection_at_a_time(relay: RunningRelay, settings: RelaySett
                     break
             except ConnectionClosed:
                 continue
+
+
+async def test_a_container_cannot_use_up_the_relays_descriptors(
+    relay: RunningRelay, settings: RelaySettings
+) -> None:
+    """Attack: connections by the hundred that never say a word."""
+    await furnish(relay)
+    path = socket_of(settings, SESSION.public)
+    files = Path("/proc/self/fd")
+    async with wire(path, SESSION) as session:
+        before = len(list(files.iterdir()))
+        opened = [await asyncio.open_unix_connection(path) for _ in range(200)]
+        try:
+            async with asyncio.timeout(10):  # our own ends are among them
+                while len(list(files.iterdir())) > before + 200 + MAX_SESSION_CONNECTIONS:
+                    await asyncio.sleep(0.01)
+            await session.req("still here", {})
+        finally:
+            for _, writer in opened:
+                writer.close()
+
+
+async def test_a_new_connection_refills_nothing(
+    relay: RunningRelay, settings: RelaySettings
+) -> None:
+    await furnish(relay)
+    path = socket_of(settings, SESSION.public)
+    taken = 0
+    for _ in range(3):
+        async with wire(path, SESSION) as session:
+            for _ in range(100):
+                ok, why = await session.put(signed(SESSION, 24_133, ("p", SIGNER.public)))
+                taken += ok
+                assert ok or why.startswith("rate-limited: ")
+    assert taken < 300
 
 
 async def test_revocation_ends_the_connection_and_the_socket(

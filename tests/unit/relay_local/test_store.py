@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import orjson
@@ -11,6 +13,22 @@ import pytest
 from nips.event import Event
 from relay_local.store import Store, Transaction, open_store
 from tests.unit.relay_local.cast import MEMBER, event
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Store]:
+    """A store that is closed however the test ends: its threads would keep the process."""
+    store = await open_store(path)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with opened(tmp_path / "events.sqlite") as store:
+        yield store
 
 
 def insert(new: Event) -> object:
@@ -26,34 +44,28 @@ async def put(store: Store, new: Event) -> int:
 
 async def test_it_is_there_after_reopening(tmp_path: Path) -> None:
     path = tmp_path / "events.sqlite"
-    store = await open_store(path)
-    first = await put(store, event(MEMBER, 1))
-    epoch = store.epoch
-    await store.close()
+    async with opened(path) as store:
+        first = await put(store, event(MEMBER, 1))
+        epoch = store.epoch
     assert path.stat().st_mode & 0o777 == 0o600
-    store = await open_store(path)
-    ((seq, body),) = await store.bodies([first])
-    assert seq == first
-    assert Event.from_json(orjson.loads(body)) == event(MEMBER, 1)
-    assert store.epoch == epoch
-    await store.close()
-    other = await open_store(tmp_path / "other.sqlite")
-    assert other.epoch != epoch
-    await other.close()
+    async with opened(path) as store:
+        ((seq, body),) = await store.bodies([first])
+        assert seq == first
+        assert Event.from_json(orjson.loads(body)) == event(MEMBER, 1)
+        assert store.epoch == epoch
+    async with opened(tmp_path / "other.sqlite") as other:
+        assert other.epoch != epoch
 
 
-async def test_an_arrival_number_is_never_used_twice(tmp_path: Path) -> None:
+async def test_an_arrival_number_is_never_used_twice(store: Store) -> None:
     """A reader whose place is the last number would miss the event that gets it again."""
-    store = await open_store(tmp_path / "events.sqlite")
     newest = event(MEMBER, 1)
     first = await put(store, newest)
     await store.write(lambda transaction: transaction.remove(newest))
     assert await put(store, event(MEMBER, 1, content="x")) > first
-    await store.close()
 
 
-async def test_nothing_stays_of_work_that_failed(tmp_path: Path) -> None:
-    store = await open_store(tmp_path / "events.sqlite")
+async def test_nothing_stays_of_work_that_failed(store: Store) -> None:
 
     def work(transaction: Transaction) -> None:
         transaction.insert(event(MEMBER, 1), b"{}", None)
@@ -63,11 +75,9 @@ async def test_nothing_stays_of_work_that_failed(tmp_path: Path) -> None:
         await store.write(work)
     assert not await store.write(lambda transaction: transaction.knows(event(MEMBER, 1).id))
     await put(store, event(MEMBER, 1))
-    await store.close()
 
 
-async def test_a_full_disk_is_said_and_survived(tmp_path: Path) -> None:
-    store = await open_store(tmp_path / "events.sqlite")
+async def test_a_full_disk_is_said_and_survived(store: Store) -> None:
     await store.write(
         lambda transaction: transaction._connection.execute("PRAGMA max_page_count = 40")
     )
@@ -78,11 +88,9 @@ async def test_a_full_disk_is_said_and_survived(tmp_path: Path) -> None:
         lambda transaction: transaction._connection.execute("PRAGMA max_page_count = 4000")
     )
     assert await put(store, event(MEMBER, 1, content="room again")) > kept
-    await store.close()
 
 
-async def test_removed_means_out_of_every_index(tmp_path: Path) -> None:
-    store = await open_store(tmp_path / "events.sqlite")
+async def test_removed_means_out_of_every_index(store: Store) -> None:
     gone = event(MEMBER, 1, ("t", "x"), ("t", "x"), ("p", "y" * 300), ("long", "z"))
     await put(store, gone)
 
@@ -96,20 +104,16 @@ async def test_removed_means_out_of_every_index(tmp_path: Path) -> None:
         ]
 
     assert await store.write(work) == [0, 0, 1]
-    await store.close()
 
 
-async def test_readers_cannot_write(tmp_path: Path) -> None:
-    store = await open_store(tmp_path / "events.sqlite")
+async def test_readers_cannot_write(store: Store) -> None:
     async with store._reader() as reader:
         with pytest.raises(sqlite3.OperationalError):
             await reader.execute("DELETE FROM events")
-    await store.close()
 
 
-async def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
+async def test_a_commit_waits_for_the_disk(store: Store) -> None:
     """Killing the process cannot show it, only a power cut: so the setting itself."""
-    store = await open_store(tmp_path / "events.sqlite")
 
     def settings(transaction: Transaction) -> list[object]:
         names = ("synchronous", "journal_mode")
@@ -117,4 +121,3 @@ async def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
         return [run(f"PRAGMA {name}").fetchone()[0] for name in names]
 
     assert await store.write(settings) == [2, "wal"]
-    await store.close()

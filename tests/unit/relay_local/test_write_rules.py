@@ -9,6 +9,7 @@ import pytest
 from nips.event import Event
 from nips.key import SecretKey
 from nips.kinds import Kind
+from nips.own.job import MAX_LINE_CHARS, progress
 from nips.refusal import Prefix
 from relay_local import access, write_rules
 from relay_local.access import may_write
@@ -151,6 +152,15 @@ ATTACKS = [
            event(SESSION, Kind.JOB_PROGRESS, H, ("e", "cd" * 32), ("status", "done"))),
     Attack("sessions_report_on_their_own_job", "a session names its job and another's",
            inside(SESSION), event(SESSION, Kind.JOB_PROGRESS, H, ("e", JOB), ("e", "cd" * 32))),
+    Attack("sessions_report_on_their_own_job", "a session fills the disk with a long line",
+           inside(SESSION), event(SESSION, Kind.JOB_PROGRESS, H, ("e", JOB), content="x" * 3_000),
+           Prefix.INVALID),
+    Attack("sessions_report_on_their_own_job", "a session fills the disk with long tags",
+           inside(SESSION), event(SESSION, Kind.JOB_PROGRESS, H, ("e", JOB), ("alt", "x" * 3_000)),
+           Prefix.INVALID),
+    Attack("sessions_report_on_their_own_job", "a session fills the disk with many tags",
+           inside(SESSION), event(SESSION, Kind.JOB_PROGRESS, H, ("e", JOB), *[("x",)] * 9),
+           Prefix.INVALID),
     Attack("sessions_report_on_their_own_job", "the owner's client claims a job is done",
            as_(OWNER), event(OWNER, Kind.JOB_PROGRESS, H, ("e", JOB), ("status", "done"))),
     Attack("jobs_are_cancelled_by_those_in_charge", "a member stops other people's work",
@@ -306,6 +316,11 @@ def test_a_session_that_ended_reports_nothing() -> None:
     late = event(SESSION, Kind.JOB_PROGRESS, H, ("e", JOB), created_at=NOW + 601)
     assert may_write(WORLD, inside(SESSION), late, NOW + 599) is None
     assert may_write(WORLD, inside(SESSION), late, NOW + 600) is not None
+
+
+def test_the_longest_line_of_progress_is_taken() -> None:
+    template = progress(SESSION.public, MAIN, JOB, "x" * MAX_LINE_CHARS, NOW, done=True)
+    assert may_write(WORLD, inside(SESSION), template.sign(SESSION, bytes(32)), NOW) is None
 
 
 def test_a_revoked_session_reports_nothing() -> None:

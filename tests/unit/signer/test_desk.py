@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from nips.own.grant import Rate, Rule
 from nips.own.once import once_key
 from signer.ceiling import Caps
 from signer.work import Arrived, Asked, Place, Settled
+from tests.figures import dice, figure
+from tests.unit.signer import forgeries
 from tests.unit.signer.desks import Scene, refusal, signed
 from tests.unit.signer.house import JOB, MAIN, NOW, OTHER, House, templates_json, text
 
@@ -455,6 +457,25 @@ def test_each_failed_check_of_a_message_is_named(scene: Scene) -> None:
         answer = scene.ask(house.bridge, "unwrap", text(wrap))
         assert refusal(answer).startswith(f"invalid: {name}: ")
     assert refusal(scene.ask(house.bridge, "unwrap", "{}")).startswith("invalid: ")
+
+
+def test_no_forgery_is_opened(scene: Scene, record_property: Callable[[str, object], None]) -> None:
+    """Drawn by dice, each wrong in one thing; between them honest ones, which are opened."""
+    house, count, chance = scene.house, figure("seals"), dice("seals")
+    scene.grant(house.bridge_grant())
+    opened = 0
+    for number in range(count):
+        forger = forgeries.FORGERS[number % len(forgeries.FORGERS)]
+        wrap, check = forger(house, chance)
+        answer = scene.ask(house.bridge, "unwrap", text(wrap))
+        assert refusal(answer).startswith(f"invalid: {check}: "), (number, forger.__name__)
+        if number % 25 == 0:
+            wrap, rumor = forgeries.honest(house, chance)
+            answer = scene.ask(house.bridge, "unwrap", text(wrap))
+            assert orjson.loads(answer.result or "")["rumor"] == rumor.to_json()
+            opened += 1
+    record_property("forgeries refused", count)
+    record_property("honest ones opened", opened)
 
 
 def forged_seal(house: House, author: str | None = None, claim: str | None = None) -> Event:

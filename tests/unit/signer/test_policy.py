@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -15,6 +17,7 @@ from nips.refusal import Prefix, Refusal
 from signer.buckets import Counted, Rated
 from signer.ceiling import NEVER_FOR_SESSIONS, Caps, Ceiling
 from signer.policy import Ask, Decision, Refuse, Sign, decide, decide_seal
+from tests.figures import dice, figure
 from tests.unit.signer.house import JOB, MAIN, NOW, OTHER, House
 
 HOUSE = House()
@@ -339,3 +342,65 @@ def test_of_all_kinds_only_the_ceilings_come_through() -> None:
             if isinstance(judge(template, grant, usual), Sign):
                 signed.add(kind)
     assert signed == {1, 7, 9, 30_023}
+
+
+# Written out, so that a change of the code's own set shows.
+NEVER = {0, 3, 5, 13, 62, 1059, 10_002, 10_050, 22_242, 24_133, 30_078, *range(9_000, 9_023)}
+
+
+def some_kinds(chance: random.Random, count: int) -> frozenset[int]:
+    """So many at random, and those that are always in question."""
+    return frozenset({1, 7, 9, *NEVER, *chance.sample(range(65_536), count)})
+
+
+def some_grant(chance: random.Random) -> Grant:
+    """Without its rules. Half of them can sign at all."""
+    return chance.choice(
+        [
+            HOUSE.session_grant(),
+            HOUSE.session_grant(group=OTHER),
+            HOUSE.session_grant(methods=("sign_event", "unwrap", "seal")),
+            HOUSE.session_grant(job=None),
+            HOUSE.bridge_grant(),
+            HOUSE.bridge_grant(role="bunker"),
+        ]
+    )
+
+
+def some_ceiling(chance: random.Random) -> Ceiling:
+    session_kinds = chance.choice([frozenset({7, 9}), some_kinds(chance, 300), frozenset[int]()])
+    groups = {group: some_kinds(chance, 300) for group in (MAIN, OTHER) if chance.random() < 0.5}
+    return Ceiling(session_kinds=session_kinds, groups=groups)
+
+
+def test_no_kind_escapes_grant_and_ceiling(
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Every kind under grants and ceilings drawn by dice, in its group, in none, in another's."""
+    signed = judged = 0
+    for number in range(figure("kinds")):
+        chance = dice("kinds", number)
+        grant, ceiling, granted = (
+            some_grant(chance),
+            some_ceiling(chance),
+            some_kinds(chance, 40_000),
+        )
+        allowed: frozenset[int] = frozenset()
+        if grant.role == "session" and grant.job is not None:
+            group_kinds = ceiling.groups.get(grant.group or "", frozenset())
+            allowed = (granted & (ceiling.session_kinds | group_kinds)) - NEVER
+        other = OTHER if grant.group == MAIN else MAIN
+        expected = {
+            (("h", str(grant.group)),): allowed,
+            (): allowed - {7, 9},
+            (("h", other),): frozenset[int](),
+        }
+        for kind in range(65_536):
+            one = replace(grant, rules=(Rule(kind),) if kind in granted else ())
+            for tags, kinds in expected.items():
+                decision = judge(Template(HOUSE.bot.public, NOW, kind, tags, ""), one, ceiling)
+                assert isinstance(decision, Sign) == (kind in kinds), (kind, tags, one, ceiling)
+                judged += 1
+                signed += kind in kinds
+    record_property("judged", judged)
+    record_property("signed", signed)

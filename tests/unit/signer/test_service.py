@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from relay_local.client import Caller, Caught, Delivery, Link, Unanswered, conne
 from signer.keystore import Keystore
 from signer.ledger import Ledger
 from signer.secret import Secret
+from tests.figures import dice, figure
 from tests.unit.signer.house import MAIN, House, templates_json, text
 from tests.unit.signer.processes import (
     Installation,
@@ -33,7 +33,6 @@ from tests.unit.signer.processes import (
     short_folder,
 )
 
-SEED, KILLS = 20_261_122, 4
 RULE = Rule(9, required=(("h", MAIN),), rate=Rate(1_000, 1_000))
 
 
@@ -135,12 +134,14 @@ async def test_requests_during_a_restart_of_relay_and_signer_are_answered(
     assert await on_the_relay(router, "through it all") == [event]
 
 
-async def test_kill_9_gives_one_signature_and_one_event_a_request(place: Installation) -> None:
-    chance = random.Random(SEED)
+async def test_kill_9_gives_one_signature_and_one_event_a_request(
+    place: Installation, record_property: Callable[[str, object], None]
+) -> None:
+    kills, chance = figure("one-signature"), dice("one-signature")
     router = await group(place)
     caller = await session(place, router)
     assert place.signer is not None
-    for n in range(KILLS):
+    for n in range(kills):
         once = ("o", once_key("kill", str(n)))
         body = said(place, f"kill {n}", once)
         asking = asyncio.create_task(
@@ -153,9 +154,10 @@ async def test_kill_9_gives_one_signature_and_one_event_a_request(place: Install
         first = await asking
         assert await caller.call("sign_event", body, deadline_s=20, request_id=f"kill-{n}") == first
         found = await on_the_relay(router, f"kill {n}")
-        assert [event.id for event in found] == [orjson.loads(first)["id"]], f"seed {SEED}"
+        assert [event.id for event in found] == [orjson.loads(first)["id"]]
     audit = await place.command("audit")
-    assert audit.startswith(f"{KILLS} rows"), f"seed {SEED}"
+    assert audit.startswith(f"{kills} rows")
+    record_property("requests with one signature", kills)
 
 
 async def test_what_was_signed_before_a_kill_goes_out_at_the_next_start(

@@ -94,6 +94,44 @@ def test_a_run_reads_one_folder_and_writes_the_other(tmp_path: Path) -> None:
     assert (tmp_path / "kept").exists()
 
 
+def test_a_run_is_removed_whatever_it_left(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("not yours")
+    _, out = folders.ipc_folders(tmp_path / "ipc", "run")
+    for number in range(20):
+        (out / f"{number}" / "below").mkdir(parents=True)
+        (out / f"{number}" / "below" / "file").write_text("x")
+    (out / "link").symlink_to(kept)
+    (out / "0" / "folder link").symlink_to(tmp_path)
+    os.mkfifo(out / "1" / "pipe")
+    folders.remove_run(tmp_path / "ipc", "run")
+    assert list((tmp_path / "ipc").iterdir()) == []
+    assert kept.read_text() == "not yours"
+
+
+def test_a_run_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "router").touch()
+    (tmp_path / "ipc").mkdir()
+    (tmp_path / "ipc" / "run").symlink_to(tmp_path / "keys")
+    folders.remove_run(tmp_path / "ipc", "run")
+    assert (tmp_path / "keys" / "router").exists()
+
+
+def test_a_deep_tree_is_removed_without_descending(tmp_path: Path) -> None:
+    """Attack: a tree as deep as the stack, to end the process that removes it."""
+    _, out = folders.ipc_folders(tmp_path / "ipc", "run")
+    descriptor = os.open(out, os.O_RDONLY)
+    for _ in range(3_000):
+        os.mkdir("d", dir_fd=descriptor)
+        below = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(descriptor)
+    folders.remove_runs(tmp_path / "ipc")
+    assert list((tmp_path / "ipc").iterdir()) == []
+
+
 def test_the_umask_decides_nothing(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:

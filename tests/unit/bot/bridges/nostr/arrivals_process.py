@@ -10,35 +10,48 @@ import json
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
+from secrets import token_bytes
 
 import structlog
 
+from bot.bridges.nostr import arrivals as arrivals_
 from bot.bridges.nostr import tending
 from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.pool import Pool
+from nips.key import SecretKey
+from nips.nip42 import auth_template
+
+KEY = SecretKey.generate(token_bytes)
 
 
-async def no_login(url: str, challenge: str) -> str | None:
-    return None
+async def login(url: str, challenge: str) -> str | None:
+    template = auth_template(KEY.public, challenge, url, int(time.time()))
+    return json.dumps(template.sign(KEY, token_bytes(32)).to_json())
 
 
 async def main(public_key: str, probe_s: float, healthy: str, *relays: str) -> None:
+    if most_bytes := os.environ.get("QUEUED_BYTES"):
+        arrivals_.MAX_QUEUED_BYTES = int(most_bytes)
     tending.PROBE_PERIOD_S = tending.PROBE_DEADLINE_S = probe_s
     tending.PAGE_DEADLINE_S = 5 * probe_s
     known = {} if healthy == "-" else dict.fromkeys(relays, int(healthy))
-    async with Pool(relays, no_login) as pool, Arrivals(pool, public_key, known) as arrivals:
-        reading = asyncio.create_task(read(arrivals))
+    async with Pool(relays, login) as pool, Arrivals(pool, public_key, known) as arrivals:
+        reading = asyncio.create_task(read(arrivals, slowly=bool(most_bytes)))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, reading.cancel)
         with suppress(asyncio.CancelledError):
             await reading
         sys.stdout.write(json.dumps(await arrivals.status()) + "\n")
 
 
-async def read(arrivals: Arrivals) -> None:
+async def read(arrivals: Arrivals, *, slowly: bool) -> None:
     async for wraps in arrivals.wraps():
+        assert sum(len(wrap.content) for wrap in wraps) < arrivals_.MAX_QUEUED_BYTES + 100_000
         sys.stdout.write("".join(f"{wrap.id}\n" for wrap in wraps))
         sys.stdout.flush()
+        if slowly:
+            await asyncio.sleep(0.2)  # slower than the relays
 
 
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))

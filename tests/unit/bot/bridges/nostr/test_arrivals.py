@@ -27,9 +27,9 @@ PROCESS = Path(__file__).with_name("arrivals_process.py")
 DAY_S = 86_400
 
 
-def wrap(age_s: int = 0, to: str = BOT, kind: int = 1059) -> Event:
+def wrap(age_s: int = 0, to: str = BOT, kind: int = 1059, content: str = "x") -> Event:
     key = SecretKey.generate(token_bytes)
-    template = Template(key.public, int(time.time()) - age_s, kind, (("p", to),), "x")
+    template = Template(key.public, int(time.time()) - age_s, kind, (("p", to),), content)
     return template.sign(key, token_bytes(32))
 
 
@@ -43,6 +43,7 @@ class ForeignRelay:
     deaf: bool = False
     requests: list[dict[str, Any]] = field(default_factory=list)
     pages_closed: int = 0
+    logins: int = 0
     connections: list[ServerConnection] = field(default_factory=list)
     url: str = ""
 
@@ -57,6 +58,9 @@ class ForeignRelay:
                     await connection.send(json.dumps(["EOSE", name]))
                 case ["CLOSE", str(name)] if name.startswith("page-"):
                     self.pages_closed += 1
+                case ["AUTH", {"id": event_id}]:
+                    self.logins += 1
+                    await connection.send(json.dumps(["OK", event_id, True, ""]))
                 case _:
                     pass
 
@@ -78,13 +82,15 @@ async def running(relay: ForeignRelay) -> AsyncIterator[ForeignRelay]:
 
 @asynccontextmanager
 async def listening(
-    *relays: ForeignRelay, probe_s: float = 5, healthy: str = "-"
+    *relays: ForeignRelay, probe_s: float = 5, healthy: str = "-", queued_bytes: str = ""
 ) -> AsyncIterator[Callable[[], Awaitable[str]]]:
     """Run the listening part; gives a function that returns the next id it took in."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(PROCESS), BOT, str(probe_s), healthy, *(relay.url for relay in relays),
         cwd=SOURCE_TREE,
-        env={"PYTHONPATH": str(SOURCE_TREE), "PATH": "/usr/bin:/bin"},
+        env={
+            "PYTHONPATH": str(SOURCE_TREE), "PATH": "/usr/bin:/bin", "QUEUED_BYTES": queued_bytes,
+        },
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     stdout = process.stdout
@@ -119,6 +125,14 @@ async def test_everything_stored_is_read_page_by_page(ages_s: list[int], cap: in
         got = await all_of(line, len(ages_s))
     assert sorted(got) == sorted(event.id for event in relay.events)
     assert all(request["limit"] <= 1_000 for request in relay.requests)
+
+
+async def test_large_wraps_wait_at_the_relay_and_not_in_memory() -> None:
+    """Attack: twenty thousand wraps of 400 kB."""
+    relay = ForeignRelay([wrap(number, content="x" * 50_000) for number in range(60)])
+    async with running(relay), listening(relay, probe_s=0.5, queued_bytes="500000") as line:
+        got = await all_of(line, 60)
+    assert sorted(got) == sorted(event.id for event in relay.events)
 
 
 async def test_backdated_wraps_are_within_the_window() -> None:
@@ -168,6 +182,43 @@ async def test_what_was_not_asked_for_goes_no_further() -> None:
             await send_live(relay, event)
         got = await line()
         assert got == good.id
+
+
+async def test_a_forged_copy_does_not_displace_the_wrap() -> None:
+    """Attack: one relay of five sends a changed copy first, and the wrap is taken for known."""
+    liar, honest, good, last = ForeignRelay(), ForeignRelay(), wrap(), wrap()
+    changes: list[dict[str, object]] = [{"content": "changed"}, {"sig": "00" * 64}]
+    async with running(liar), running(honest), listening(liar, honest) as line:
+        async with asyncio.timeout(20):
+            while not (liar.requests and honest.requests):
+                await asyncio.sleep(0.01)
+        for change in changes:
+            await send_live(liar, Event.from_json(good.to_json() | change))
+        await send_live(liar, last)  # what the liar said before has been read
+        assert await line() == last.id
+        await send_live(honest, good)
+        assert await line() == good.id
+
+
+async def test_a_relay_that_challenges_without_end_gets_few_logins() -> None:
+    """Attack: each login is a signature of the bot's, and those of all conversations together
+    are limited: a relay could use them up, and the bot could not speak."""
+    relay, last = ForeignRelay(), wrap()
+    async with running(relay), listening(relay) as line:
+        async with asyncio.timeout(20):
+            while not relay.requests:
+                await asyncio.sleep(0.01)
+        for number in range(200):
+            for connection in relay.connections:
+                await connection.send(json.dumps(["AUTH", f"challenge {number}"]))
+            await asyncio.sleep(0.02)
+        async with asyncio.timeout(20):
+            while not relay.logins:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(2)
+        await send_live(relay, last)
+        assert await line() == last.id
+    assert 0 < relay.logins <= 6
 
 
 async def test_a_relay_that_ignores_until_does_not_hold_us_for_ever() -> None:

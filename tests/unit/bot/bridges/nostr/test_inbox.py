@@ -188,6 +188,20 @@ async def test_what_cannot_be_believed_is_set_aside(
     assert "ATTACK" not in heard
 
 
+async def test_what_the_private_relay_will_never_take_holds_nothing_up(
+    stage: Stage, owner: Person
+) -> None:
+    # NIP-70: a protected event is taken from its author only, and the bridge is not its author.
+    # Asked for ever to take it, the relay would get no other wrap.
+    key = SecretKey.generate(token_bytes)
+    tags = (("p", stage.roles.bot), ("-",))
+    poison = Template(key.public, int(time.time()), 1059, tags, "x").sign(key, token_bytes(32))
+    async with connect(stage.public[0], [key]) as link:
+        assert (await link.publish(poison, deadline_s=10)).accepted
+    assert "wrap not stored" in await stage.logged(poison.id)
+    await said_afterwards(stage, owner, "after a protected wrap")
+
+
 async def test_a_stranger_is_dropped_and_gets_no_answer(
     stage: Stage, owner: Person, stranger: Person
 ) -> None:

@@ -1,0 +1,243 @@
+"""Pure: what the project promises under stress, and the tests that show it.
+
+`make test` runs each test in its short form; `make ordeal ONLY=name` runs the same test with the
+full figure. The figures stand here alone; a test asks for its own by name (tests/figures.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+UNIT = "tests/unit"
+BRIDGE = f"{UNIT}/bot/bridges/nostr"
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """One promise.
+
+    tests: pytest's names for what shows it. short, full: how many `unit` in `make test` and in
+    `make ordeal`; equal where there is nothing to enlarge. minutes: what the full figure takes
+    on two cores.
+    """
+
+    name: str
+    sentence: str
+    tests: tuple[str, ...]
+    unit: str
+    short: int
+    full: int
+    minutes: float
+
+
+PROMISES = (
+    Promise(
+        "ok-on-disk",
+        "The relay is killed at random points of a stream: no event that had its OK is lost.",
+        (f"{UNIT}/relay_local/test_main.py::test_no_acknowledged_event_is_lost_in_a_kill",),
+        "kills",
+        5,
+        200,
+        5,
+    ),
+    Promise(
+        "relay-kills",
+        "The relay is killed in the middle of conversations: each reply arrives, once.",
+        ("tests/e2e/test_kills.py::test_a_killed_relay_costs_no_reply",),
+        "kills",
+        2,
+        50,
+        5,
+    ),
+    Promise(
+        "signer-kills",
+        "The signer is killed in the middle of conversations: each reply arrives, once.",
+        ("tests/e2e/test_kills.py::test_a_killed_signer_costs_no_reply",),
+        "kills",
+        2,
+        50,
+        5,
+    ),
+    Promise(
+        "bot-kills",
+        "The bot is killed in the middle of conversations: each reply arrives, once.",
+        ("tests/e2e/test_kills.py::test_a_killed_bot_costs_no_reply",),
+        "kills",
+        2,
+        50,
+        5,
+    ),
+    Promise(
+        "public-relay-kills",
+        "A public relay is killed in the middle of conversations: each reply arrives, once.",
+        ("tests/e2e/test_kills.py::test_a_killed_public_relay_costs_no_reply",),
+        "kills",
+        2,
+        50,
+        5,
+    ),
+    Promise(
+        "router-kills",
+        "The router is killed at any time: each message is answered once or its end is told.",
+        ("tests/image/test_router.py::test_killed_at_any_time_it_answers_once",),
+        "kills",
+        6,
+        50,
+        5,
+    ),
+    Promise(
+        "bridge-kills",
+        "The bridge is killed at any time: each message and each reply arrives once.",
+        (
+            f"{BRIDGE}/test_inbox.py::test_killed_at_any_time_every_message_arrives_once",
+            f"{BRIDGE}/test_outbox.py::test_killed_at_any_time_every_reply_arrives_once",
+        ),
+        "kills",
+        5,
+        50,
+        5,
+    ),
+    Promise(
+        "one-signature",
+        "The signer is killed while it signs: one signature and one event a request.",
+        (
+            f"{UNIT}/signer/test_service.py"
+            "::test_kill_9_gives_one_signature_and_one_event_a_request",
+        ),
+        "kills",
+        4,
+        200,
+        5,
+    ),
+    Promise(
+        "restarts",
+        "The bot is stopped and started: no reply is repeated.",
+        ("tests/e2e/test_restarts.py",),
+        "restarts",
+        3,
+        100,
+        5,
+    ),
+    Promise(
+        "frames",
+        "Malformed frames: each is answered or taken, none ends the relay or fills its memory.",
+        (f"{UNIT}/relay_local/test_connection.py::test_random_frames",),
+        "frames",
+        20_000,
+        1_000_000,
+        5,
+    ),
+    Promise(
+        "filters",
+        "Stored events are found by SQL exactly as a naive oracle finds them.",
+        (
+            f"{UNIT}/relay_local/test_query.py::test_sql_finds_what_the_oracle_finds",
+            f"{UNIT}/relay_local/test_query.py::test_the_scope_is_the_same_in_sql",
+        ),
+        "filters",
+        120,
+        100_000,
+        5,
+    ),
+    Promise(
+        "kinds",
+        "Every one of 65,536 kinds is judged under grants and ceilings: none escapes both.",
+        (f"{UNIT}/signer/test_policy.py::test_no_kind_escapes_grant_and_ceiling",),
+        "grants under ceilings",
+        2,
+        100,
+        5,
+    ),
+    Promise(
+        "seals",
+        "Forged wraps, seals, signatures, authors and ids: the signer opens none of them.",
+        (f"{UNIT}/signer/test_desk.py::test_no_forgery_is_opened",),
+        "forgeries",
+        500,
+        100_000,
+        5,
+    ),
+    Promise(
+        "one-effect",
+        "The same wrap comes five times, shuffled over the relays: one message each.",
+        (f"{BRIDGE}/test_inbox_volume.py::test_five_times_the_same_wrap_is_one_message",),
+        "messages",
+        50,
+        10_000,
+        5,
+    ),
+    Promise(
+        "backdated",
+        "Wraps dated up to two days back come while relays fall and return: none is lost.",
+        (f"{BRIDGE}/test_inbox_volume.py::test_backdated_wraps_survive_reconnects",),
+        "messages",
+        100,
+        10_000,
+        5,
+    ),
+    Promise(
+        "containers",
+        "Containers that hang, fork, flood or fill memory and disk are ended within 5 s.",
+        (
+            "tests/image/test_sandbox.py::test_a_flood_of_output_is_ended_and_not_kept",
+            "tests/image/test_sandbox.py::test_a_hanging_program_is_ended_in_time",
+            "tests/image/test_sandbox.py::test_memory_is_bounded",
+            "tests/image/test_sandbox.py::test_tmpfs_is_bounded",
+            "tests/image/test_sandbox.py::test_a_fork_bomb_stays_inside",
+            "tests/image/test_sandbox.py::test_processes_are_counted",
+            "tests/image/test_sandbox.py::test_a_flood_of_files_is_ended",
+            "tests/image/test_sandbox.py::test_one_file_is_bounded",
+            "tests/image/test_sandbox.py::test_a_nearly_full_disk_ends_it",
+            "tests/image/test_router.py"
+            "::test_one_that_passes_a_limit_is_ended_at_once_and_the_owner_told",
+        ),
+        "MB of output",
+        100,
+        10_000,
+        1,
+    ),
+    Promise(
+        "trixie",
+        "The image is made on Debian trixie as well, and the conversation is held in it.",
+        ("tests/e2e/test_conversation.py",),
+        "bases",
+        1,
+        2,
+        5,
+    ),
+    Promise(
+        "image",
+        "The agent's image holds no address, authority, secret or code that is not its own.",
+        ("tests/image/test_image.py",),
+        "",
+        1,
+        1,
+        1,
+    ),
+    Promise(
+        "leaks",
+        "The bot's key and people's words are in no memory dump, argument, variable, log, file.",
+        (
+            f"{UNIT}/signer/test_secret.py",
+            f"{UNIT}/signer/test_keystore.py",
+            f"{UNIT}/signer/test_desk.py::test_no_opened_text_is_kept",
+            f"{UNIT}/signer/test_service.py::test_it_ends_cleanly_and_tells_no_secret",
+            f"{BRIDGE}/test_inbox.py::test_no_words_of_anybodys_are_in_the_log",
+            "tests/image/test_sandbox.py::test_the_key_is_nowhere_an_inspection_looks",
+            "tests/e2e/test_containers.py::test_it_has_no_network_no_root_and_no_secret",
+        ),
+        "",
+        1,
+        1,
+        1,
+    ),
+)
+NAMES = tuple(promise.name for promise in PROMISES)
+
+
+def promise_of(name: str) -> Promise:
+    """The promise of this name. Raises KeyError."""
+    for promise in PROMISES:
+        if promise.name == name:
+            return promise
+    raise KeyError(name)
