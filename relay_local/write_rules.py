@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import orjson
+
 from nips.event import Event
 from nips.kinds import Kind
 from nips.nip29 import CREATE_INVITE, DELETE_EVENT, JOIN_REQUEST, GroupRole
+from nips.nip62 import VANISH
 from nips.refusal import Prefix, Refusal
 from relay_local.groups import MODERATION, NO_SUCH_GROUP, OPENING_WORDS, REQUESTS, STATE_KINDS
 from relay_local.roster import ROSTER_KINDS
@@ -25,6 +28,7 @@ RELAY_KINDS = frozenset({*STATE_KINDS, 39_004}) | ROSTER_KINDS
 ADMIN_KINDS = frozenset(
     {Kind.PUT_USER, Kind.REMOVE_USER, Kind.EDIT_METADATA, DELETE_EVENT, CREATE_INVITE}
 )
+REPOST_KINDS = frozenset({6, 16})
 ROUTER_KINDS = frozenset({Kind.JOB_REQUEST, Kind.JOB_ACCEPTED, Kind.JOB_RESULT, Kind.JOB_ERROR})
 ASKING_KINDS = frozenset({46_001, 46_010})
 ANSWERING_KINDS = frozenset({46_030, 46_031})
@@ -52,9 +56,12 @@ REPERTOIRE: dict[Standing, frozenset[int] | None] = {
     Standing.MEMBER: _CHATTING
     | {3, 31_922, 31_923, 31_925, Kind.RELAY_LIST, Kind.INBOX_RELAYS, Kind.REQUEST}
     | {Kind.JOB_CANCEL}
+    | {VANISH}
     | ADMIN_KINDS
     | REQUESTS,
-    Standing.VISITOR: frozenset({7, 9, 11, 1111, Kind.BUZZ_CHAT, Kind.REQUEST, JOIN_REQUEST}),
+    Standing.VISITOR: frozenset(
+        {7, 9, 11, 1111, Kind.BUZZ_CHAT, Kind.REQUEST, JOIN_REQUEST, VANISH}
+    ),
     Standing.STRANGER: frozenset({Kind.REQUEST}),
 }
 # Who writes which of the application's records, by how their `d` begins. First match counts.
@@ -117,6 +124,29 @@ def protected_events_come_from_their_author(writing: Writing) -> Refusal | None:
         return None
     prefix = Prefix.RESTRICTED if writing.viewer.keys else Prefix.AUTH_REQUIRED
     return Refusal(prefix, "a protected event is taken from its author only")
+
+
+def reposts_do_not_carry_protected_events(writing: Writing) -> Refusal | None:
+    """NIP-70: "Reposts of protected events MUST NOT embed the reposted event": anybody could
+    carry it out of its author's hands."""
+    event = writing.event
+    if event.kind not in REPOST_KINDS or not event.content:
+        return None
+    try:
+        carried = orjson.loads(event.content)
+    except orjson.JSONDecodeError:
+        return None
+    tags = carried.get("tags") if isinstance(carried, dict) else None
+    if not isinstance(tags, list) or ["-"] not in tags:
+        return None
+    return Refusal(Prefix.BLOCKED, "a protected event is not carried inside a repost")
+
+
+def only_people_vanish(writing: Writing) -> Refusal | None:
+    """The assistant's own words are the house's memory; an agent must not be able to empty it."""
+    if writing.event.kind != VANISH or writing.standing is not Standing.BOT:
+        return None
+    return Refusal(Prefix.RESTRICTED, "the assistant does not ask to be forgotten")
 
 
 def the_bot_speaks_through_the_signer(writing: Writing) -> Refusal | None:
@@ -296,7 +326,7 @@ def guests_speak_in_groups_only(writing: Writing) -> Refusal | None:
         return None
     if writing.event.tag("h") is not None:
         return None
-    if writing.event.kind in (0, 3, 5, Kind.REQUEST, Kind.RELAY_LIST, Kind.INBOX_RELAYS):
+    if writing.event.kind in (0, 3, 5, VANISH, Kind.REQUEST, Kind.RELAY_LIST, Kind.INBOX_RELAYS):
         return None
     return Refusal(Prefix.RESTRICTED, f"kind {writing.event.kind} needs an h tag here")
 
@@ -361,6 +391,7 @@ PUBLIC_RULES: tuple[Rule, ...] = (
     an_auth_answer_is_not_an_event,
     the_future_has_not_happened,
     protected_events_come_from_their_author,
+    reposts_do_not_carry_protected_events,
 )
 PRIVATE_RULES: tuple[Rule, ...] = (
     authentication_comes_first,
@@ -368,6 +399,8 @@ PRIVATE_RULES: tuple[Rule, ...] = (
     the_future_has_not_happened,
     the_bot_speaks_through_the_signer,
     protected_events_come_from_their_author,
+    reposts_do_not_carry_protected_events,
+    only_people_vanish,
     requests_go_between_a_part_and_its_client,
     authors_write_for_themselves,
     the_relay_describes_its_groups_itself,
