@@ -15,7 +15,7 @@ from relay_local.query import DEFAULT_LIMIT, MAX_LIMIT
 from relay_local.world import World
 from relay_local.write_rules import MAX_AHEAD_S
 
-_PUBLIC_NIPS = (1, 9, 11, 40, 42, 70)
+_PUBLIC_NIPS = (1, 9, 11, 40, 42, 45, 50, 62, 70, 77)
 _PRIVATE_NIPS = (*_PUBLIC_NIPS, 29)
 
 

@@ -21,7 +21,7 @@ def test_the_document() -> None:
     assert document["self"] == RELAY.public
     assert document["pubkey"] == OWNER.public
     assert document["version"] == "1.2.3"
-    assert 29 in document["supported_nips"]
+    assert {29, 45, 50, 62, 70, 77} <= set(document["supported_nips"])
     assert document["limitation"]["auth_required"] is True
     assert document["limitation"]["max_message_length"] == MAX_FRAME_BYTES
 
