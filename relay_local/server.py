@@ -74,7 +74,7 @@ class RelayServer:
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self.limits = limits
-        self.cuts = 0
+        self.cuts = self.received = self.delivered = 0
         self._peers: set[Peer] = set()
         self._per_address: Counter[str] = Counter()
         self._is_stopping = False
@@ -114,6 +114,7 @@ class RelayServer:
         if seq is not None:
             self._words.stored(seq)
         for peer, name in self._subscriptions.recipients(event):
+            self.delivered += 1
             for effect in peer.machine.live(name, event, body, seq, world):
                 self._do_at_once(peer, effect)
 
@@ -216,6 +217,7 @@ class RelayServer:
             async for message in socket:
                 if self._is_stopping:
                     continue
+                self.received += 1
                 ingest = self.ingest
                 effects = machine.received(message, ingest.world, self._now_s(), ingest.last_seq)
                 for effect in effects:
