@@ -109,7 +109,10 @@ class Transaction:
         self._looked_up |= ids
         self._known |= self._among("SELECT id FROM events WHERE id IN", ids)
         self._known |= self._among("SELECT id FROM gone WHERE id IN", ids)
-        targets = {event.id: _deletion_targets(event) for event in events}
+        targets = {
+            event.id: [*_deletion_targets(event), _effect(event.pubkey, _EVERYTHING)]
+            for event in events
+        }
         deleted = self._among(
             "SELECT target FROM deletions WHERE target IN",
             {target for of_one in targets.values() for target in of_one},
@@ -244,9 +247,12 @@ class Transaction:
 
     def has_vanished(self, event: Event) -> bool:
         """Say whether the event's author asked that it be forgotten."""
-        effect = _effect(event.pubkey, _EVERYTHING)
-        return effect not in self._not_deleted and self._has(
-            "SELECT 1 FROM deletions WHERE target = ? AND until >= ?", effect, event.created_at
+        if event.id in self._not_deleted:
+            return False
+        return self._has(
+            "SELECT 1 FROM deletions WHERE target = ? AND until >= ?",
+            _effect(event.pubkey, _EVERYTHING),
+            event.created_at,
         )
 
     def events_of(
