@@ -155,7 +155,11 @@ class RelayServer:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return None
         answer = information.answer(
-            self.ingest.world, self._version, request.method, request.headers.get("Accept")
+            self.ingest.world,
+            self._version,
+            request.method,
+            request.headers.get("Accept"),
+            self.limits,
         )
         headers = Headers(answer.headers)
         headers["Connection"] = "close"
