@@ -71,6 +71,10 @@ CREATE TABLE IF NOT EXISTS deletions (
   target BLOB PRIMARY KEY,
   until INTEGER NOT NULL
 ) WITHOUT ROWID;
+-- What the owner has ruled (NIP-86).
+CREATE TABLE IF NOT EXISTS rulings (
+  book TEXT, subject TEXT, reason TEXT NOT NULL, PRIMARY KEY (book, subject)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -281,6 +285,24 @@ class Transaction:
         self._connection.execute(sql, (body, _NOBODY, seq))
         self._connection.execute("DELETE FROM words WHERE rowid = ?", (seq,))
 
+    def rulings(self) -> list[tuple[str, str, str]]:
+        """What the owner has ruled: book, subject, reason."""
+        return self._connection.execute("SELECT book, subject, reason FROM rulings").fetchall()
+
+    def rule(self, book: str, subject: str, reason: str | None) -> None:
+        """Keep a ruling, or with None drop it."""
+        self._connection.execute(
+            "DELETE FROM rulings WHERE book = ? AND subject = ?", (book, subject)
+        )
+        if reason is not None:
+            self._connection.execute(
+                "INSERT INTO rulings VALUES (?, ?, ?)", (book, subject, reason)
+            )
+
+    def forget(self, event_id: str) -> None:
+        """Let an id that was removed come again."""
+        self._connection.execute("DELETE FROM gone WHERE id = ?", (bytes.fromhex(event_id),))
+
     def expired(self, now_s: int, limit: int) -> list[Event]:
         """Some of the stored events whose time is over."""
         rows = self._connection.execute(
@@ -373,6 +395,14 @@ class Store:
         async with self._reader() as reader:
             rows = await reader.execute_fetchall(statement.sql, statement.values)
         return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    async def search_whole(
+        self, statement: Statement
+    ) -> list[tuple[int, int, bytes, int, bytes | None]]:
+        """The rows of `search` and, where it is short, each one's JSON, of `with_bodies`."""
+        async with self._reader() as reader:
+            rows = await reader.execute_fetchall(statement.sql, statement.values)
+        return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
 
     async def number(self, statement: Statement) -> int:
         """The one number that a statement yields."""
