@@ -10,7 +10,7 @@ from nips.event import Event
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.refusal import Prefix
-from relay_local import access, write_rules
+from relay_local import access, group_rules, write_rules
 from relay_local.access import may_write
 from relay_local.viewer import Viewer
 from relay_local.world import World
@@ -323,7 +323,9 @@ def test_every_rule_is_attacked() -> None:
     attacked.add("protected_events_come_from_their_author")
     assert attacked == {rule.__name__ for rule in (*PRIVATE_RULES, *PUBLIC_RULES)}
     assert all(rule.__doc__ for rule in PRIVATE_RULES)
-    assert {rule.__module__ for rule in PRIVATE_RULES} == {write_rules.__name__}
+    assert {rule.__module__ for rule in PRIVATE_RULES} == {
+        group_rules.__name__, write_rules.__name__,
+    }  # fmt: skip
 
 
 def opened(*words: str) -> World:
