@@ -16,6 +16,7 @@ Tags = tuple[Tag, ...]
 
 MAX_KIND = 65_535
 MAX_CREATED_AT = 2**63 - 1  # what SQLite's integer holds
+_WRONG_TAGS = "tags must be an array of non-empty arrays of strings"
 
 
 def canonical(pubkey: str, created_at: int, kind: int, tags: Iterable[Tag], content: str) -> bytes:
@@ -34,7 +35,10 @@ class Tagged:
 
     def tag(self, name: str) -> str | None:
         """The first value of the first tag called `name`, or None."""
-        return next((tag[1] for tag in self.tags if len(tag) > 1 and tag[0] == name), None)
+        for tag in self.tags:  # a dozen calls an event on its way into a relay
+            if len(tag) > 1 and tag[0] == name:
+                return tag[1]
+        return None
 
     def values(self, name: str) -> list[str]:
         """The first value of each tag called `name`, in order."""
@@ -170,15 +174,17 @@ def _fields(value: object, pubkey: str | None) -> tuple[str, int, int, Tags, str
     if not isinstance(content, str):
         raise Malformed("content must be a string")
     tags = value.get("tags")
-    if not isinstance(tags, list) or not all(
-        isinstance(tag, list) and tag and all(isinstance(item, str) for item in tag) for tag in tags
-    ):
-        raise Malformed("tags must be an array of non-empty arrays of strings")
+    if not isinstance(tags, list):
+        raise Malformed(_WRONG_TAGS)
+    texts = [content]
+    for tag in tags:
+        if not isinstance(tag, list) or not tag:
+            raise Malformed(_WRONG_TAGS)
+        texts += tag
     try:  # a lone surrogate (JSON's \ud800) has no UTF-8, so no id and no storage
-        content.encode()
-        for tag in tags:
-            for item in tag:
-                item.encode()
+        "".join(texts).encode()
+    except TypeError as error:
+        raise Malformed(_WRONG_TAGS) from error
     except UnicodeEncodeError as error:
         raise Malformed("a string holds a lone surrogate, which has no UTF-8") from error
-    return str(author), created_at, kind, tuple(tuple(tag) for tag in tags), content
+    return str(author), created_at, kind, tuple(map(tuple, tags)), content

@@ -20,7 +20,8 @@ from relay_local.groups import STATE_KINDS
 from relay_local.roster import NOTICE_KINDS
 from relay_local.viewer import Viewer
 from relay_local.world import GRANT_PREFIX, World
-from relay_local.write_rules import PRIVATE_RULES, PUBLIC_RULES, Writing
+from relay_local.write_rules import PRIVATE_RULES, PUBLIC_RULES
+from relay_local.writing import Writing
 
 MAX_FILTER_VALUES = 20_000  # in one filter: below what one SQL statement may bind
 

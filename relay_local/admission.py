@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from nips.event import Event
 from nips.kinds import Kind
+from nips.nip62 import VANISH
 from nips.own import grant as grants
 from nips.refusal import Malformed, Prefix, Refusal
 from relay_local import groups as groups_
-from relay_local import moderation, retention
+from relay_local import moderation, retention, vanishing
 from relay_local.access import keeps_once, may_write
 from relay_local.moderation import Sign, Stored
 from relay_local.retention import Address, address, parse_address
@@ -45,16 +46,20 @@ def admit(
     refusal = may_write(world, viewer, event, now_s)
     if refusal is not None:
         return Admission(refusal, (), world)
+    return place(transaction, world, event, now_s, sign)
+
+
+def place(
+    transaction: Transaction, world: World, event: Event, now_s: int, sign: Sign
+) -> Admission:
+    """Store a verified event that may be written, where nothing stored stands against it."""
     if not keeps_once(world, event) and (gone := _deleted(transaction, world, event)):
         return Admission(gone, (), world)
     if transaction.knows(event.id):
         return Admission(Known("this event is here already"), (), world)
-    try:
-        expiry = retention.expires_at(world, event)
-    except Malformed as error:
-        return Admission(Refusal(Prefix.INVALID, str(error)), (), world)
-    if expiry is not None and expiry <= now_s:
-        return Admission(Refusal(Prefix.INVALID, "this event has expired"), (), world)
+    expiry = _expiry(world, event, now_s)
+    if isinstance(expiry, Refusal):
+        return Admission(expiry, (), world)
     refusal = _objection(transaction, world, event)
     if refusal is not None:
         return Admission(refusal, (), world)
@@ -66,8 +71,8 @@ def admit(
     refusal = retention.objection(world, event, old)
     if refusal is None and old is not None and not retention.supersedes(event, old):
         refusal = Refusal(Prefix.BLOCKED, "a newer version of this event is stored")
-    if refusal is None and event.kind == Kind.DELETION:
-        refusal = _delete(transaction, world, event)
+    if refusal is None:
+        refusal = _take_away(transaction, world, event)
     if refusal is not None:
         return Admission(refusal, (), world)
     if old is not None:
@@ -87,6 +92,16 @@ def remove_expired(transaction: Transaction, now_s: int, limit: int) -> int | No
     return transaction.next_expiry()
 
 
+def _expiry(world: World, event: Event, now_s: int) -> int | Refusal | None:
+    try:
+        expiry = retention.expires_at(world, event)
+    except Malformed as error:
+        return Refusal(Prefix.INVALID, str(error))
+    if expiry is not None and expiry <= now_s:
+        return Refusal(Prefix.INVALID, "this event has expired")
+    return expiry
+
+
 def _objection(transaction: Transaction, world: World, event: Event) -> Refusal | None:
     if (refusal := _deleted(transaction, world, event)) is not None or world.public:
         return refusal
@@ -103,11 +118,25 @@ def _objection(transaction: Transaction, world: World, event: Event) -> Refusal 
 
 
 def _deleted(transaction: Transaction, world: World, event: Event) -> Refusal | None:
+    if vanishing.has_vanished(transaction, event):
+        return Refusal(Prefix.BLOCKED, "its author asked to be forgotten")
     if event.kind == Kind.DELETION or not transaction.is_deleted(event):
         return None  # NIP-09: a "deletion request against a deletion request has no effect"
     if retention.is_ledger(world, event):
         return None
     return Refusal(Prefix.BLOCKED, "this event has been deleted")
+
+
+def _take_away(transaction: Transaction, world: World, event: Event) -> Refusal | None:
+    """Do what a deletion or a request to vanish asks; None for every other event."""
+    if event.kind == Kind.DELETION:
+        return _delete(transaction, world, event)
+    if event.kind != VANISH:
+        return None
+    refusal = vanishing.objection(transaction, world, event)
+    if refusal is None:
+        vanishing.vanish(transaction, world, event)
+    return refusal
 
 
 def _delete(transaction: Transaction, world: World, deletion: Event) -> Refusal | None:

@@ -20,7 +20,7 @@ from typing import Any
 
 import orjson
 
-from nips import nip42
+from nips import nip42, nip62
 from nips.event import Event
 from nips.filter import Filter
 from nips.frames import (
@@ -281,6 +281,10 @@ class Connection:
             # Each costs an entry in the index.
             sentence = f"an event has at most {self._limits.max_event_tags} tags here"
             refusal = Refusal(Prefix.INVALID, sentence)
+        if event.kind == nip62.VANISH and not nip62.names(event, self._accepted_relays):
+            refusal = refusal or Refusal(
+                Prefix.INVALID, "this request to vanish does not name this relay"
+            )
         if refusal is not None:
             return [_send(Ok(event.id, False, str(refusal)))]
         return [Submit(event, self.viewer)]

@@ -11,12 +11,13 @@ from nips.event import MAX_CREATED_AT
 from nips.frames import MAX_SUBSCRIPTION_CHARS
 from nips.nip11 import CORS, MEDIA_TYPE, Limitation, information, wants_document
 from relay_local.connection import MAX_FRAME_BYTES, MAX_SUBSCRIPTIONS
+from relay_local.limits import Limits
 from relay_local.query import DEFAULT_LIMIT, MAX_LIMIT
 from relay_local.world import World
 from relay_local.write_rules import MAX_AHEAD_S
 
-_PUBLIC_NIPS = (1, 9, 11, 40, 42, 70)
-_PRIVATE_NIPS = (*_PUBLIC_NIPS, 29)
+_PUBLIC_NIPS = (1, 9, 11, 17, 40, 42, 45, 50, 59, 62, 70, 77)
+_PRIVATE_NIPS = (*_PUBLIC_NIPS, 29, 43)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,9 @@ class Answer:
     body: bytes
 
 
-def document(world: World, version: str) -> bytes:
-    """The relay information document as JSON."""
+def document(world: World, version: str, limits: Limits | None = None) -> bytes:
+    """The relay information document as JSON. limits: the settings, else as they are unset."""
+    limits = limits or Limits()
     return orjson.dumps(
         information(
             name="nostrclaw relay",
@@ -46,6 +48,7 @@ def document(world: World, version: str) -> bytes:
                 max_message_length=MAX_FRAME_BYTES,
                 max_subscriptions=MAX_SUBSCRIPTIONS,
                 max_limit=MAX_LIMIT,
+                max_event_tags=limits.max_event_tags,
                 default_limit=DEFAULT_LIMIT,
                 max_subid_length=MAX_SUBSCRIPTION_CHARS,
                 auth_required=not world.public,
@@ -58,7 +61,9 @@ def document(world: World, version: str) -> bytes:
     )
 
 
-def answer(world: World, version: str, method: str, accept: str | None) -> Answer:
+def answer(
+    world: World, version: str, method: str, accept: str | None, limits: Limits | None = None
+) -> Answer:
     """The answer to a request that is no WebSocket handshake."""
     if method == "OPTIONS":
         return Answer(HTTPStatus.NO_CONTENT, dict(CORS), b"")
@@ -67,7 +72,7 @@ def answer(world: World, version: str, method: str, accept: str | None) -> Answe
         return Answer(HTTPStatus.METHOD_NOT_ALLOWED, headers, b"")
     if wants_document(accept):
         headers = {**CORS, "Content-Type": MEDIA_TYPE}
-        body = document(world, version)
+        body = document(world, version, limits)
     else:
         headers = {**CORS, "Content-Type": "text/plain; charset=utf-8"}
         body = b"This is a Nostr relay. Open its ws:// address in a Nostr client.\n"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ class Ingest:
     ) -> None:
         self.world = world
         self.last_seq = last_seq
+        self.outcomes: Counter[str] = Counter()
         self._store = store
         self._sign = sign
         self._now_s = now_s
@@ -105,6 +107,11 @@ class Ingest:
     async def submit(self, submission: Submission) -> None:
         """Queue an event; waits, and so holds its connection's reading, while the queue is full."""
         await self._arrived.put(submission)
+
+    @property
+    def queued(self) -> int:
+        """How many events wait to be verified or stored."""
+        return self._arrived.qsize() + self._verified.qsize()
 
     async def idle(self) -> None:
         """Wait until everything that was submitted has its answer."""
@@ -132,12 +139,22 @@ class Ingest:
                 wrongs = [wrong for chunk in await asyncio.gather(*work) for wrong in chunk]
             for submission, wrong in zip(batch, wrongs, strict=True):
                 if wrong is not None:
-                    submission.answer(Refusal(Prefix.INVALID, wrong))
+                    self._answer(submission, Refusal(Prefix.INVALID, wrong))
                 elif storage(submission.event.kind) is Storage.EPHEMERAL:
                     self._pass_on(submission)
                 else:
                     await self._verified.put(submission)
                 self._arrived.task_done()
+
+    def _answer(self, submission: Submission, outcome: Stored | Known | Refusal | None) -> None:
+        match outcome:
+            case Refusal(prefix, _):
+                self.outcomes[prefix] += 1
+            case Known():
+                self.outcomes[Prefix.DUPLICATE] += 1
+            case _:
+                self.outcomes["accepted"] += 1
+        submission.answer(outcome)
 
     def _pass_on(self, submission: Submission) -> None:
         # NIP-01: "ephemeral … not expected to be stored by relays"
@@ -145,7 +162,7 @@ class Ingest:
         refusal = may_write(self.world, submission.viewer, event, self._now_s())
         if refusal is None:
             self._deliver(event, orjson.dumps(event.to_json()), None)
-        submission.answer(refusal)
+        self._answer(submission, refusal)
 
     async def _store_all(self) -> None:
         while True:
@@ -164,12 +181,12 @@ class Ingest:
             log.error("not stored", events=len(batch), error=str(error))
             refusal = Refusal(Prefix.ERROR, f"the event could not be stored: {error}")
             for submission in batch:
-                submission.answer(refusal)
+                self._answer(submission, refusal)
             return
         except Exception:
             if len(batch) == 1:
                 log.exception("event not stored", event=batch[0].event.id)
-                batch[0].answer(Refusal(Prefix.ERROR, "the relay failed on this event"))
+                self._answer(batch[0], Refusal(Prefix.ERROR, "the relay failed on this event"))
                 return
             for submission in batch:  # one event that we fail on must not take others along
                 await self._store_batch([submission])
@@ -191,7 +208,7 @@ class Ingest:
             self._deliver(stored.event, stored.body, stored.seq)
             if stored.event.tag("expiration") is not None:
                 self._expiry_moved.set()
-        submission.answer(outcome)
+        self._answer(submission, outcome)
 
     async def _expire_all(self) -> None:
         """NIP-40: "Relays … SHOULD drop" what has expired; it is hidden the second it does."""

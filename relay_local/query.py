@@ -77,6 +77,20 @@ def newest(one: Filter, scope: Scope, now_s: int, up_to: int, limit: int) -> Sta
     return Statement(f"{what} WHERE {where.sql} {order}", (*where.values, limit))
 
 
+def with_bodies(found: Statement, max_bytes: int) -> Statement:
+    """The rows of a statement, in any order, each with its JSON; NULL for a longer one.
+
+    The bodies are joined on when the limit has been applied, so that no sort carries them.
+    """
+    sql = (
+        f"WITH found(seq, created_at, id, size) AS ({found.sql}) "  # noqa: S608 - a statement of ours
+        "SELECT found.seq, found.created_at, found.id, found.size, "
+        "CASE WHEN found.size <= ? THEN b.json END "
+        "FROM found CROSS JOIN events b ON b.seq = found.seq"
+    )
+    return Statement(sql, (*found.values, max_bytes))
+
+
 def _most_relevant(
     one: Filter, scope: Scope, now_s: int, up_to: int, limit: int, found: nip50.Query
 ) -> Statement:

@@ -26,7 +26,10 @@ from nips.own.roles import Roles
 from relay_local.groups import MODERATION
 from relay_local.ingest import Ingest
 from relay_local.limits import Limits
-from relay_local.moderation import restore
+from relay_local.measurements import measure
+from relay_local.metrics import render
+from relay_local.moderation import Sign, restore
+from relay_local.scrape import serve_metrics
 from relay_local.server import RelayServer, close_server
 from relay_local.sessions import MAX_PATH_BYTES, SOCKET, SessionSockets
 from relay_local.store import Store, Transaction, open_store
@@ -50,6 +53,7 @@ class RelaySettings:
     data: its folder. host, port: where it listens, port 0 for a free one. unix: the socket for
     the house's own parts. sessions: the folder for containers' sockets. urls: further addresses
     that clients may authenticate to, such as one behind a proxy. public: open to everybody.
+    metrics: a loopback address and port where Prometheus may read.
     """
 
     data: Path
@@ -64,6 +68,7 @@ class RelaySettings:
     public: bool = False
     version: str = "0"
     limits: Limits = field(default_factory=Limits)
+    metrics: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,31 @@ class RunningRelay:
     ingest: Ingest
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A relay's folder that belongs to this process, and the world as its events have it."""
+
+    store: Store
+    world: World
+    last_seq: int
+    sign: Sign
+
+
+@asynccontextmanager
+async def holding(settings: RelaySettings, now_s: int) -> AsyncIterator[Held]:
+    """Take a relay's folder, without listening anywhere. Raises CannotStart."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_lock(settings.data))
+        store = await _open(settings)
+        stack.push_async_callback(store.close)
+        work = partial(_catch_up, settings=settings, now_s=now_s)
+        try:
+            world, last_seq = await store.write(work)
+        except sqlite3.Error as error:
+            raise _unusable(settings.data / DATABASE, error) from error
+        yield Held(store, world, last_seq, partial(_sign, settings.key))
+
+
 @asynccontextmanager
 async def running(
     settings: RelaySettings, now_s: Callable[[], int] = lambda: int(time.time())
@@ -82,10 +112,8 @@ async def running(
     """Run a relay; on leaving it closes cleanly. Raises CannotStart."""
     _check(settings)
     async with AsyncExitStack() as stack:
-        stack.enter_context(_lock(settings.data))
-        store = await _open(settings)
-        stack.push_async_callback(store.close)
-        world, last_seq = await store.write(partial(_catch_up, settings=settings, now_s=now_s()))
+        held = await stack.enter_async_context(holding(settings, now_s()))
+        store, world, last_seq = held.store, held.world, held.last_seq
         words = WordIndex(store, last_seq)
         server = RelayServer(store, words, now_s, settings.version, settings.limits)
         listen = partial(server.listen_unix, accepted=(UNIX_URL,))
@@ -127,6 +155,10 @@ async def running(
             unix = await _listen_unix(server, settings.unix)
             stack.callback(partial(_unlink, settings.unix))
             stack.push_async_callback(close_server, unix)
+        if settings.metrics is not None:
+            body = lambda: render(measure(server, ingest, settings.data / DATABASE))  # noqa: E731
+            scraped = await _listen_metrics(settings.metrics, body)
+            stack.callback(scraped.close)
         stack.push_async_callback(server.drain)
         yield RunningRelay(f"ws://{_in_url(settings.host)}:{port}", settings.unix, ingest)
 
@@ -168,10 +200,14 @@ async def _open(settings: RelaySettings) -> Store:
     try:
         return await open_store(path)
     except (OSError, sqlite3.Error) as error:
-        raise CannotStart(
-            f"{path} cannot be opened: {error}. See whether the disk is full and the file is "
-            "this user's own; a damaged file must be replaced by its backup."
-        ) from error
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> CannotStart:
+    return CannotStart(
+        f"{path} cannot be used: {error}. See whether the disk is full and the file is this "
+        "user's own; a damaged file must be replaced by its backup."
+    )
 
 
 def _catch_up(transaction: Transaction, settings: RelaySettings, now_s: int) -> tuple[World, int]:
@@ -195,6 +231,16 @@ async def _listen_tcp(server: RelayServer, settings: RelaySettings) -> Server:
     port = tcp.sockets[0].getsockname()[1]
     accepted += [f"ws://{_in_url(host)}:{port}" for host in {settings.host, *_names(settings.host)}]
     return tcp
+
+
+async def _listen_metrics(where: tuple[str, int], measured: Callable[[], str]) -> asyncio.Server:
+    try:
+        return await serve_metrics(*where, measured)
+    except (OSError, OverflowError, ValueError) as error:
+        raise CannotStart(
+            f"{where[0]}:{where[1]} cannot serve the metrics: {error}. Give a free port of this "
+            "machine alone, such as --metrics 127.0.0.1:9447."
+        ) from error
 
 
 def _names(host: str) -> Sequence[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nips.kinds import Kind
 from nips.nip29 import CREATE_INVITE, DELETE_EVENT, JOIN_REQUEST
+from nips.nip62 import VANISH
 from relay_local.groups import MODERATION, REQUESTS, STATE_KINDS
 from relay_local.roster import ROSTER_KINDS
 from relay_local.viewer import Standing
@@ -38,10 +39,12 @@ REPERTOIRE: dict[Standing, frozenset[int] | None] = {
     Standing.PUPPET: _CHATTING,
     Standing.MEMBER: _CHATTING
     | {3, 31_922, 31_923, 31_925, Kind.RELAY_LIST, Kind.INBOX_RELAYS, Kind.REQUEST}
-    | {Kind.JOB_CANCEL}
+    | {Kind.JOB_CANCEL, VANISH}
     | ADMIN_KINDS
     | REQUESTS,
-    Standing.VISITOR: frozenset({7, 9, 11, 1111, Kind.BUZZ_CHAT, Kind.REQUEST, JOIN_REQUEST}),
+    Standing.VISITOR: frozenset(
+        {7, 9, 11, 1111, Kind.BUZZ_CHAT, Kind.REQUEST, JOIN_REQUEST, VANISH}
+    ),
     Standing.STRANGER: frozenset({Kind.REQUEST}),
 }
 # Who writes which of the application's records, by how their `d` begins. First match counts.

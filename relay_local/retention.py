@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from nips.event import MAX_CREATED_AT, Event
 from nips.kinds import Kind, Storage, storage
+from nips.nip62 import VANISH
 from nips.refusal import Malformed, Prefix, Refusal
 from relay_local.access import room
 from relay_local.groups import MODERATION
@@ -114,7 +115,8 @@ def may_delete(world: World, deletion: Event, target: Event) -> Refusal | None:
 
 def is_deleted_by(world: World, deletion: Event, target: Event) -> bool:
     """Say whether a stored deletion that names `target` removes it."""
-    if target.kind == Kind.DELETION or not _may_ask(deletion, target):
+    # NIP-62: a deletion "against a request to vanish has no effect"
+    if target.kind in (Kind.DELETION, VANISH) or not _may_ask(deletion, target):
         return False
     return not is_ledger(world, target)
 

@@ -36,5 +36,9 @@ CREATE TABLE IF NOT EXISTS deletions (
   target BLOB PRIMARY KEY,
   until INTEGER NOT NULL
 ) WITHOUT ROWID;
+-- What the owner has ruled (NIP-86).
+CREATE TABLE IF NOT EXISTS rulings (
+  book TEXT, subject TEXT, reason TEXT NOT NULL, PRIMARY KEY (book, subject)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """

@@ -5,20 +5,42 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from relay_local.connection import Search
-from relay_local.query import DEFAULT_LIMIT, MAX_LIMIT, in_order_of_arrival, newest
+from relay_local.query import DEFAULT_LIMIT, MAX_LIMIT, in_order_of_arrival, newest, with_bodies
 from relay_local.store import Store
 
 PAGE_BYTES = 256 << 10
+SHORT_ROWS = 128
+SHORT_BYTES = 4 << 10  # so that a short answer is within half a megabyte
 ORDERED_PAGE = 1_000
 
 
 async def pages(store: Store, search: Search, now_s: int) -> AsyncIterator[list[tuple[int, bytes]]]:
     """The (arrival number, JSON) of what a search finds, in the order it is to go out, in pages
     of about `PAGE_BYTES`. Raises sqlite3.Error."""
+    if not search.ordered and (short := await _short(store, search, now_s)) is not None:
+        yield short
+        return
     places = _ordered(store, search, now_s) if search.ordered else _newest(store, search, now_s)
     async for found in places:
         for page in _by_size(found):
             yield await store.bodies(page)
+
+
+async def _short(store: Store, search: Search, now_s: int) -> list[tuple[int, bytes]] | None:
+    """The answer to one filter that asks for little, in one go; None where it must be paged."""
+    if len(search.filters) != 1:
+        return None
+    (one,) = search.filters
+    limit = one.limit
+    if limit is None and one.ids is not None:
+        limit = len(one.ids)
+    if one.search is not None or not limit or limit > SHORT_ROWS:
+        return None
+    statement = with_bodies(newest(one, search.scope, now_s, search.last, limit), SHORT_BYTES)
+    rows = await store.search_whole(statement)
+    rows.sort(key=lambda row: (-row[1], row[2]))
+    page = [(row[0], row[4]) for row in rows if row[4] is not None]
+    return page if len(page) == len(rows) else None
 
 
 async def _newest(store: Store, search: Search, now_s: int) -> AsyncIterator[list[tuple[int, int]]]:

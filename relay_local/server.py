@@ -80,7 +80,7 @@ class RelayServer:
         limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         self.limits = limits
-        self.cuts = 0
+        self.cuts = self.received = self.delivered = 0
         self._peers: set[Peer] = set()
         self._per_address: Counter[str] = Counter()
         self._is_stopping = False
@@ -125,6 +125,7 @@ class RelayServer:
         if seq is not None:
             self._words.stored(seq)
         for peer, name in self._subscriptions.recipients(event):
+            self.delivered += 1
             for effect in peer.machine.live(name, event, body, seq, world):
                 self._do_at_once(peer, effect)
 
@@ -166,7 +167,11 @@ class RelayServer:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return None
         answer = information.answer(
-            self.ingest.world, self._version, request.method, request.headers.get("Accept")
+            self.ingest.world,
+            self._version,
+            request.method,
+            request.headers.get("Accept"),
+            self.limits,
         )
         headers = Headers(answer.headers)
         headers["Connection"] = "close"
@@ -230,6 +235,7 @@ class RelayServer:
             async for message in socket:
                 if self._is_stopping:
                     continue
+                self.received += 1
                 ingest = self.ingest
                 effects = machine.received(message, ingest.world, self._now_s(), ingest.last_seq)
                 for effect in effects:

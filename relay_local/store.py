@@ -21,6 +21,7 @@ import aiosqlite
 import orjson
 
 from nips.event import Event
+from nips.key import is_hex
 from nips.kinds import Kind
 from relay_local.access import audience, room
 from relay_local.pending import Pending
@@ -33,6 +34,8 @@ T = TypeVar("T")
 READERS = 3
 _CHECKPOINT_PAGES = 8_000  # 32 MB of log: few, larger checkpoints
 _MAX_BOUND = 500
+_EVERYTHING = "62"  # in place of an id or address: all that its author wrote
+_NOBODY = 99  # an audience that no scope has
 WRAP_PREFIX = "1059:"  # before an id: what a recipient of the wrap has deleted
 
 
@@ -50,7 +53,7 @@ class Transaction:
         self._last_seq: int | None = None
         self._looked_up: set[bytes] = set()
         self._known: set[bytes] = set()
-        self._not_deleted: set[bytes] = set()
+        self._not_deleted: set[str] = set()
 
     @property
     def _connection(self) -> sqlite3.Connection:
@@ -70,11 +73,17 @@ class Transaction:
         self._looked_up |= ids
         self._known |= self._among("SELECT id FROM events WHERE id IN", ids)
         self._known |= self._among("SELECT id FROM gone WHERE id IN", ids)
-        targets = {_effect(event.pubkey, event.id) for event in events}
-        targets |= {_effect(event.pubkey, str(at)) for event in events if (at := address(event))}
-        self._not_deleted |= targets - self._among(
-            "SELECT target FROM deletions WHERE target IN", targets
+        targets = {
+            event.id: [*_deletion_targets(event), _effect(event.pubkey, _EVERYTHING)]
+            for event in events
+        }
+        deleted = self._among(
+            "SELECT target FROM deletions WHERE target IN",
+            {target for of_one in targets.values() for target in of_one},
         )
+        self._not_deleted |= {
+            event_id for event_id, of_one in targets.items() if deleted.isdisjoint(of_one)
+        }
 
     def _among(self, select: str, wanted: Collection[bytes]) -> set[bytes]:
         keys = list(wanted)
@@ -155,7 +164,7 @@ class Transaction:
 
     def record_deletion(self, pubkey: str, target: str, until: int) -> None:
         """Remember that `pubkey` deleted an id or address, in versions up to `until`."""
-        self._not_deleted.discard(_effect(pubkey, target))
+        self._not_deleted.clear()
         self._connection.execute(
             "INSERT INTO deletions VALUES (?, ?) ON CONFLICT (target) "
             "DO UPDATE SET until = max(until, excluded.until)",
@@ -164,18 +173,17 @@ class Transaction:
 
     def is_deleted(self, event: Event) -> bool:
         """Say whether the event's author deleted it before it came."""
-        if self._is_deletion(event.pubkey, event.id):
-            return True
-        if event.kind == Kind.GIFT_WRAP:  # NIP-09: its recipients may, too
-            return any(self._is_deletion(key, WRAP_PREFIX + event.id) for key in event.values("p"))
-        if (where := address(event)) is None:
+        if event.id in self._not_deleted:
             return False
-        target = _effect(event.pubkey, str(where))
         # NIP-09: "all versions … up to the created_at timestamp of the deletion request"
-        return target not in self._not_deleted and self._has(
-            "SELECT 1 FROM deletions WHERE target = ? AND until >= ?",
-            target,
-            event.created_at,
+        own = _effect(event.pubkey, event.id)
+        return any(
+            self._has(
+                "SELECT 1 FROM deletions WHERE target = ? AND until >= ?",
+                target,
+                event.created_at if address(event) and target != own else 0,
+            )
+            for target in _deletion_targets(event)
         )
 
     def saw(self, prefix: str, group: str) -> bool:
@@ -196,6 +204,64 @@ class Transaction:
             (tag_key("p", pubkey), group, *kinds),
         )
         return [Event.from_json(orjson.loads(row[0])) for row in rows]
+
+    def record_vanishing(self, pubkey: str, until: int) -> None:
+        """Remember that `pubkey` asked to be forgotten, up to a time."""
+        self.record_deletion(pubkey, _EVERYTHING, until)
+
+    def has_vanished(self, event: Event) -> bool:
+        """Say whether the event's author asked that it be forgotten."""
+        if event.id in self._not_deleted:
+            return False
+        return self._has(
+            "SELECT 1 FROM deletions WHERE target = ? AND until >= ?",
+            _effect(event.pubkey, _EVERYTHING),
+            event.created_at,
+        )
+
+    def events_of(
+        self, pubkey: str, until: int, after_seq: int, limit: int
+    ) -> list[tuple[int, Event]]:
+        """Some of what an author wrote up to a time, with arrival numbers, in their order."""
+        rows = self._connection.execute(
+            "SELECT seq, json FROM events WHERE pubkey = ? AND created_at <= ? AND seq > ? "
+            "AND audience <> ? ORDER BY seq LIMIT ?",
+            (bytes.fromhex(pubkey), until, after_seq, _NOBODY, limit),
+        ).fetchall()
+        return [(seq, Event.from_json(orjson.loads(json))) for seq, json in rows]
+
+    def wraps_to(self, pubkey: str, until: int, limit: int) -> list[Event]:
+        """Some of the gift wraps to somebody up to a time."""
+        rows = self._connection.execute(
+            "SELECT e.json FROM tags t JOIN events e ON e.seq = t.seq "
+            "WHERE t.tag = ? AND t.created_at <= ? AND e.kind = ? LIMIT ?",
+            (tag_key("p", pubkey), until, int(Kind.GIFT_WRAP), limit),
+        ).fetchall()
+        return [Event.from_json(orjson.loads(row[0])) for row in rows]
+
+    def erase(self, seq: int, body: bytes) -> None:
+        """Keep a row for what follows from it, without its words; nobody is shown it."""
+        sql = "UPDATE events SET json = ?, audience = ? WHERE seq = ?"
+        self._connection.execute(sql, (body, _NOBODY, seq))
+        self._connection.execute("DELETE FROM words WHERE rowid = ?", (seq,))
+
+    def rulings(self) -> list[tuple[str, str, str]]:
+        """What the owner has ruled: book, subject, reason."""
+        return self._connection.execute("SELECT book, subject, reason FROM rulings").fetchall()
+
+    def rule(self, book: str, subject: str, reason: str | None) -> None:
+        """Keep a ruling, or with None drop it."""
+        self._connection.execute(
+            "DELETE FROM rulings WHERE book = ? AND subject = ?", (book, subject)
+        )
+        if reason is not None:
+            self._connection.execute(
+                "INSERT INTO rulings VALUES (?, ?, ?)", (book, subject, reason)
+            )
+
+    def forget(self, event_id: str) -> None:
+        """Let an id that was removed come again."""
+        self._connection.execute("DELETE FROM gone WHERE id = ?", (bytes.fromhex(event_id),))
 
     def expired(self, now_s: int, limit: int) -> list[Event]:
         """Some of the stored events whose time is over."""
@@ -245,12 +311,6 @@ class Transaction:
         ).fetchone()
         return int(row[0]) if row else 0
 
-    def _is_deletion(self, pubkey: str, target: str) -> bool:
-        effect = _effect(pubkey, target)
-        return effect not in self._not_deleted and self._has(
-            "SELECT 1 FROM deletions WHERE target = ?", effect
-        )
-
     def _has(self, sql: str, *values: object) -> bool:
         return self._connection.execute(sql, values).fetchone() is not None
 
@@ -295,6 +355,14 @@ class Store:
         async with self._reader() as reader:
             rows = await reader.execute_fetchall(statement.sql, statement.values)
         return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    async def search_whole(
+        self, statement: Statement
+    ) -> list[tuple[int, int, bytes, int, bytes | None]]:
+        """The rows of `search` and, where it is short, each one's JSON, of `with_bodies`."""
+        async with self._reader() as reader:
+            rows = await reader.execute_fetchall(statement.sql, statement.values)
+        return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
 
     async def number(self, statement: Statement) -> int:
         """The one number that a statement yields."""
@@ -371,3 +439,15 @@ def _tag_keys(event: Event) -> set[bytes]:
 
 def _effect(pubkey: str, name: str) -> bytes:
     return bytes.fromhex(pubkey) + sha256(name.encode()).digest()
+
+
+def _deletion_targets(event: Event) -> list[bytes]:
+    """Under what a deletion of the event would stand: its id, its address, and, for a wrap,
+    the id as each of its recipients deletes it (NIP-09)."""
+    targets = [_effect(event.pubkey, event.id)]
+    if event.kind == Kind.GIFT_WRAP:
+        recipients = [key for key in event.values("p") if is_hex(key, 32)]
+        targets += [_effect(key, WRAP_PREFIX + event.id) for key in recipients]
+    elif where := address(event):
+        targets.append(_effect(event.pubkey, str(where)))
+    return targets

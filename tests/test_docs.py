@@ -15,7 +15,16 @@ from bot.operate import debian
 from config.settings import AgentSettings, Settings
 from nips import filter as filters
 from nips import frames, nip42, nip44, nip46
-from relay_local import access, connection, door, information, query, server, write_rules
+from relay_local import (
+    access,
+    connection,
+    door,
+    information,
+    negentropy,
+    query,
+    server,
+    write_rules,
+)
 from relay_local.world import World
 from signer import pairing, policy
 from signer.ceiling import Ceiling
@@ -116,6 +125,9 @@ LIMITS = (
     f"{filters.MAX_VALUES:,} values in one list and {access.MAX_FILTER_VALUES:,} in one filter",
     f"subscription ids of {frames.MAX_SUBSCRIPTION_CHARS} characters",
     f"{connection.MAX_SUBSCRIPTIONS} subscriptions a connection",
+    f"reconcile {negentropy.MAX_NEGOTIATIONS} sets at a time, of at most "
+    f"{negentropy.MAX_RECORDS:,} records each",
+    f"after {negentropy.IDLE_S:g} s without a message",
     f"{query.DEFAULT_LIMIT} stored events without a `limit` and {query.MAX_LIMIT:,} with one",
     f"at most {write_rules.MAX_AHEAD_S // 60} minutes ahead",
     f"up to {nip44.MAX_EXTENDED_BYTES:,} bytes of plaintext",

@@ -196,6 +196,7 @@ def numbers(text: str) -> set[int]:
         ("member", Standing.MEMBER),
         ("terminal (`chat`)", Standing.CHAT),
         ("session", Standing.SESSION),
+        ("whoever else has authenticated", Standing.VISITOR),
         ("anybody", Standing.STRANGER),
     ],
 )

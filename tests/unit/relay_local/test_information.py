@@ -9,6 +9,7 @@ import pytest
 
 from relay_local.connection import MAX_FRAME_BYTES
 from relay_local.information import answer
+from relay_local.limits import Limits
 from relay_local.world import World
 from tests.unit.relay_local.cast import OWNER, RELAY, WORLD
 
@@ -21,15 +22,22 @@ def test_the_document() -> None:
     assert document["self"] == RELAY.public
     assert document["pubkey"] == OWNER.public
     assert document["version"] == "1.2.3"
-    assert 29 in document["supported_nips"]
+    assert {29, 45, 50, 62, 70, 77} <= set(document["supported_nips"])
     assert document["limitation"]["auth_required"] is True
     assert document["limitation"]["max_message_length"] == MAX_FRAME_BYTES
+    assert document["limitation"]["max_event_tags"] == 2_000
+
+
+def test_the_document_says_what_was_set() -> None:
+    few = Limits(max_event_tags=7)
+    told = answer(WORLD, "1", "GET", "application/nostr+json", few)
+    assert json.loads(told.body)["limitation"]["max_event_tags"] == 7
 
 
 def test_a_public_relay_claims_no_groups() -> None:
     world = World(RELAY.public, public=True)
     document = json.loads(answer(world, "1", "GET", "application/nostr+json").body)
-    assert 29 not in document["supported_nips"]
+    assert {29, 43}.isdisjoint(document["supported_nips"])
     assert document["limitation"]["auth_required"] is False
     assert document["limitation"]["restricted_writes"] is False
 

@@ -11,7 +11,7 @@ from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.own.job import MAX_LINE_CHARS, progress
 from nips.refusal import Prefix
-from relay_local import access, write_rules
+from relay_local import access, group_rules, write_rules
 from relay_local.access import may_write
 from relay_local.viewer import Viewer
 from relay_local.world import World
@@ -66,6 +66,10 @@ ATTACKS = [
            as_(OWNER), event(OWNER, 1, created_at=NOW + 901), Prefix.INVALID),
     Attack("the_bot_speaks_through_the_signer", "anybody asks the signer in the bot's name",
            Viewer(), event(BOT, Kind.REQUEST, ("p", SIGNER.public))),
+    Attack("only_people_vanish", "an agent has the bot's words forgotten",
+           as_(SIGNER), event(BOT, 62, ("relay", "ALL_RELAYS"))),
+    Attack("reposts_do_not_carry_protected_events", "what was for here only is carried out",
+           as_(OWNER), event(OWNER, 6, content='{"kind":1,"tags":[["-"]]}'), Prefix.BLOCKED),
     Attack("requests_go_between_a_part_and_its_client", "two strangers talk to each other",
            Viewer(), event(STRANGER, Kind.REQUEST, ("p", MEMBER.public))),
     Attack("requests_go_between_a_part_and_its_client", "one request for many",
@@ -334,7 +338,9 @@ def test_every_rule_is_attacked() -> None:
     attacked.add("protected_events_come_from_their_author")
     assert attacked == {rule.__name__ for rule in (*PRIVATE_RULES, *PUBLIC_RULES)}
     assert all(rule.__doc__ for rule in PRIVATE_RULES)
-    assert {rule.__module__ for rule in PRIVATE_RULES} == {write_rules.__name__}
+    assert {rule.__module__ for rule in PRIVATE_RULES} == {
+        group_rules.__name__, write_rules.__name__,
+    }  # fmt: skip
 
 
 def opened(*words: str) -> World:

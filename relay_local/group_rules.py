@@ -1,0 +1,130 @@
+"""Pure: what is refused for the sake of groups: rules of the list in `write_rules.py`."""
+
+from __future__ import annotations
+
+from nips.kinds import Kind
+from nips.nip29 import JOIN_REQUEST, GroupRole
+from nips.nip62 import VANISH
+from nips.refusal import Prefix, Refusal
+from relay_local.groups import MODERATION, NO_SUCH_GROUP, OPENING_WORDS, REQUESTS
+from relay_local.viewer import Standing
+from relay_local.writing import Writing
+
+
+def groups_are_moderated_by_those_in_charge(writing: Writing) -> Refusal | None:
+    """NIP-29: "relays should reject them if they don't come from an authorized admin"."""
+    event, by = writing.event, writing.standing
+    if event.kind not in MODERATION:
+        return None
+    if event.kind in REQUESTS:  # a part of the house that joined a group would be two things
+        if by in (Standing.OWNER, Standing.MEMBER, Standing.VISITOR):
+            return None
+        return Refusal(Prefix.RESTRICTED, f"a {by} joins and leaves no group")
+    if by in (Standing.OWNER, Standing.ROUTER, Standing.BRIDGE):
+        return None
+    group = writing.world.groups.by_id.get(event.tag("h") or "")
+    if by is Standing.MEMBER and group is not None and group.is_admin(event.pubkey):
+        return None
+    return Refusal(Prefix.RESTRICTED, "groups are changed by the owner, the router and its admins")
+
+
+def admins_raise_nobody_to_their_own_height(writing: Writing) -> Refusal | None:
+    """An admin who was taken over must not put out the owner, the bot or the other admins, nor
+    leave behind more admins than there were, nor call somebody a puppet to silence them."""
+    event, world = writing.event, writing.world
+    if writing.standing is not Standing.MEMBER:
+        return None
+    if event.kind not in (Kind.PUT_USER, Kind.REMOVE_USER):
+        return None
+    high = {GroupRole.OWNER, GroupRole.ADMIN, GroupRole.PUPPET}
+    for tag in event.tags:
+        if tag[0] != "p" or len(tag) < 2:
+            continue
+        roles = world.groups.by_id[event.tag("h") or ""].members.get(tag[1], ())
+        if high.intersection(tag[2:]) or high.intersection(roles) or world.is_named(tag[1]):
+            return Refusal(Prefix.RESTRICTED, "an admin adds and removes members and agents only")
+    return None
+
+
+def the_main_group_stays_shut(writing: Writing) -> Refusal | None:
+    """What the owner and the assistant say to each other is opened by no slip of a client."""
+    event, roles = writing.event, writing.world.roles
+    if roles is None or event.tag("h") != roles.main or event.kind not in MODERATION:
+        return None
+    if {tag[0] for tag in event.tags}.isdisjoint(OPENING_WORDS.values()):
+        return None
+    return Refusal(Prefix.RESTRICTED, "the main group stays private, restricted, hidden and closed")
+
+
+def bridges_add_puppets_and_nobody_else(writing: Writing) -> Refusal | None:
+    """A bridge that was taken over must not make itself, or its friend, a member; nor turn
+    somebody who is here into its puppet and speak for them."""
+    event, world = writing.event, writing.world
+    if writing.standing is not Standing.BRIDGE or event.kind != Kind.PUT_USER:
+        return None
+    users = [tag for tag in event.tags if tag[0] == "p"]
+    if any(tag[2:] != ("puppet",) for tag in users):
+        return Refusal(Prefix.RESTRICTED, "a bridge may add puppets only")
+    if event.tag("h") not in world.bindings:
+        return Refusal(Prefix.RESTRICTED, "that group is bound to no bridge")
+    if any(world.is_named(tag[1]) or world.groups.has_member(tag[1]) for tag in users):
+        return Refusal(Prefix.RESTRICTED, "that key is somebody here already")
+    return None
+
+
+def an_event_belongs_to_one_group(writing: Writing) -> Refusal | None:
+    """With two `h` tags a member of one group would write into the other."""
+    groups = [tag for tag in writing.event.tags if tag[0] == "h"]
+    if len(groups) <= 1 and all(len(tag) > 1 for tag in groups):
+        return None
+    return Refusal(Prefix.INVALID, "an event has at most one h tag, with a group's id")
+
+
+def mail_and_records_belong_to_no_group(writing: Writing) -> Refusal | None:
+    """An `h` on a wrap, a list or a record would show it to that group."""
+    if writing.event.tag("h") is None or writing.event.kind not in (
+        Kind.GIFT_WRAP,
+        Kind.INBOX_RELAYS,
+        Kind.REQUEST,
+        Kind.APP_DATA,
+    ):
+        return None
+    return Refusal(Prefix.INVALID, f"kind {writing.event.kind} has no h tag here")
+
+
+def groups_are_written_by_their_members(writing: Writing) -> Refusal | None:
+    """The same words for no group and another's group: neither shows which there are."""
+    event, by = writing.event, writing.standing
+    group_id = event.tag("h")
+    if group_id is None or event.kind == Kind.CREATE_GROUP:
+        return None
+    group = writing.world.groups.by_id.get(group_id)
+    if group is not None:
+        match by:
+            case Standing.OWNER | Standing.ROUTER | Standing.BOT | Standing.BRIDGE:
+                return None
+            case Standing.MEMBER if group.is_member(event.pubkey):
+                return None
+            case Standing.PUPPET if group.is_puppet(event.pubkey):
+                return None
+            case Standing.MEMBER | Standing.VISITOR if event.kind == JOIN_REQUEST:
+                return None
+            case Standing.MEMBER | Standing.VISITOR if group.flags.isdisjoint(
+                ("restricted", "hidden")
+            ):
+                return None
+            case Standing.SESSION if writing.world.sessions[event.pubkey].group == group_id:
+                return None
+    return NO_SUCH_GROUP
+
+
+def guests_speak_in_groups_only(writing: Writing) -> Refusal | None:
+    """What a member or puppet says outside every group nobody could ever remove them from."""
+    speakers = (Standing.MEMBER, Standing.VISITOR, Standing.PUPPET, Standing.SESSION)
+    if writing.standing not in speakers:
+        return None
+    if writing.event.tag("h") is not None:
+        return None
+    if writing.event.kind in (0, 3, 5, VANISH, Kind.REQUEST, Kind.RELAY_LIST, Kind.INBOX_RELAYS):
+        return None
+    return Refusal(Prefix.RESTRICTED, f"kind {writing.event.kind} needs an h tag here")

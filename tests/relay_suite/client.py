@@ -1,0 +1,112 @@
+"""A client that knows the wire and nothing of the relay behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from nips import nip42
+from nips.event import Event, Template
+from nips.key import SecretKey
+
+WAIT_S = 15.0
+GREETING_S = 0.5
+_numbers = itertools.count()
+
+Json = dict[str, Any]
+
+
+def new_key() -> SecretKey:
+    return SecretKey(secrets.token_bytes(32))
+
+
+def now() -> int:
+    return int(time.time())
+
+
+def made(
+    author: SecretKey, kind: int, *tags: tuple[str, ...], content: str = "", at: int | None = None
+) -> Event:
+    """A signed event of its own id."""
+    unique = ("nonce", f"{next(_numbers)}-{secrets.token_hex(8)}")
+    created_at = now() if at is None else at
+    return Template(author.public, created_at, kind, (*tags, unique), content).sign(
+        author, secrets.token_bytes(32)
+    )
+
+
+class Client:
+    """One connection that has authenticated where it was asked to."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+
+    async def hear(self) -> list[Any]:
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                frame = list(json.loads(await self.socket.recv()))
+                if frame[0] != "AUTH":
+                    return frame
+
+    async def say(self, *frame: object) -> None:
+        await self.socket.send(json.dumps(frame))
+
+    async def ok(self, event: Event | Json) -> tuple[bool, str]:
+        """Publish; the OK's verdict and message."""
+        value = event.to_json() if isinstance(event, Event) else event
+        await self.say("EVENT", value)
+        while True:
+            frame = await self.hear()
+            if frame[0] == "OK" and frame[1] == value["id"]:
+                return frame[2], frame[3]
+            assert frame[0] in ("EVENT", "EOSE"), frame
+
+    async def keep(self, *events: Event) -> None:
+        for event in events:
+            accepted, message = await self.ok(event)
+            assert accepted, message
+
+    async def find(self, *filters: Json, name: str | None = None) -> list[str]:
+        """The ids of what is stored, in the relay's order; the subscription is closed."""
+        sub = name or f"find {next(_numbers)}"
+        await self.say("REQ", sub, *filters)
+        found: list[str] = []
+        while True:
+            frame = await self.hear()
+            if frame[:2] == ["EVENT", sub]:
+                found.append(frame[2]["id"])
+            elif frame[:2] == ["EOSE", sub]:
+                await self.say("CLOSE", sub)
+                return found
+            else:
+                assert frame[0] == "EVENT", frame
+
+    async def is_silent(self, wait_s: float = 0.4) -> bool:
+        """Say whether nothing comes."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self.socket.recv()
+                return False
+        return True
+
+
+@asynccontextmanager
+async def dial(url: str, key: SecretKey) -> AsyncIterator[Client]:
+    async with connect(url, max_size=16 << 20) as socket:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GREETING_S):
+                frame = json.loads(await socket.recv())
+                if frame[0] == "AUTH":
+                    answer = nip42.auth_template(key.public, frame[1], url, now())
+                    signed = answer.sign(key, secrets.token_bytes(32))
+                    await socket.send(json.dumps(["AUTH", signed.to_json()]))
+                    await socket.recv()
+        yield Client(socket)
