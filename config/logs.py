@@ -7,6 +7,7 @@ import logging
 import sys
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
 
 
 def to_stderr() -> None:
@@ -16,8 +17,19 @@ def to_stderr() -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.format_exc_info,
+            _on_one_line,
             structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def _on_one_line(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
+    """Attack: a value from outside, such as the name of a method, that begins a line of its own
+    or commands the terminal in which somebody reads the log. Line ends are shown as such."""
+    for key, value in line.items():
+        if isinstance(value, str) and not value.isprintable():
+            shown = (char if char.isprintable() or char == "\n" else "\ufffd" for char in value)
+            line[key] = "".join(shown)
+    return line

@@ -50,11 +50,13 @@ class Say:
 class SignEvent:
     """Sign at these costs, keep, publish where `publish`, then answer.
 
-    once: the once-key; where it was used before, its first event is the answer.
+    once: the once-key; where it was used before, its first event is the answer, at no more
+    than `uses`.
     """
 
     template: Template
     costs: tuple[Cost, ...]
+    uses: tuple[Cost, ...]
     once: str | None
     publish: bool
 
@@ -141,13 +143,13 @@ def _sign_event(text: str, held: Held, view: View) -> Step:
                 f"kind {template.kind} needs the owner's own yes each time, "
                 "and this version cannot ask for it",
             )
-        case policy.Sign(_, costs):
+        case policy.Sign(_, costs, uses):
             given = template.values("o")
             if len(given) > 1:
                 return _deny(Prefix.INVALID, "an event has one once-key, not two")
             # A login answers one relay's challenge; on our relay it would be nothing's.
             publish = template.kind != Kind.AUTH
-            return SignEvent(template, costs, given[0] if given else None, publish)
+            return SignEvent(template, costs, uses, given[0] if given else None, publish)
 
 
 def _unwrap(text: str, held: Held, view: View) -> Step:

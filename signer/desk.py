@@ -158,7 +158,7 @@ class Desk:
             return nip46.parse_request(text)
         except Malformed as error:
             # There is no id to answer under.
-            log.warning("unreadable request", client=event.pubkey, reason=str(error))
+            log.debug("unreadable request", client=event.pubkey, reason=str(error))
             return None
 
     def conversation_key(self, client: str) -> bytes:
@@ -203,6 +203,7 @@ class Desk:
             # Attack: read another group's message by naming its once-key.
             if (event.kind, event.values("h")) != (step.template.kind, step.template.values("h")):
                 raise Refused(Refusal(Prefix.RESTRICTED, "this once-key is used elsewhere"))
+            self._charge(step.uses)  # its answer is kept like any other
         else:
             self._charge(step.costs)
             event = self._sign(step.template)
@@ -282,8 +283,9 @@ class Desk:
         )
 
     def _note_refusal(self, client: str, request: nip46.Request, refusal: Refusal) -> None:
-        log.info("refused", client=client, method=request.method, reason=str(refusal))
+        # Attack: refusals without end, by anybody who can make a key; the log would fill the disk.
         if 0 < self._ledger.count_refusal(client) <= MAX_AUDITED_REFUSALS:
+            log.info("refused", client=client, method=request.method, reason=str(refusal))
             self._note(client, request, f"refused: {refusal}", "")
 
 

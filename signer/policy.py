@@ -23,10 +23,11 @@ CREATED_AT_WITHIN_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """It may be signed, at these costs."""
+    """It may be signed, at these costs, `uses` of the grant among them."""
 
     template: Template
     costs: tuple[Cost, ...]
+    uses: tuple[Cost, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,9 @@ def decide(
             return Refuse(refusal)
     if rule.mode == "ask":
         return Ask(template)
-    return Sign(template, costs(template.kind, grant, rule, ceiling, grant_id))
+    return Sign(
+        template, costs(template.kind, grant, rule, ceiling, grant_id), _uses(grant, grant_id)
+    )
 
 
 def decide_seal(

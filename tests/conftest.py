@@ -2,4 +2,11 @@
 
 from __future__ import annotations
 
+from tests import figures
+
 pytest_plugins = ["tests.image_fixtures"]
+
+
+def pytest_report_header() -> str:
+    """The dice of this run, to repeat it."""
+    return f"dice: {figures.SEED}={figures.seed}"

@@ -6,6 +6,7 @@ here. Nothing in it is optional.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,3 +119,20 @@ def create_arguments(
     else:
         config["command"] = list(spec.arguments)
     return config, host
+
+
+def missing_guards(info: Mapping[str, Any]) -> list[str]:
+    """What an engine cannot hold an agent with. info: what it says of itself ("/info").
+
+    An engine may be told to run containers without seccomp where they name no profile, and we
+    name none, because the engine's own fits its kernel.
+    """
+    options = [set(option.split(",")) for option in info.get("SecurityOptions") or []]
+    has_seccomp = any("name=seccomp" in o and "profile=unconfined" not in o for o in options)
+    guards = {
+        "memory limits": info.get("MemoryLimit"),
+        "process limits": info.get("PidsLimit"),
+        "CPU limits": info.get("CpuCfsQuota"),
+        "seccomp": has_seccomp,
+    }
+    return [name for name, present in guards.items() if not present]

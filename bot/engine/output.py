@@ -64,5 +64,10 @@ class Tail:
 
 
 def sanitised(data: bytes) -> str:
-    """Decode UTF-8 and drop escape sequences, controls and text direction marks."""
-    return _CONTROLS.sub("", _ESCAPES.sub("", data.decode("utf-8", "replace")))
+    """Decode UTF-8 and make it `harmless`."""
+    return harmless(data.decode("utf-8", "replace"))
+
+
+def harmless(text: str) -> str:
+    """Drop escape sequences, controls and text direction marks; lines and tabs stay."""
+    return _CONTROLS.sub("", _ESCAPES.sub("", text))

@@ -22,7 +22,7 @@ import requests
 import structlog
 
 from bot.engine.container import Container, hang_up
-from bot.engine.hardening import INSTALLATION_LABEL, Spec, create_arguments
+from bot.engine.hardening import INSTALLATION_LABEL, Spec, create_arguments, missing_guards
 from bot.engine.outcome import Exited, Killed, Outcome, Why
 
 _ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException, OSError)
@@ -51,17 +51,7 @@ class Sandbox:
     async def check(self) -> None:
         """Raises SandboxUnavailable where the engine cannot hold an agent in its limits."""
         info = await self._call(self._api.info)
-        missing = [
-            name
-            for name, present in (
-                ("memory limits", info.get("MemoryLimit")),
-                ("process limits", info.get("PidsLimit")),
-                ("CPU limits", info.get("CpuCfsQuota")),
-                ("seccomp", any("name=seccomp" in x for x in info.get("SecurityOptions") or [])),
-            )
-            if not present
-        ]
-        if missing:
+        if missing := missing_guards(info):
             raise SandboxUnavailable(
                 f"The container engine has no {', '.join(missing)}, so agents do not run in it. "
                 "Give its user these cgroup controllers (rootless engines: systemd's Delegate=), "

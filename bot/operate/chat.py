@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bot.engine.output import harmless
 from bot.operate.assembly import AssemblyError, installation
 from config import settings
 from config.roles import load, read_key
@@ -81,7 +82,8 @@ class Chat:
             return None  # anyone may wrap anything for us
         if rumor.pubkey != self._bot or rumor.kind != Kind.DIRECT_MESSAGE:
             return None
-        return rumor.content
+        # Attack: an answer that the terminal obeys. It is an agent's, whoever talked it into it.
+        return harmless(rumor.content)
 
     async def _publish(self, event: Event) -> None:
         ok = await self._link.publish(event, deadline_s=20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import resource
 from collections import Counter
 from collections.abc import Callable
@@ -403,6 +404,52 @@ def resident_mib() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
+ODD: list[object] = [
+    None, True, -1, 0, 1.5, 2**31, 2**63, 1e300, "", "x", "-1", "\x00", "é\u2028", "\ud800",
+    "a" * 65, OWNER.public, OWNER.public.upper(), [], [[]], [None], ["p"], ["p", OWNER.public],
+    [1] * 300, {}, {"": []}, {"kinds": [1]}, {"#p": [OWNER.public]}, {"limit": 0},
+    "EVENT", "REQ", "CLOSE", "AUTH",
+]  # fmt: skip
+
+
+def with_an_oddity(value: object, source: random.Random) -> object:
+    """A copy in which one value, anywhere, is another one, or there is one more or one less."""
+    inside = list(value.items()) if isinstance(value, dict) else value
+    if not isinstance(inside, list) or not inside or source.random() < 0.1:
+        return source.choice(ODD)
+    inside, at = list(inside), source.randrange(len(inside))
+    match source.randrange(6), value:
+        case 0, _:
+            del inside[at]
+        case 1, list():
+            inside.insert(at, source.choice(ODD))
+        case _, dict():
+            inside[at] = (inside[at][0], with_an_oddity(inside[at][1], source))
+        case _:
+            inside[at] = with_an_oddity(inside[at], source)
+    return dict(inside) if isinstance(value, dict) else inside
+
+
+PIECES = ["[", "]", "{", "}", '"', ",", ":", "null", "1e999", "\\ud800", "-1", "\x00", "é", "0"]
+
+
+def scratched(frame: str, source: random.Random) -> str:
+    """Up to six characters or stretches changed, lost, doubled or put in."""
+    text = list(frame)
+    for _ in range(source.randint(0, 6)):
+        at = source.randrange(len(text) + 1)
+        match source.randrange(4):
+            case 0:
+                text.insert(at, source.choice(PIECES))
+            case 1 if text:
+                del text[at : at + source.randint(1, 20)]
+            case 2:
+                text[at:at] = text[: source.randint(0, 30)]
+            case _ if at < len(text):
+                text[at] = chr(source.randrange(32, 127))
+    return "".join(text)
+
+
 def test_random_frames(record_property: Callable[[str, object], None]) -> None:
     """Whatever comes is answered or taken, and the connection still works after it."""
     count, source = figure("frames"), dice("frames")
@@ -412,24 +459,16 @@ def test_random_frames(record_property: Callable[[str, object], None]) -> None:
         json.dumps(["CLOSE", "a"]),
         json.dumps(["AUTH", NOTE]),
     ]
-    pieces = ["[", "]", "{", "}", '"', ",", ":", "null", "1e999", "\\ud800", "-1", "\x00", "é", "0"]
     table = Table(OWNER, limits=Limits(max_failed_auths=count))
     outcomes: Counter[str] = Counter()
     before_mib = resident_mib()
     for _ in range(count):
-        text = list(source.choice(valid))
-        for _ in range(source.randint(0, 6)):
-            at = source.randrange(len(text) + 1)
-            match source.randrange(4):
-                case 0:
-                    text.insert(at, source.choice(pieces))
-                case 1 if text:
-                    del text[at : at + source.randint(1, 20)]
-                case 2:
-                    text[at:at] = text[: source.randint(0, 30)]
-                case _ if at < len(text):
-                    text[at] = chr(source.randrange(32, 127))
-        for effect in table.hear("".join(text)):
+        frame = source.choice(valid)
+        if source.random() < 0.5:
+            frame = scratched(frame, source)
+        else:  # still JSON: what is wrong lies deeper
+            frame = json.dumps(with_an_oddity(json.loads(frame), source))
+        for effect in table.hear(frame):
             if isinstance(effect, Send):
                 word = json.loads(effect.frame)[0]
                 assert word in ("OK", "CLOSED", "NOTICE")

@@ -31,7 +31,7 @@ async def test_what_happens_is_counted(settings: RelaySettings) -> None:
         await owner.req("a", {"kinds": [1]})
         await owner.keep(note)
         await owner.put(note)
-        await owner.put(signed(OWNER, 39_000, [["d", "x"]]))
+        await owner.put(signed(OWNER, 39_000, ("d", "x")))
         answer = (await ask(port, b"GET /metrics HTTP/1.1\r\n\r\n")).decode()
         lines = answer.splitlines()
         for line in (

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from nips import nip44, nip46, nip59
 from nips.event import Event, Template
 from nips.own.grant import Rate, Rule
 from nips.own.once import once_key
 from signer.ceiling import Caps
+from signer.desk import MAX_AUDITED_REFUSALS
 from signer.work import Arrived, Asked, Place, Settled
 from tests.figures import dice, figure
 from tests.unit.signer import forgeries
@@ -355,6 +357,28 @@ def test_a_once_key_gets_its_first_signature(scene: Scene) -> None:
     assert signed(again.response) == first
     assert again.publish == first
     assert rows(scene, "signed") == 1
+
+
+def test_a_once_key_is_no_way_to_ask_for_ever(scene: Scene) -> None:
+    # Attack: one long message, asked for again and again; each answer is kept and fills the disk.
+    scene.grant(scene.house.session_grant(max_uses=3))
+    template = scene.house.template(9, ("h", MAIN), ("job", JOB), ("o", "ab" * 32))
+    for _ in range(3):
+        signed(scene.sign(template).response)
+    assert "has used up its 3" in refusal(scene.sign(template).response)
+    assert rows(scene, "answers") == 3
+
+
+def test_refusals_do_not_fill_log_and_chain(scene: Scene) -> None:
+    # Attack: nonsense without end, by anybody who can make a key, and by an agent.
+    scene.grant(scene.house.session_grant())
+    with capture_logs() as lines:
+        for _ in range(MAX_AUDITED_REFUSALS + 20):
+            refusal(scene.ask(scene.house.stranger, "ping"))
+        assert lines == []
+        for _ in range(MAX_AUDITED_REFUSALS + 20):
+            refusal(scene.ask(scene.house.session, "nonsense"))
+    assert len(lines) == rows(scene, "audit") == MAX_AUDITED_REFUSALS
 
 
 @pytest.mark.parametrize("o", ["ab", "ab" * 32])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bot.engine.hardening import Mounts, Spec, create_arguments
+from bot.engine.hardening import Mounts, Spec, create_arguments, missing_guards
 from bot.engine.outcome import Limits
 
 MOUNTS = Mounts(*(Path("/data") / name for name in ("group", "claude", "in", "out", "sockets")))
@@ -77,3 +78,26 @@ def test_it_runs_as_nobody_with_labels_and_without_an_environment() -> None:
 def test_another_program_replaces_the_images() -> None:
     config, _ = arguments(replace(SPEC, command=("python3", "-c", "pass")))
     assert (config["entrypoint"], config["command"]) == (["python3"], ["-c", "pass"])
+
+
+GOOD = {
+    "MemoryLimit": True,
+    "PidsLimit": True,
+    "CpuCfsQuota": True,
+    "SecurityOptions": ["name=seccomp,profile=default", "name=cgroupns"],
+}
+
+
+@pytest.mark.parametrize(
+    ("info", "missing"),
+    [
+        (GOOD, []),
+        (GOOD | {"SecurityOptions": ["name=rootless", "name=seccomp,profile=builtin"]}, []),
+        (GOOD | {"SecurityOptions": ["name=seccomp,profile=unconfined"]}, ["seccomp"]),
+        (GOOD | {"SecurityOptions": None}, ["seccomp"]),
+        (GOOD | {"PidsLimit": False}, ["process limits"]),
+        ({}, ["memory limits", "process limits", "CPU limits", "seccomp"]),
+    ],
+)
+def test_an_engine_without_a_guard_is_found_out(info: dict[str, Any], missing: list[str]) -> None:
+    assert missing_guards(info) == missing

@@ -13,6 +13,7 @@ from nips.filter import Filter
 from nips.own import binding, pairing
 from nips.own.binding import Binding
 from relay_local.client import Delivery, connect
+from tests.figures import dice, figure
 from tests.unit.bot.bridges.nostr.stage import Person, Stage, a_person, a_stage
 
 
@@ -91,11 +92,12 @@ async def test_a_relay_that_is_away_gets_the_same_bytes_later(stage: Stage, owne
 
 async def test_killed_at_any_time_every_reply_arrives_once(stage: Stage, owner: Person) -> None:
     await drained(owner)
-    texts = [f"reply {number}" for number in range(15)]
-    for number in range(5):
+    kills, chance = figure("bridge-kills"), dice("bridge-kills", "out")
+    texts = [f"reply {number}" for number in range(3 * kills)]
+    for number in range(kills):
         for text in texts[3 * number : 3 * number + 3]:
             await stage.say(text)
-        await asyncio.sleep(0.04 * number)
+        await asyncio.sleep(chance.uniform(0, 0.2))
         await stage.restart("bridge")
     got: dict[str, str] = {}
     while len(got) < len(texts):
