@@ -116,6 +116,7 @@ async def running(
         store, world, last_seq = held.store, held.world, held.last_seq
         words = WordIndex(store, last_seq)
         server = RelayServer(store, words, now_s, settings.version, settings.limits)
+        await server.management.load()
         listen = partial(server.listen_unix, accepted=(UNIX_URL,))
         sockets = None
         if settings.sessions is not None:

@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from nips.event import Event
+from nips.frames import Ok, encode
 from relay_local import information
 from relay_local.connection import (
     Connection,
@@ -35,8 +36,11 @@ from relay_local.connection import (
 from relay_local.ingest import Ingest, Submission
 from relay_local.inquiries import Inquiries
 from relay_local.limits import Limits
+from relay_local.management import Management
 from relay_local.negentropy import Gather, Reconcile
 from relay_local.outbox import REFILL_BELOW_BYTES, Outbox
+from relay_local.posts import taking_posts
+from relay_local.regulations import Book, Regulations
 from relay_local.search import pages
 from relay_local.store import Store
 from relay_local.subscriptions import Subscriptions
@@ -86,6 +90,7 @@ class RelayServer:
         self._subscriptions: Subscriptions[tuple[Peer, str]] = Subscriptions()
         self._ingest: Ingest | None = None
         self._sessions_present: set[str] = set()
+        self.management = Management(store, now_s, self._regulated)
 
     @property
     def ingest(self) -> Ingest:
@@ -99,7 +104,9 @@ class RelayServer:
 
     async def listen_tcp(self, host: str, port: int, accepted: Collection[str]) -> Server:
         """Listen on TCP. Raises OSError."""
-        return await serve(self._handler(accepted, None), host, port, **self._options())
+        posted = taking_posts(partial(self._post, accepted))
+        handler = self._handler(accepted, None)
+        return await serve(handler, host, port, create_connection=posted, **self._options())
 
     async def listen_unix(
         self, path: Path, accepted: Collection[str], session: str | None = None
@@ -151,7 +158,22 @@ class RelayServer:
             "logger": _websockets_log,
         }
 
-    def _http(self, _socket: ServerConnection, request: Request) -> Response | None:
+    async def _post(
+        self, accepted: Collection[str], headers: dict[str, str], body: bytes
+    ) -> information.Answer:
+        return await self.management.post(self.ingest.world, accepted, headers, body)
+
+    def _regulated(self, regulations: Regulations) -> None:
+        """A ruling counts at once, for those who are here too."""
+        for peer in list(self._peers):
+            if regulations.shuts_out(peer.machine.viewer.keys):
+                peer.outbox.cut()
+
+    def _http(self, socket: ServerConnection, request: Request) -> Response | None:
+        regulations = self.management.regulations
+        peername = socket.remote_address
+        if isinstance(peername, tuple) and str(peername[0]) in regulations.of(Book.ADDRESSES):
+            return socket.respond(403, "This address is blocked here.\n")
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return None
         answer = information.answer(
@@ -160,6 +182,7 @@ class RelayServer:
             request.method,
             request.headers.get("Accept"),
             self.limits,
+            regulations.of(Book.FACE),
         )
         headers = Headers(answer.headers)
         headers["Connection"] = "close"
@@ -224,8 +247,16 @@ class RelayServer:
                 self.received += 1
                 ingest = self.ingest
                 effects = machine.received(message, ingest.world, self._now_s(), ingest.last_seq)
+                if self.management.regulations.shuts_out(machine.viewer.keys):
+                    await socket.close(1008, "this key is banned here")
+                    break
                 for effect in effects:
                     if isinstance(effect, Submit):
+                        refusal = self.management.regulations.objection(ingest.world, effect.event)
+                        if refusal is not None:
+                            ok = Ok(effect.event.id, False, str(refusal))
+                            peer.outbox.put(encode(ok).encode())
+                            continue
                         submission = Submission(effect.event, effect.viewer, peer.outbox.put)
                         await ingest.submit(submission)
                     else:
