@@ -23,7 +23,7 @@ from nips.filter import Filter
 WAIT_S = 10
 
 
-class Shelf(sdk.NostrDatabase):  # type: ignore[misc] - the SDK has no types
+class Shelf(sdk.NostrDatabase):  # type: ignore[misc]  # the SDK has no types
     """The client's own events, in memory: its build has no database of its own."""
 
     def __init__(self) -> None:
