@@ -18,7 +18,7 @@ from relay_local import moderation, retention, vanishing
 from relay_local.access import keeps_once, may_write
 from relay_local.moderation import Sign, Stored
 from relay_local.retention import Address, address, parse_address
-from relay_local.store import WRAP_PREFIX, Transaction
+from relay_local.transaction import WRAP_PREFIX, Transaction
 from relay_local.viewer import Viewer
 from relay_local.world import GRANT_PREFIX, World
 

@@ -29,7 +29,8 @@ from nips.refusal import Malformed, Prefix, Refusal
 from relay_local.access import may_write
 from relay_local.admission import Admission, Known, admit, expiry_of, remove_expired
 from relay_local.moderation import Sign, Stored
-from relay_local.store import Store, Transaction
+from relay_local.store import Store
+from relay_local.transaction import Transaction
 from relay_local.viewer import Viewer
 from relay_local.world import World
 

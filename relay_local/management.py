@@ -15,7 +15,8 @@ from nips.refusal import Malformed
 from relay_local import retention
 from relay_local.information import Answer
 from relay_local.regulations import Book, Regulations, Ruling, answer, collect
-from relay_local.store import Store, Transaction
+from relay_local.store import Store
+from relay_local.transaction import Transaction
 from relay_local.world import World
 
 log = structlog.get_logger("relay")

@@ -25,7 +25,8 @@ from nips.refusal import Malformed, Refusal
 from relay_local.admission import Known, place
 from relay_local.moderation import Sign
 from relay_local.statistics import open_to_read
-from relay_local.store import Store, Transaction
+from relay_local.store import Store
+from relay_local.transaction import Transaction
 from relay_local.world import World
 from relay_local.write_rules import RELAY_KINDS
 

@@ -13,7 +13,8 @@ from functools import partial
 
 import structlog
 
-from relay_local.store import Store, Transaction
+from relay_local.store import Store
+from relay_local.transaction import Transaction
 from relay_local.words import words_of
 
 BATCH = 64  # events in one transaction: what an event stored meanwhile waits for

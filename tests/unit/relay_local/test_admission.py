@@ -13,7 +13,8 @@ from nips.refusal import Prefix, Refusal
 from relay_local.admission import Admission, Known, admit, remove_expired
 from relay_local.moderation import Stored
 from relay_local.retention import Address
-from relay_local.store import SCHEMA, Transaction
+from relay_local.schema import SCHEMA
+from relay_local.transaction import Transaction
 from relay_local.viewer import Viewer
 from relay_local.world import World
 from tests.unit.relay_local.cast import (

@@ -15,7 +15,8 @@ from nips.filter import Filter
 from nips.kinds import Kind, Storage, storage
 from relay_local.access import Scope, scope_of
 from relay_local.query import condition_of, in_order_of_arrival, newest, tag_key
-from relay_local.store import SCHEMA, Transaction
+from relay_local.schema import SCHEMA
+from relay_local.transaction import Transaction
 from relay_local.viewer import Viewer
 from relay_local.world import World
 from tests.unit.relay_local.cast import (

@@ -14,7 +14,8 @@ from relay_local.access import Scope
 from relay_local.connection import Search
 from relay_local.retention import Address
 from relay_local.search import pages
-from relay_local.store import WRAP_PREFIX, Store, Transaction, open_store
+from relay_local.store import Store, open_store
+from relay_local.transaction import WRAP_PREFIX, Transaction
 from tests.unit.relay_local.cast import MEMBER, NOW, OWNER, event
 
 
