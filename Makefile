@@ -29,7 +29,7 @@ test: install  ## install, then every test (ARGS="-k name" for some)
 demo: install  ## a conversation, start to end, on this machine
 	@exec .venv/bin/nostrclaw demo $(ARGS)
 
-bench: install  ## measure, into bench/results (ARGS=--json)
+bench: install  ## measure, into bench/results (ARGS=relay for the relay)
 	@exec $(PYTHON) -m bench $(ARGS)
 
 ordeal: install  ## one promise at its full figure (ONLY=name)

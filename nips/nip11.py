@@ -10,8 +10,9 @@ MEDIA_TYPE = "application/nostr+json"
 CORS = {
     # NIP-11: "Relays MUST accept CORS requests by sending …"
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Headers": "*",
-    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+    # A browser's wildcard leaves out Authorization, which NIP-86 needs.
+    "Access-Control-Allow-Headers": "Authorization, *",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS",
 }
 """Headers of the answer."""
 

@@ -10,31 +10,17 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import IntEnum
 from hashlib import sha256
 
+from nips.negentropy import ID_BYTES, INFINITY, VERSION, Bound, Mode, Reader, Writer, encode_varint
 from nips.refusal import Malformed
 
-VERSION = 0x61
 MAX_RANGES = 32_768  # in one message that is read
 MAX_MESSAGE_BYTES = 128 << 10  # of one that is written; the rest is left to the next round
-INFINITY = 2**64 - 1
-_ID_BYTES = 32
 _FINGERPRINT_BYTES = 16
 _BUCKETS = 16
 _STEP = 64  # records between two sums that are kept
 _MODULUS = 1 << 256
-_RESERVE_BYTES = 200  # for the bounds that end a message
-
-Bound = tuple[int, bytes]  # a time and the beginning of an id: least record that is beyond
-
-
-class Mode(IntEnum):
-    """What is said of a range."""
-
-    SKIP = 0
-    FINGERPRINT = 1
-    ID_LIST = 2
 
 
 class Records:
@@ -70,7 +56,7 @@ class Records:
         """NIP-77: "addition mod 2^256 of the element IDs", with their number, hashed."""
         total = self._total(upper) - self._total(lower)
         count = encode_varint(upper - lower)
-        digest = sha256((total % _MODULUS).to_bytes(_ID_BYTES, "little") + count).digest()
+        digest = sha256((total % _MODULUS).to_bytes(ID_BYTES, "little") + count).digest()
         return digest[:_FINGERPRINT_BYTES]
 
     def _total(self, upper: int) -> int:
@@ -92,7 +78,7 @@ class Progress:
 
 def initiate(records: Records, max_bytes: int = MAX_MESSAGE_BYTES) -> bytes:
     """The initiator's first message."""
-    writer = _Writer(max_bytes)
+    writer = Writer(max_bytes)
     _divide(records, 0, len(records), (INFINITY, b""), writer)
     return bytes(writer.message)
 
@@ -121,8 +107,8 @@ class _Found:
 
 
 def _reconcile(records: Records, message: bytes, max_bytes: int, found: _Found | None) -> bytes:
-    reader = _Reader(message)
-    writer = _Writer(max_bytes)
+    reader = Reader(message)
+    writer = Writer(max_bytes)
     bound: Bound = (0, b"")
     lower = 0
     for _ in range(MAX_RANGES):
@@ -150,13 +136,13 @@ def _reconcile(records: Records, message: bytes, max_bytes: int, found: _Found |
                 reader.ids()
                 covered = _list(records, lower, upper, bound, writer)
                 if covered < upper:
-                    writer.fingerprint_rest(records, covered)
+                    writer.end(records.fingerprint(covered, len(records)))
                     return bytes(writer.message)
             case _:
                 raise Malformed(f"negentropy has no mode {mode}")
         if writer.is_full:
             writer.restore(state, before)
-            writer.fingerprint_rest(records, covered)
+            writer.end(records.fingerprint(covered, len(records)))
             return bytes(writer.message)
         lower = upper
     if reader.at_end:
@@ -164,7 +150,7 @@ def _reconcile(records: Records, message: bytes, max_bytes: int, found: _Found |
     raise Malformed(f"a negentropy message holds at most {MAX_RANGES} ranges")
 
 
-def _divide(records: Records, lower: int, upper: int, bound: Bound, writer: _Writer) -> None:
+def _divide(records: Records, lower: int, upper: int, bound: Bound, writer: Writer) -> None:
     """Say of a range, which is not the same on both sides, what will narrow it down."""
     count = upper - lower
     if count < 2 * _BUCKETS:
@@ -181,9 +167,9 @@ def _divide(records: Records, lower: int, upper: int, bound: Bound, writer: _Wri
         start = end
 
 
-def _list(records: Records, lower: int, upper: int, bound: Bound, writer: _Writer) -> int:
+def _list(records: Records, lower: int, upper: int, bound: Bound, writer: Writer) -> int:
     """List a range as far as the message has room; returns the place up to which it did."""
-    room = max(1, writer.room // _ID_BYTES)
+    room = max(1, writer.room // ID_BYTES)
     if upper - lower > room:
         upper = lower + room
         bound = _between(records.row(upper - 1), records.row(upper))
@@ -196,132 +182,5 @@ def _between(last: tuple[int, bytes], following: tuple[int, bytes]) -> Bound:
     """NIP-77: "the shortest possible prefix to separate" two neighbours."""
     if last[0] != following[0]:
         return (following[0], b"")
-    same = next(i for i in range(_ID_BYTES) if last[1][i] != following[1][i])
+    same = next(i for i in range(ID_BYTES) if last[1][i] != following[1][i])
     return (following[0], following[1][: same + 1])
-
-
-class _Writer:
-    """A message being written. A skip is written only once something follows it."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self.message = bytearray([VERSION])
-        self._max_bytes = max_bytes
-        self._last_time = 0
-        self._skipped: Bound | None = None
-
-    @property
-    def room(self) -> int:
-        """Bytes that are left, the end of the message put aside."""
-        return self._max_bytes - _RESERVE_BYTES - len(self.message)
-
-    @property
-    def is_full(self) -> bool:
-        """Say whether more was written than there is room for."""
-        return self.room < 0
-
-    def state(self) -> tuple[int, int, Bound | None]:
-        """What `restore` needs."""
-        return len(self.message), self._last_time, self._skipped
-
-    def restore(self, state: tuple[int, int, Bound | None], reached: Bound) -> None:
-        """Take back what was written since a state, all up to `reached` being settled."""
-        del self.message[state[0] :]
-        self._last_time, self._skipped = state[1:]
-        if self._skipped is not None:
-            self._skipped = reached
-
-    def skip(self, bound: Bound) -> None:
-        """Leave everything up to a bound alone."""
-        self._skipped = bound
-
-    def range(self, bound: Bound, mode: Mode) -> None:
-        """Begin a range; its payload follows."""
-        if self._skipped is not None:
-            skipped, self._skipped = self._skipped, None
-            self._bound(skipped, Mode.SKIP)
-        self._bound(bound, mode)
-
-    def list(self, ids: list[bytes]) -> None:
-        """The payload of an id list."""
-        self.message += encode_varint(len(ids)) + b"".join(ids)
-
-    def fingerprint_rest(self, records: Records, lower: int) -> None:
-        """End a full message: the rest is one range, which the next round divides."""
-        self.range((INFINITY, b""), Mode.FINGERPRINT)
-        self.message += records.fingerprint(lower, len(records))
-
-    def _bound(self, bound: Bound, mode: Mode) -> None:
-        time, prefix = bound
-        if time == INFINITY:
-            self.message += encode_varint(0)
-        else:
-            # NIP-77: "All other values are encoded as 1 + offset"
-            self.message += encode_varint(1 + time - self._last_time)
-            self._last_time = time
-        self.message += encode_varint(len(prefix)) + prefix + encode_varint(mode)
-
-
-class _Reader:
-    """A message being read. Every method raises Malformed."""
-
-    def __init__(self, message: bytes) -> None:
-        if not message or message[0] != VERSION:
-            raise Malformed(f"not a negentropy message of version {VERSION:#x}")
-        self._message = message
-        self._at = 1
-        self._last_time = 0
-
-    @property
-    def at_end(self) -> bool:
-        """Say whether everything has been read."""
-        return self._at == len(self._message)
-
-    def take(self, count: int) -> bytes:
-        """So many bytes."""
-        taken = self._message[self._at : self._at + count]
-        if len(taken) != count:
-            raise Malformed("a negentropy message ends too early")
-        self._at += count
-        return taken
-
-    def varint(self) -> int:
-        """A number below 2**64."""
-        value = 0
-        for _ in range(10):
-            digit = self.take(1)[0]
-            value = value << 7 | digit & 0x7F
-            if value > INFINITY:
-                break
-            if digit < 0x80:
-                return value
-        raise Malformed("a number in a negentropy message is too large")
-
-    def bound(self, after: Bound) -> Bound:
-        """The end of the next range, which begins at `after`."""
-        encoded = self.varint()
-        time = INFINITY if encoded == 0 else self._last_time + encoded - 1
-        if time > INFINITY:
-            raise Malformed("a time in a negentropy message is too large")
-        if encoded:
-            self._last_time = time
-        length = self.varint()
-        if length > _ID_BYTES:
-            raise Malformed("the beginning of an id has at most 32 bytes")
-        bound = (time, self.take(length))
-        if bound < after:
-            raise Malformed("the ranges of a negentropy message are out of order")
-        return bound
-
-    def ids(self) -> list[bytes]:
-        """The payload of an id list."""
-        count = self.varint()
-        blob = self.take(count * _ID_BYTES)
-        return [blob[i : i + _ID_BYTES] for i in range(0, len(blob), _ID_BYTES)]
-
-
-def encode_varint(value: int) -> bytes:
-    """NIP-77: "base-128 digits, most significant digit first"."""
-    digits = [value & 0x7F]
-    while value := value >> 7:
-        digits.append(value & 0x7F | 0x80)
-    return bytes(reversed(digits))

@@ -18,7 +18,7 @@ from relay_local import moderation, retention, vanishing
 from relay_local.access import keeps_once, may_write
 from relay_local.moderation import Sign, Stored
 from relay_local.retention import Address, address, parse_address
-from relay_local.store import WRAP_PREFIX, Transaction
+from relay_local.transaction import WRAP_PREFIX, Transaction
 from relay_local.viewer import Viewer
 from relay_local.world import GRANT_PREFIX, World
 
@@ -57,7 +57,7 @@ def place(
         return Admission(gone, (), world)
     if transaction.knows(event.id):
         return Admission(Known("this event is here already"), (), world)
-    expiry = _expiry(world, event, now_s)
+    expiry = expiry_of(world, event, now_s)
     if isinstance(expiry, Refusal):
         return Admission(expiry, (), world)
     refusal = _objection(transaction, world, event)
@@ -92,7 +92,8 @@ def remove_expired(transaction: Transaction, now_s: int, limit: int) -> int | No
     return transaction.next_expiry()
 
 
-def _expiry(world: World, event: Event, now_s: int) -> int | Refusal | None:
+def expiry_of(world: World, event: Event, now_s: int) -> int | Refusal | None:
+    """The second from which an event is hidden, None for never, or why it is not taken."""
     try:
         expiry = retention.expires_at(world, event)
     except Malformed as error:

@@ -135,6 +135,13 @@ class Groups:
             case _:
                 return self
 
+    def shut(self, group_id: str) -> Groups:
+        """The groups with one that is private, restricted, hidden and closed whatever was said."""
+        group = self.by_id.get(group_id)
+        if group is None or group.flags.issuperset(FLAGS):
+            return self
+        return self._with(replace(group, flags=frozenset(FLAGS)))
+
     def _with_invites(
         self, group_id: str, change: Callable[[frozenset[str]], frozenset[str]]
     ) -> Groups:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 
 import orjson
 
@@ -16,8 +18,10 @@ from relay_local.query import DEFAULT_LIMIT, MAX_LIMIT
 from relay_local.world import World
 from relay_local.write_rules import MAX_AHEAD_S
 
-_PUBLIC_NIPS = (1, 9, 11, 17, 40, 42, 45, 50, 59, 62, 70, 77)
+_PUBLIC_NIPS = (1, 9, 11, 17, 40, 42, 45, 50, 59, 62, 70, 77, 86, 98)
 _PRIVATE_NIPS = (*_PUBLIC_NIPS, 29, 43)
+
+_NO_FACE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +33,22 @@ class Answer:
     body: bytes
 
 
-def document(world: World, version: str, limits: Limits | None = None) -> bytes:
-    """The relay information document as JSON. limits: the settings, else as they are unset."""
+def document(
+    world: World, version: str, limits: Limits | None = None, face: Mapping[str, str] = _NO_FACE
+) -> bytes:
+    """The relay information document as JSON. limits: the settings, else as they are unset.
+    face: the name, description and icon that the owner has given it."""
+    description = (
+        "A relay of nostrclaw, open to everybody."
+        if world.public
+        else "The private relay of one person's assistant. Members only."
+    )
     limits = limits or Limits()
     return orjson.dumps(
         information(
-            name="nostrclaw relay",
-            description=(
-                "A relay of nostrclaw, open to everybody."
-                if world.public
-                else "The private relay of one person's assistant. Members only."
-            ),
+            name=face.get("name", "nostrclaw relay"),
+            description=face.get("description", description),
+            icon=face.get("icon"),
             relay_key=world.relay,
             owner=world.owner,
             supported_nips=_PUBLIC_NIPS if world.public else _PRIVATE_NIPS,
@@ -62,7 +71,12 @@ def document(world: World, version: str, limits: Limits | None = None) -> bytes:
 
 
 def answer(
-    world: World, version: str, method: str, accept: str | None, limits: Limits | None = None
+    world: World,
+    version: str,
+    method: str,
+    accept: str | None,
+    limits: Limits | None = None,
+    face: Mapping[str, str] = _NO_FACE,
 ) -> Answer:
     """The answer to a request that is no WebSocket handshake."""
     if method == "OPTIONS":
@@ -72,7 +86,7 @@ def answer(
         return Answer(HTTPStatus.METHOD_NOT_ALLOWED, headers, b"")
     if wants_document(accept):
         headers = {**CORS, "Content-Type": MEDIA_TYPE}
-        body = document(world, version, limits)
+        body = document(world, version, limits, face)
     else:
         headers = {**CORS, "Content-Type": "text/plain; charset=utf-8"}
         body = b"This is a Nostr relay. Open its ws:// address in a Nostr client.\n"

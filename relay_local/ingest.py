@@ -27,9 +27,10 @@ from nips.frames import Ok, encode
 from nips.kinds import Storage, storage
 from nips.refusal import Malformed, Prefix, Refusal
 from relay_local.access import may_write
-from relay_local.admission import Admission, Known, admit, remove_expired
+from relay_local.admission import Admission, Known, admit, expiry_of, remove_expired
 from relay_local.moderation import Sign, Stored
-from relay_local.store import Store, Transaction
+from relay_local.store import Store
+from relay_local.transaction import Transaction
 from relay_local.viewer import Viewer
 from relay_local.world import World
 
@@ -159,7 +160,11 @@ class Ingest:
     def _pass_on(self, submission: Submission) -> None:
         # NIP-01: "ephemeral … not expected to be stored by relays"
         event = submission.event
-        refusal = may_write(self.world, submission.viewer, event, self._now_s())
+        now_s = self._now_s()
+        refusal = may_write(self.world, submission.viewer, event, now_s)
+        # NIP-40: "Relays SHOULD drop any events that are published to them if they are expired"
+        if refusal is None and isinstance(late := expiry_of(self.world, event, now_s), Refusal):
+            refusal = late
         if refusal is None:
             self._deliver(event, orjson.dumps(event.to_json()), None)
         self._answer(submission, refusal)

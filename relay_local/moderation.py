@@ -20,7 +20,7 @@ from relay_local import retention, roster
 from relay_local.access import room
 from relay_local.groups import MODERATION, STATE_KINDS, state_templates
 from relay_local.retention import Address
-from relay_local.store import Transaction
+from relay_local.transaction import Transaction
 from relay_local.world import World
 
 _PREFIX_CHARS = 8

@@ -32,7 +32,8 @@ from relay_local.moderation import Sign, restore
 from relay_local.scrape import serve_metrics
 from relay_local.server import RelayServer, close_server
 from relay_local.sessions import MAX_PATH_BYTES, SOCKET, SessionSockets
-from relay_local.store import Store, Transaction, open_store
+from relay_local.store import Store, open_store
+from relay_local.transaction import Transaction
 from relay_local.word_index import WordIndex
 from relay_local.world import World
 
@@ -116,6 +117,7 @@ async def running(
         store, world, last_seq = held.store, held.world, held.last_seq
         words = WordIndex(store, last_seq)
         server = RelayServer(store, words, now_s, settings.version, settings.limits)
+        await server.management.load()
         listen = partial(server.listen_unix, accepted=(UNIX_URL,))
         sockets = None
         if settings.sessions is not None:

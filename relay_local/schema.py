@@ -1,4 +1,4 @@
-"""Pure: the tables of the store."""
+"""Pure: the tables of the relay's database."""
 
 from __future__ import annotations
 

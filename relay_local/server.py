@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from nips.event import Event
+from nips.frames import Ok, encode
 from relay_local import information
 from relay_local.connection import (
     Connection,
@@ -37,9 +38,12 @@ from relay_local.door import SESSION_BURST, SESSION_PER_S, STRANGERS_BURST, STRA
 from relay_local.ingest import Ingest, Submission
 from relay_local.inquiries import Inquiries
 from relay_local.limits import Limits
+from relay_local.management import Management
 from relay_local.negentropy import Gather, Reconcile
 from relay_local.outbox import REFILL_BELOW_BYTES, Outbox
 from relay_local.pacing import Meter
+from relay_local.posts import taking_posts
+from relay_local.regulations import Book, Regulations
 from relay_local.search import pages
 from relay_local.store import Store
 from relay_local.subscriptions import Subscriptions
@@ -93,6 +97,7 @@ class RelayServer:
         self._ingest: Ingest | None = None
         self._sessions_present: set[str] = set()
         self._strangers = Meter(STRANGERS_BURST, STRANGERS_PER_S)
+        self.management = Management(store, now_s, self._regulated)
 
     @property
     def ingest(self) -> Ingest:
@@ -106,8 +111,10 @@ class RelayServer:
 
     async def listen_tcp(self, host: str, port: int, accepted: Collection[str]) -> Server:
         """Listen on TCP. Raises OSError."""
+        posted = taking_posts(partial(self._post, accepted))
         handler = self._handler(accepted, None, self._strangers)
-        return await serve(handler, host, port, **self._options(_tcp_connections()))
+        counted = at_most(_tcp_connections(), posted)
+        return await serve(handler, host, port, **self._options(counted))
 
     async def listen_unix(
         self, path: Path, accepted: Collection[str], session: str | None = None
@@ -117,7 +124,8 @@ class RelayServer:
             handler = self._handler(accepted, None, self._strangers)
             return await unix_serve(handler, str(path), **self._options(None))
         handler = self._handler(accepted, session, Meter(SESSION_BURST, SESSION_PER_S))
-        return await unix_serve(handler, str(path), **self._options(MAX_SESSION_CONNECTIONS))
+        few = at_most(MAX_SESSION_CONNECTIONS, ServerConnection)
+        return await unix_serve(handler, str(path), **self._options(few))
 
     def deliver(self, event: Event, body: bytes, seq: int | None) -> None:
         """Queue an event to everybody who listens for it and may see it."""
@@ -149,9 +157,9 @@ class RelayServer:
             for task in late:  # of clients that do not read
                 task.cancel()
 
-    def _options(self, most: int | None) -> dict[str, Any]:
+    def _options(self, kind: type[ServerConnection] | None) -> dict[str, Any]:
         return {
-            "create_connection": None if most is None else at_most(most),
+            "create_connection": kind,
             "process_request": self._http,
             "compression": None,  # costs more time than a local socket's bytes
             "max_size": MAX_MESSAGE_BYTES,
@@ -163,7 +171,22 @@ class RelayServer:
             "logger": _websockets_log,
         }
 
-    def _http(self, _socket: ServerConnection, request: Request) -> Response | None:
+    async def _post(
+        self, accepted: Collection[str], headers: dict[str, str], body: bytes
+    ) -> information.Answer:
+        return await self.management.post(self.ingest.world, accepted, headers, body)
+
+    def _regulated(self, regulations: Regulations) -> None:
+        """A ruling counts at once, for those who are here too."""
+        for peer in list(self._peers):
+            if regulations.shuts_out(peer.machine.viewer.keys):
+                peer.outbox.cut()
+
+    def _http(self, socket: ServerConnection, request: Request) -> Response | None:
+        regulations = self.management.regulations
+        peername = socket.remote_address
+        if isinstance(peername, tuple) and str(peername[0]) in regulations.of(Book.ADDRESSES):
+            return socket.respond(403, "This address is blocked here.\n")
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return None
         answer = information.answer(
@@ -172,6 +195,7 @@ class RelayServer:
             request.method,
             request.headers.get("Accept"),
             self.limits,
+            regulations.of(Book.FACE),
         )
         headers = Headers(answer.headers)
         headers["Connection"] = "close"
@@ -238,8 +262,16 @@ class RelayServer:
                 self.received += 1
                 ingest = self.ingest
                 effects = machine.received(message, ingest.world, self._now_s(), ingest.last_seq)
+                if self.management.regulations.shuts_out(machine.viewer.keys):
+                    await socket.close(1008, "this key is banned here")
+                    break
                 for effect in effects:
                     if isinstance(effect, Submit):
+                        refusal = self.management.regulations.objection(ingest.world, effect.event)
+                        if refusal is not None:
+                            ok = Ok(effect.event.id, False, str(refusal))
+                            peer.outbox.put(encode(ok).encode())
+                            continue
                         submission = Submission(effect.event, effect.viewer, peer.outbox.put)
                         await ingest.submit(submission)
                     else:
@@ -306,14 +338,14 @@ class RelayServer:
             self._do_at_once(peer, effect)
 
 
-def at_most(most: int) -> type[ServerConnection]:
-    """A kind of connection of which a server has `most`; what comes beyond is ended at once.
+def at_most(most: int, kind: type[ServerConnection]) -> type[ServerConnection]:
+    """A `kind` of connection of which a server has `most`; what comes beyond is ended at once.
 
     Attack: connections that are opened and left, until the process has no descriptor for
     anybody else. They count from the first byte, long before there is anyone to ask.
     """
 
-    class Counted(ServerConnection):
+    class Counted(kind):  # type: ignore[misc, valid-type]
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(transport)
             if len(self.server.handler_tasks) > most:

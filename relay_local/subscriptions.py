@@ -46,6 +46,8 @@ class Subscriptions(Generic[S]):
 
     def recipients(self, event: Event) -> list[S]:
         """The subscriptions of which a filter matches the event, each once, in no order."""
+        if not self._filters:
+            return []
         candidates: set[S] = set()
         for place in _where(event):
             candidates |= self._at.get(place, set())

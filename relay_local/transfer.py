@@ -26,7 +26,8 @@ from relay_local.admission import Known, place
 from relay_local.moderation import Sign
 from relay_local.repertoire import RELAY_KINDS
 from relay_local.statistics import open_to_read
-from relay_local.store import Store, Transaction
+from relay_local.store import Store
+from relay_local.transaction import Transaction
 from relay_local.world import World
 
 BATCH = 1_000

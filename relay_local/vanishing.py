@@ -13,7 +13,7 @@ from nips.event import Event
 from nips.nip62 import VANISH
 from nips.refusal import Prefix, Refusal
 from relay_local import retention
-from relay_local.store import Transaction
+from relay_local.transaction import Transaction
 from relay_local.world import World
 
 _PAGE = 500

@@ -13,10 +13,11 @@ from functools import partial
 
 import structlog
 
-from relay_local.store import Store, Transaction
+from relay_local.store import Store
+from relay_local.transaction import Transaction
 from relay_local.words import words_of
 
-BATCH = 200  # events in one transaction: what an event stored meanwhile waits for
+BATCH = 64  # events in one transaction: what an event stored meanwhile waits for
 QUIET_S = 0.25
 MAX_BACKLOG = 50_000  # events; beyond, they are indexed among the writes
 

@@ -88,7 +88,9 @@ class World:
         if self.public:
             return self
         if event.kind in MODERATION:
-            return replace(self, groups=self.groups.after(event))
+            groups = self.groups.after(event)
+            # An old 9002, or one that an import brought, was not judged by today's rules.
+            return replace(self, groups=groups.shut(self.roles.main) if self.roles else groups)
         if event.kind != Kind.APP_DATA:
             return self
         d = event.tag("d") or ""

@@ -40,6 +40,7 @@ async def test_deletion_by_address_up_to_its_own_time(client: Client, me: Secret
 
 async def test_expiration(client: Client, me: SecretKey) -> None:
     assert not (await client.ok(made(me, 1, ("expiration", str(now() - 1)))))[0]
+    assert not (await client.ok(made(me, 20_002, ("expiration", str(now() - 1)))))[0]
     soon = made(me, 1, ("expiration", str(now() + 2)))
     await client.keep(soon)
     assert await client.find({"ids": [soon.id]}) == [soon.id]

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nips import nip77
-from nips.nip77 import INFINITY, MAX_RANGES, Records, answer, encode_varint, initiate, proceed
+from nips.negentropy import INFINITY, encode_varint
+from nips.nip77 import MAX_RANGES, Records, answer, initiate, proceed
 from nips.refusal import Malformed
 
 Row = tuple[int, bytes]

@@ -14,7 +14,7 @@ from relay_local.admission import Admission, Known, admit, remove_expired
 from relay_local.moderation import Stored
 from relay_local.retention import Address
 from relay_local.schema import SCHEMA
-from relay_local.store import Transaction
+from relay_local.transaction import Transaction
 from relay_local.viewer import Viewer
 from relay_local.world import World
 from tests.unit.relay_local.cast import (

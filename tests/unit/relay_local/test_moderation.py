@@ -9,6 +9,7 @@ from nips.kinds import Kind
 from nips.refusal import Prefix, Refusal
 from relay_local import moderation
 from relay_local.access import may_read
+from relay_local.admission import place
 from relay_local.groups import STATE_KINDS
 from relay_local.moderation import Stored
 from relay_local.retention import Address
@@ -201,6 +202,16 @@ def test_the_doors_of_a_group_stand_as_its_metadata_says(rooms: Rooms) -> None:
     rooms.keep(event(ADMIN, Kind.EDIT_METADATA, THERE, ("name", "Closed again")))
     assert seen() == set()
     assert not may_read(rooms.world, inside(STRANGER), message)
+
+
+def test_the_main_group_stays_shut_whatever_is_stored(rooms: Rooms) -> None:
+    """A 9002 from before the rule, or from an import, must not publish it at the next start."""
+    slip = event(OWNER, Kind.EDIT_METADATA, H, ("public",), ("open",), ("visible",), ("name", "x"))
+    admission = place(rooms.transaction, rooms.world, slip, NOW, rooms.sign)
+    main = admission.world.groups.by_id[MAIN]
+    assert main.metadata == (("name", "x"),)
+    assert main.flags == {"private", "restricted", "hidden", "closed"}
+    assert not may_read(admission.world, as_(STRANGER), event(MEMBER, 9, H))
 
 
 def test_thrown_away_the_state_is_made_again_from_moderation_alone(rooms: Rooms) -> None:

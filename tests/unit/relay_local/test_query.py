@@ -16,7 +16,7 @@ from nips.kinds import Kind, Storage, storage
 from relay_local.access import Scope, scope_of
 from relay_local.query import condition_of, in_order_of_arrival, newest, tag_key
 from relay_local.schema import SCHEMA
-from relay_local.store import Transaction
+from relay_local.transaction import Transaction
 from relay_local.viewer import Viewer
 from relay_local.world import World
 from tests.figures import figure
@@ -242,3 +242,39 @@ def test_a_filter_with_many_values_is_one_statement(database: sqlite3.Connection
     one = replace(Filter(ids=many, authors=many), tags={"p": many, "e": many})
     statement = newest(one, Scope(everything=True), NOW, 10, 10)
     assert found(database, statement.sql, statement.values) == []
+
+
+ROOMS, NOBODY = frozenset({MAIN}), frozenset[str]()
+OF_GROUPS = [
+    Template(author.public, NOW, kind, tags, "")
+    for kind, author, tags in (
+        (9, MEMBER, (("h", MAIN),)),
+        (9009, OWNER, (("h", MAIN), ("code", "come in, please"))),
+        (9021, STRANGER, (("h", MAIN), ("code", "come in, please"))),
+        (39_000, RELAY, (("d", MAIN), ("h", MAIN))),
+        (39_002, RELAY, (("d", MAIN), ("h", MAIN))),
+        (44_101, RELAY, (("p", MEMBER.public), ("h", MAIN))),
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("scope", "kinds"),
+    [
+        (Scope(rooms=ROOMS), {9, 39_000, 39_002}),
+        (Scope(facades=ROOMS), {39_000}),
+        (Scope(governed=ROOMS), {9009, 9021}),
+        (Scope(all_rooms=True), {9, 9009, 9021, 39_000, 39_002}),
+        (Scope(keys=frozenset({STRANGER.public})), {9021}),
+        (Scope(told=frozenset({MEMBER.public})), {44_101}),
+        (Scope(told=frozenset({OWNER.public})), NOBODY),
+    ],
+)
+def test_what_each_part_of_a_scope_opens_of_a_group(
+    database: sqlite3.Connection, scope: Scope, kinds: set[int]
+) -> None:
+    stored = fill(database, OF_GROUPS)
+    condition = condition_of(scope)
+    seen = found(database, f"SELECT seq FROM events e WHERE {condition.sql}", condition.values)
+    assert {stored[seq].kind for seq in seen} == kinds
+    assert {event.kind for event in stored.values() if scope.admits(event)} == kinds

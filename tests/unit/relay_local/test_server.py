@@ -68,7 +68,7 @@ async def test_http_on_the_same_port(relay: RunningRelay) -> None:
     status, headers, body = await http(relay.url, "OPTIONS / HTTP/1.1\r\nHost: relay\r\n\r\n")
     assert status == "HTTP/1.1 204 No Content"
     assert "Access-Control-Allow-Methods" in headers
-    status, _, _ = await http(relay.url, "POST / HTTP/1.1\r\nHost: relay\r\n\r\n")
+    status, _, _ = await http(relay.url, "DELETE / HTTP/1.1\r\nHost: relay\r\n\r\n")
     assert status.startswith("HTTP/1.1 405")
 
 
@@ -486,3 +486,34 @@ async def test_a_graceful_stop_answers_what_it_took_in(settings: RelaySettings) 
         kept = {one["id"] for one in await owner.req("a", {"kinds": [1]})}
     # Nothing that was stored went unanswered, and nothing was answered that is not there.
     assert kept == {events[0].id, *oks}
+
+
+async def test_an_invited_person_joins_over_the_wire(relay: RunningRelay) -> None:
+    """From the code to the first message, heard live by both sides, and out again."""
+    await furnish(relay)
+    async with wire(relay.url, OWNER) as owner, wire(relay.url, STRANGER) as guest:
+        await owner.keep(signed(OWNER, 9009, H, ("code", "come in, please")))
+        await guest.say("REQ", "told", {"kinds": [44_100, 44_101], "#p": [STRANGER.public]})
+        assert (await guest.hear())[:2] == ["CLOSED", "told"]  # nobody here yet
+        accepted, message = await guest.put(signed(STRANGER, 9021, H, ("code", "a wrong code")))
+        assert (accepted, message.split(":")[0]) == (False, "restricted")
+        await guest.keep(signed(STRANGER, 9021, H, ("code", "come in, please")))
+        told = await guest.req("told", {"kinds": [44_100, 44_101], "#p": [STRANGER.public]})
+        assert [one["kind"] for one in told] == [44_100]
+        for asked in ({"#d": [MAIN]}, {"#h": [MAIN]}):
+            state = await guest.req("state", {"kinds": [39_000, 39_001, 39_002, 39_003], **asked})
+            assert {one["kind"] for one in state} == {39_000, 39_001, 39_002, 39_003}
+        await owner.req("live", {"kinds": [9, 9001, 39_002], "#h": [MAIN], "limit": 0})
+        hello = signed(STRANGER, 9, H, content="hello")
+        await guest.keep(hello)
+        assert (await owner.hear())[2]["id"] == hello.id
+        roster = await owner.req("roster", {"kinds": [13_534]})
+        assert ["member", STRANGER.public] in roster[0]["tags"]
+        await guest.say("EVENT", signed(STRANGER, 9022, H).to_json())
+        heard = [await guest.hear() for _ in range(2)]
+        # The notice of the leaving comes live, though nothing else of the group does any more.
+        assert sorted(frame[0] for frame in heard) == ["EVENT", "OK"]
+        assert [frame[2]["kind"] for frame in heard if frame[0] == "EVENT"] == [44_101]
+        assert [(await owner.hear())[2]["kind"] for _ in range(2)] == [9001, 39_002]
+        accepted, _ = await guest.put(signed(STRANGER, 9, H))
+        assert not accepted

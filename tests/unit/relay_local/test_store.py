@@ -11,8 +11,14 @@ import orjson
 import pytest
 
 from nips.event import Event
-from relay_local.store import Store, Transaction, open_store
-from tests.unit.relay_local.cast import MEMBER, event
+from nips.filter import Filter
+from relay_local.access import Scope
+from relay_local.connection import Search
+from relay_local.retention import Address
+from relay_local.search import pages
+from relay_local.store import Store, open_store
+from relay_local.transaction import WRAP_PREFIX, Transaction
+from tests.unit.relay_local.cast import MEMBER, NOW, OWNER, event
 
 
 @asynccontextmanager
@@ -121,3 +127,94 @@ async def test_a_commit_waits_for_the_disk(store: Store) -> None:
         return [run(f"PRAGMA {name}").fetchone()[0] for name in names]
 
     assert await store.write(settings) == [2, "wal"]
+    await store.close()
+
+
+@pytest.mark.parametrize("foreseen", [True, False])
+async def test_what_was_looked_up_at_once_keeps_up_with_the_transaction(
+    tmp_path: Path, foreseen: bool
+) -> None:
+    """An answer from before a deletion in the same transaction would let the event in again."""
+    store = await open_store(tmp_path / "events.sqlite")
+    stored, removed, new, to_delete = (event(MEMBER, 1, content=text) for text in "abcd")
+    deleted = event(MEMBER, 1, content="deleted")
+    wrap = event(MEMBER, 1059, ("p", OWNER.public), ("p", "no key"))
+    place = event(MEMBER, 30023, ("d", "x"))
+    events = [stored, removed, new, to_delete, deleted, wrap, place]
+
+    def before(transaction: Transaction) -> None:
+        transaction.insert(stored, b"{}", None)
+        transaction.insert(removed, b"{}", None)
+        transaction.remove(removed)
+        transaction.record_deletion(MEMBER.public, deleted.id, 1)
+        transaction.record_deletion(OWNER.public, WRAP_PREFIX + wrap.id, 1)
+        transaction.record_deletion(MEMBER.public, f"30023:{MEMBER.public}:x", place.created_at - 1)
+
+    def work(transaction: Transaction) -> None:
+        if foreseen:
+            transaction.foresee(events)
+        assert [transaction.knows(one.id) for one in events] == [True, True] + 5 * [False]
+        assert [transaction.is_deleted(one) for one in events] == 4 * [False] + [True, True, False]
+        transaction.insert(new, b"{}", None)
+        assert transaction.knows(new.id)
+        transaction.record_deletion(MEMBER.public, to_delete.id, 1)
+        assert transaction.is_deleted(to_delete)
+        transaction.record_deletion(MEMBER.public, f"30023:{MEMBER.public}:x", place.created_at)
+        assert transaction.is_deleted(place)
+        transaction.record_vanishing(MEMBER.public, stored.created_at)
+        assert transaction.has_vanished(stored)
+        transaction.remove(new)
+        assert transaction.knows(new.id)
+
+    await store.write(before)
+    await store.write(work)
+    await store.close()
+
+
+async def test_an_event_is_found_as_soon_as_it_is_in(tmp_path: Path) -> None:
+    """Rows that wait must not hide from the next question of the same transaction."""
+    store = await open_store(tmp_path / "events.sqlite")
+    new = event(MEMBER, 30023, ("d", "x"))
+
+    def work(transaction: Transaction) -> tuple[Event | None, Event | None, int, int]:
+        seq = transaction.insert(new, orjson.dumps(new.to_json()), None)
+        where = Address(MEMBER.public, 30023, "x")
+        return transaction.event(new.id), transaction.at(where), seq, transaction.last_seq()
+
+    by_id, at, seq, last_seq = await store.write(work)
+    assert by_id == at == new
+    assert seq == last_seq
+    await store.close()
+
+
+async def test_a_short_answer_is_the_paged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await open_store(tmp_path / "events.sqlite")
+    events = [
+        event(MEMBER, 1, ("t", "a"), ("t", "b"), content="x" * size, created_at=created_at)
+        for size in (0, 10, 3_000, 5_000)
+        for created_at in (NOW - 2, NOW - 1, NOW)
+    ]
+    for one in events:
+        await put(store, one)
+    ids = frozenset(one.id for one in events[:9])
+    for asked in (
+        Filter(limit=5),
+        Filter(limit=12),
+        Filter(ids=ids),
+        Filter(tags={"t": frozenset({"a", "b"})}, limit=7),
+        Filter(kinds=frozenset({2}), limit=7),
+    ):
+        search = Search("a", 1, (asked,), Scope(everything=True), 12, ordered=False)
+
+        async def answer(search: Search = search) -> list[tuple[int, bytes]]:
+            return [row async for page in pages(store, search, NOW) for row in page]
+
+        short = await answer()
+        with monkeypatch.context() as changed:
+            changed.setattr("relay_local.search.SHORT_ROWS", 0)
+            assert await answer() == short
+        most = len(ids) if asked.ids else asked.limit or 0
+        assert len(short) == (0 if asked.kinds else min(most, len(events)))
+    await store.close()

@@ -16,8 +16,8 @@ from relay_local import query
 from relay_local.access import Scope, scope_of
 from relay_local.relay import RunningRelay
 from relay_local.schema import SCHEMA
-from relay_local.store import Transaction
 from relay_local.subscriptions import Subscriptions
+from relay_local.transaction import Transaction
 from relay_local.words import words_of
 from tests.unit.relay_local.cast import (
     BRIDGE,
