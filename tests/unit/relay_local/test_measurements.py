@@ -25,7 +25,7 @@ async def test_what_happens_is_counted(settings: RelaySettings) -> None:
     async with (
         running(replace(settings, metrics=("127.0.0.1", port))) as relay,
         wire(relay.url, OWNER) as owner,
-        wire(relay.url, STRANGER) as stranger,
+        wire(relay.url, STRANGER),
     ):
         note = signed(OWNER, 1, content="a secret")
         await owner.req("a", {"kinds": [1]})

@@ -127,15 +127,13 @@ async def test_a_commit_waits_for_the_disk(store: Store) -> None:
         return [run(f"PRAGMA {name}").fetchone()[0] for name in names]
 
     assert await store.write(settings) == [2, "wal"]
-    await store.close()
 
 
 @pytest.mark.parametrize("foreseen", [True, False])
 async def test_what_was_looked_up_at_once_keeps_up_with_the_transaction(
-    tmp_path: Path, foreseen: bool
+    store: Store, foreseen: bool
 ) -> None:
     """An answer from before a deletion in the same transaction would let the event in again."""
-    store = await open_store(tmp_path / "events.sqlite")
     stored, removed, new, to_delete = (event(MEMBER, 1, content=text) for text in "abcd")
     deleted = event(MEMBER, 1, content="deleted")
     wrap = event(MEMBER, 1059, ("p", OWNER.public), ("p", "no key"))
@@ -168,12 +166,10 @@ async def test_what_was_looked_up_at_once_keeps_up_with_the_transaction(
 
     await store.write(before)
     await store.write(work)
-    await store.close()
 
 
-async def test_an_event_is_found_as_soon_as_it_is_in(tmp_path: Path) -> None:
+async def test_an_event_is_found_as_soon_as_it_is_in(store: Store) -> None:
     """Rows that wait must not hide from the next question of the same transaction."""
-    store = await open_store(tmp_path / "events.sqlite")
     new = event(MEMBER, 30023, ("d", "x"))
 
     def work(transaction: Transaction) -> tuple[Event | None, Event | None, int, int]:
@@ -184,13 +180,11 @@ async def test_an_event_is_found_as_soon_as_it_is_in(tmp_path: Path) -> None:
     by_id, at, seq, last_seq = await store.write(work)
     assert by_id == at == new
     assert seq == last_seq
-    await store.close()
 
 
 async def test_a_short_answer_is_the_paged_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = await open_store(tmp_path / "events.sqlite")
     events = [
         event(MEMBER, 1, ("t", "a"), ("t", "b"), content="x" * size, created_at=created_at)
         for size in (0, 10, 3_000, 5_000)
@@ -217,4 +211,3 @@ async def test_a_short_answer_is_the_paged_one(
             assert await answer() == short
         most = len(ids) if asked.ids else asked.limit or 0
         assert len(short) == (0 if asked.kinds else min(most, len(events)))
-    await store.close()
