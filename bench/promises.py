@@ -38,7 +38,7 @@ PROMISES = (
         "kills",
         5,
         200,
-        5,
+        3,
     ),
     Promise(
         "relay-kills",
@@ -65,7 +65,7 @@ PROMISES = (
         "kills",
         2,
         50,
-        5,
+        4,
     ),
     Promise(
         "public-relay-kills",
@@ -74,7 +74,7 @@ PROMISES = (
         "kills",
         2,
         50,
-        5,
+        9,
     ),
     Promise(
         "router-kills",
@@ -83,7 +83,7 @@ PROMISES = (
         "kills",
         6,
         50,
-        5,
+        2,
     ),
     Promise(
         "bridge-kills",
@@ -95,7 +95,7 @@ PROMISES = (
         "kills",
         5,
         50,
-        5,
+        2,
     ),
     Promise(
         "one-signature",
@@ -107,7 +107,7 @@ PROMISES = (
         "kills",
         4,
         200,
-        5,
+        17,
     ),
     Promise(
         "restarts",
@@ -116,7 +116,7 @@ PROMISES = (
         "restarts",
         3,
         100,
-        5,
+        4,
     ),
     Promise(
         "frames",
@@ -125,7 +125,7 @@ PROMISES = (
         "frames",
         20_000,
         1_000_000,
-        5,
+        2,
     ),
     Promise(
         "filters",
@@ -137,7 +137,7 @@ PROMISES = (
         "filters",
         120,
         100_000,
-        5,
+        35,
     ),
     Promise(
         "kinds",
@@ -164,7 +164,7 @@ PROMISES = (
         "messages",
         50,
         10_000,
-        5,
+        3,
     ),
     Promise(
         "backdated",
@@ -203,7 +203,7 @@ PROMISES = (
         "bases",
         1,
         2,
-        5,
+        2,
     ),
     Promise(
         "image",
