@@ -127,8 +127,8 @@ def load(data: Path) -> Settings:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise SettingsError(
-            f"The setting {where} is wrong: {first['msg'].removeprefix('Value error, ')}. It stands in "
-            f"{data / FILE_NAME} or in the environment as NOSTRCLAW_…"
+            f"The setting {where} is wrong: {first['msg'].removeprefix('Value error, ')}. "
+            f"It stands in {data / FILE_NAME} or in the environment as NOSTRCLAW_…"
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{data / FILE_NAME} is not TOML: {error}") from error

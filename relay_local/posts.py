@@ -35,6 +35,8 @@ class _Posted(ServerConnection):
         """Take in what came, until it is known whose business it is."""
         if self._is_post is False:
             return super().data_received(data)
+        if self._reply is not None:
+            return None  # all that was announced is here; what comes beyond it is nobody's
         self._first += data
         if len(self._first) < len(_POST) and _POST.startswith(self._first):
             return None
