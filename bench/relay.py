@@ -21,6 +21,7 @@ import orjson
 from rich.table import Table
 
 from bench.relay_events import (
+    ADDRESSES,
     COMMENT,
     cast,
     messages,
@@ -49,6 +50,7 @@ ROWS: tuple[tuple[str, str, bool, float | None], ...] = (
     ("#p, limit 50 p50", "ms", False, 1.0),
     ("ten ids p50", "ms", False, 0.6),
     ("replacements", "ev/s", True, 3_500),
+    ("replacements that are right", "of 100", True, ADDRESSES),
     ("bad signatures refused", "ev/s", True, 8_000),
     ("start", "s", False, 0.5),
     ("start, all stored", "s", False, None),
