@@ -23,8 +23,18 @@ install:  ## make .venv from the lock (instant when it is current)
 	  'sudo apt-get install python3 python3-venv), then run make install again.' >&2; \
 	exit 1
 
+# Unit tests wait for processes more than they compute, so they share the cores; a file's tests stay
+# together. Those with containers and whole installations measure times, and run one by one.
+SHARED := -n auto --maxprocesses=4 --dist=loadfile
 test: install  ## install, then every test (ARGS="-k name" for some)
+ifneq ($(filter tests/%,$(ARGS)),)
 	@exec $(PYTHON) -m pytest $(ARGS)
+else
+	@$(PYTHON) -m pytest $(SHARED) tests/unit $(ARGS); unit=$$?; \
+	  test $$unit -eq 2 && exit 2; \
+	  $(PYTHON) -m pytest --ignore=tests/unit $(ARGS); rest=$$?; \
+	  case "$$unit $$rest" in '0 0'|'0 5'|'5 0') ;; *) exit 1;; esac
+endif
 
 demo: install  ## a conversation, start to end, on this machine
 	@exec .venv/bin/nostrclaw demo $(ARGS)
@@ -56,4 +66,5 @@ clean:  ## remove what was made here: environment, private engine and its images
 	  $(PYTHON) -m bot.engine stop $(ENGINE) >/dev/null 2>&1; fi
 	@rm -rf $(ENGINE) .venv .venv-lock .venv-install.log .venv-install.lock build dist *.egg-info \
 	  .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf tests/interop/node/node_modules
 	@find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

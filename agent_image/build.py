@@ -13,10 +13,12 @@ import io
 import os
 import sys
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 import docker
 import docker.errors
@@ -37,6 +39,8 @@ OWN_SOURCES = (
     "agent_image/agent",
 )
 RECIPE = ("Dockerfile", "requirements.lock", "build.py", "base_image.py", "wheels.py")
+# The program that a package brings along: too large to be copied twice on its way into a layer.
+PROGRAM = "claude_agent_sdk/_bundled/claude"
 PLACES = ("workspace/group", "workspace/ipc", "workspace/project", "run/nanoclaw", "home/agent")
 # The same bytes on every machine: one date for every file, owned by root.
 EPOCH_S = 1767225600  # 2026-01-01
@@ -68,7 +72,10 @@ def ensure(
         chosen = choose(client, announce=announce, base=base, suite=suite, cache=cache)
         site = wheels.install(wheels.ask(client, chosen), cache, announce)
         announce(f"building {wanted} on {chosen}")
-        _build(client, wanted, chosen, context(site))
+        with tempfile.TemporaryFile() as packed:
+            context(packed, site)
+            packed.seek(0)
+            _build(client, wanted, chosen, packed)
     return wanted
 
 
@@ -93,22 +100,25 @@ def own_sources(project: Path = PROJECT) -> list[Path]:
     )
 
 
-def context(site: Path, project: Path = PROJECT) -> bytes:
-    """The build context as an uncompressed tar: Dockerfile, site/, source/, places/, accounts."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+def context(out: BinaryIO, site: Path, project: Path = PROJECT) -> None:
+    """Write the build context, an uncompressed tar: Dockerfile, site/, program/, source/, places/,
+    accounts."""
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
         _add(tar, "Dockerfile", (project / "agent_image/Dockerfile").read_bytes())
         _add(tar, "passwd", _PASSWD.encode())
         _add(tar, "group", _GROUP.encode())
         for path in sorted(p for p in site.rglob("*") if p.is_file()):
-            _add(tar, f"site/{path.relative_to(site)}", path.read_bytes(), path.stat().st_mode)
+            name = path.relative_to(site).as_posix()
+            if name == PROGRAM:
+                _stream(tar, "program/opt/claude/claude", path)
+            else:
+                _add(tar, f"site/{name}", path.read_bytes(), path.stat().st_mode)
         for path in own_sources(project):
             _add(tar, f"source/{path.relative_to(project)}", path.read_bytes())
         for place in PLACES:
             folder = tarfile.TarInfo(f"places/{place}")
             folder.type, folder.mode, folder.mtime = tarfile.DIRTYPE, 0o755, EPOCH_S
             tar.addfile(folder)
-    return buffer.getvalue()
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0) -> None:
@@ -118,10 +128,18 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, mode: int = 0) -> None
     tar.addfile(entry, io.BytesIO(content))
 
 
-def _build(client: docker.DockerClient, wanted: str, base: str, packed: bytes) -> None:
+def _stream(tar: tarfile.TarFile, name: str, path: Path) -> None:
+    """A program that nobody wants to hold in memory."""
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mtime, entry.mode = path.stat().st_size, EPOCH_S, 0o755
+    with path.open("rb") as file:
+        tar.addfile(entry, file)
+
+
+def _build(client: docker.DockerClient, wanted: str, base: str, packed: BinaryIO) -> None:
     said: list[str] = []
     steps = client.api.build(
-        fileobj=io.BytesIO(packed),
+        fileobj=packed,
         custom_context=True,
         tag=wanted,
         buildargs={"BASE": base},

@@ -1,4 +1,5 @@
-"""Shell: `python -m bench [first-light|relay]`: measures, prints a table, writes bench/results."""
+"""Shell: `python -m bench [first-light|relay|signer|model|router|spares]`: measures, prints a
+table, writes bench/results."""
 
 from __future__ import annotations
 
@@ -40,6 +41,51 @@ def main() -> int:
             return 1
         result |= {"stored": stored, "figures": relay.to_json(found)}
         table = relay.table(found)
+    elif options.what == "signer":
+        from bench import signer
+
+        try:
+            measured = signer.run(200 if options.quick else 1_000, announce)
+        except (RuntimeError, OSError) as error:
+            console.print(str(error))
+            return 1
+        result["figures"] = [one.to_json() for one in measured]
+        table = signer.table(measured)
+    elif options.what == "model":
+        from bench import model
+
+        try:
+            asked = model.run(100 if options.quick else 500, announce)
+        except (RuntimeError, OSError) as error:
+            console.print(str(error))
+            return 1
+        result["figures"] = [one.to_json() for one in asked]
+        result["added_ms_p50"] = model.added_ms(asked)
+        table = model.table(asked)
+    elif options.what == "router":
+        from bench import router
+        from bot.engine.host import EngineUnavailable
+
+        size = (100, 10, 30) if options.quick else (1_000, 100, 100)
+        try:
+            timed, outcome = router.run(*size, announce)
+        except (EngineUnavailable, RuntimeError, OSError) as error:
+            console.print(str(error))
+            return 1
+        result["figures"] = [one.to_json() for one in timed]
+        result["at_once"] = outcome.to_json() if outcome else None
+        table = router.table(timed, outcome)
+    elif options.what == "spares":
+        from bench import spares
+        from bot.engine.host import EngineUnavailable
+
+        try:
+            begun = spares.run(100 if options.quick else 1_000, announce)
+        except (EngineUnavailable, RuntimeError, OSError) as error:
+            console.print(str(error))
+            return 1
+        result["figures"] = [one.to_json() for one in begun]
+        table = spares.table(begun)
     else:
         from bench import first_light
         from bot.engine.host import EngineUnavailable
@@ -63,11 +109,20 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
-    add("what", nargs="?", choices=("first-light", "relay"), default="first-light")
+    add(
+        "what",
+        nargs="?",
+        choices=("first-light", "relay", "signer", "model", "router", "spares"),
+        default="first-light",
+    )
     add("--json", action="store_true", help="print JSON instead of a table")
     add("--messages", type=int, default=50, help="first-light: replies to wait for")
     add("--runs", type=int, default=5, help="relay: runs of which the median is told")
-    add("--quick", action="store_true", help="relay: one run")
+    add(
+        "--quick",
+        action="store_true",
+        help="relay: one run; signer: 200; model: 100; router, spares: 100",
+    )
     add("--stored", type=int, help="relay: events stored when it is asked, default 100,000")
     add("--url", help="relay: measure the one at this ws:// address, and start none")
     add(

@@ -28,6 +28,7 @@ from bot.operate.person import Person, person
 
 ENGINE_ROOT = SOURCE_TREE / ".engine"
 IDLE_S = 10.0
+SPARE_S = 1.5  # after an answer the next spare has been made, and waits
 
 
 def run(messages: int, announce: Callable[[str], None]) -> list[Figures]:
@@ -60,25 +61,32 @@ async def measure(engine: Engine, messages: int, announce: Callable[[str], None]
         await owner.hear()  # the welcome
         announce("three messages to warm up")
         await conversation_ms(there, owner, 3)
-        announce(f"{messages} messages, one after the other, each in a new container")
+        announce(f"{messages} messages, one after the other, each as soon as the last is answered")
         replies = await conversation_ms(there, owner, messages)
+        announce(f"{messages} messages, each when a spare waits for it")
+        warm = await conversation_ms(there, owner, messages, pause_s=SPARE_S)
         announce(f"idle for {IDLE_S:g} s, then the memory of every process")
         await asyncio.sleep(IDLE_S)
         memory = idle_mib(there)
     announce("the engine alone")
     bare = await asyncio.to_thread(bare_container_ms, engine, image, min(messages, 20))
     return [
-        summarise("wrap in to wrap out, cold container", "ms", replies),
+        summarise("wrap in to wrap out, without a pause", "ms", replies),
+        summarise("wrap in to wrap out, warm container", "ms", warm),
         summarise("peer: engine alone, same image, python that does nothing", "ms", bare),
         *(summarise(f"idle memory (Pss): {name}", "MiB", [mib]) for name, mib in memory.items()),
         summarise("idle memory (Pss): all", "MiB", [sum(memory.values())]),
     ]
 
 
-async def conversation_ms(there: House, owner: Person, messages: int) -> list[float]:
-    """Milliseconds from each finished wrap's sending to the answer's arrival."""
+async def conversation_ms(
+    there: House, owner: Person, messages: int, *, pause_s: float = 0.0
+) -> list[float]:
+    """Milliseconds from each finished wrap's sending to the answer's arrival. pause_s: before each
+    message."""
     took = []
     for number in range(messages):
+        await asyncio.sleep(pause_s)
         wrap = await owner.wrap(there.roles.bot, f"/say {number}")
         began = time.perf_counter()
         await owner.send(wrap)

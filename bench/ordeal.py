@@ -136,7 +136,7 @@ def parse(text: str) -> Report:
     cases = list(ET.fromstring(text).iter("testcase"))
     counted: Counter[str] = Counter()
     for entry in (entry for case in cases for entry in case.iter("property")):
-        counted[entry.attrib["name"]] += int(entry.attrib["value"])
+        counted[entry.attrib["name"]] += round(float(entry.attrib["value"]))
     broken = tuple(
         f"{case.get('classname')}::{case.get('name')}"
         for case in cases

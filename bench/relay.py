@@ -158,8 +158,8 @@ def to_json(found: dict[str, Figures]) -> list[dict[str, object]]:
     for name, unit, more, reach in ROWS:
         for relay, figures in found.items():
             if values := figures.get(name):
-                peer = found.get("peer", {}).get(name)
-                better = None if not peer or relay == "peer" else _ratio(values, peer, more=more)
+                peer = found.get("peer", {}).get(name) if relay != "peer" else None
+                better = _ratio(values, peer or [], more=more)
                 records.append(
                     {
                         "measure": name,
@@ -176,7 +176,10 @@ def to_json(found: dict[str, Figures]) -> list[dict[str, object]]:
     return records
 
 
-def _ratio(ours: list[float], peers: list[float], *, more: bool) -> float:
+def _ratio(ours: list[float], peers: list[float], *, more: bool) -> float | None:
+    """How many times as good as the peer; None where either did nothing that can be compared."""
+    if not peers or not median(peers) or not median(ours):
+        return None
     quotient = median(ours) / median(peers)
     return quotient if more else 1 / quotient
 
@@ -197,8 +200,9 @@ def table(found: dict[str, Figures]) -> Table:
                 continue
             worst = min(values) if more else max(values)
             cell = f"{_number(median(values))} ({_number(worst)})"
-            if (peer := found.get("peer", {}).get(name)) and relay != "peer":
-                cell += f" ×{_ratio(values, peer, more=more):.2f}"
+            peer = found.get("peer", {}).get(name) if relay != "peer" else None
+            if (better := _ratio(values, peer or [], more=more)) is not None:
+                cell += f" ×{better:.2f}"
             cells.append(cell)
         sign = "" if reach is None else f"{'≥' if more else '≤'} {reach:,g}"
         shown.add_row(f"{name} [dim]{unit}[/]", sign, *cells)

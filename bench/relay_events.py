@@ -51,12 +51,12 @@ def set_up(people: Cast, now_s: int) -> list[Event]:
 
 
 def messages(people: Cast, n: int, now_s: int, seed: int, kind: int = Kind.CHAT) -> Iterator[Event]:
-    """Messages in the group, their times spread over the last day."""
+    """Messages in the group, of the last half day: a group takes none that is late."""
     source = random.Random(seed)
     for number in range(n):
         tags = (("h", people.group), ("p", source.choice(people.told)), ("t", f"t{number % 50}"))
         key = source.choice(people.authors)
-        yield _padded(key, now_s - 86_400 + number % 86_400, kind, tags, source)
+        yield _padded(key, now_s - 43_200 + number % 43_200, kind, tags, source)
 
 
 def replacements(people: Cast, n: int, now_s: int, seed: int) -> Iterator[Event]:

@@ -55,8 +55,9 @@ def read_load(folder: Path) -> Load:
 
     stored = lines("stored")
     # LocalRelay keeps the newest 75,000 by their own time: of 100,000 these are among them.
-    kept = stored[len(stored) * 4 // 10 : len(stored) * 8 // 10]
-    ids = [orjson.loads(line)[1]["id"] for line in kept[:: max(1, len(kept) // 2_000)]]
+    made = sorted((orjson.loads(line)[1] for line in stored), key=lambda one: -one["created_at"])
+    kept = made[: len(made) * 4 // 10]
+    ids = [one["id"] for one in kept[:: max(1, len(kept) // 2_000)]]
 
     def frames(name: str) -> list[bytes]:
         return [masked(line) for line in lines(name)]
@@ -76,6 +77,7 @@ class Client:
     """A connection that knows the protocol: greets, authenticates, counts answers."""
 
     wire: Wire
+    _watching: asyncio.Task[None]
 
     def __init__(self) -> None:
         self.accepted = self.refused = 0
@@ -91,7 +93,13 @@ class Client:
         """Connect. Raises OSError."""
         client = cls()
         client.wire = await dial(url, client._heard)
+        client._watching = asyncio.create_task(client._watch())
         return client
+
+    async def _watch(self) -> None:
+        """Wake who waits when the connection is over."""
+        await self.wire.lost.wait()
+        self._done.set()
 
     def _heard(self, message: bytes) -> None:
         if message.startswith(b'["OK"'):
@@ -113,13 +121,11 @@ class Client:
             self._greeted.set()
 
     async def _answered(self) -> None:
-        async with asyncio.timeout(ANSWER_WAIT_S):
-            done = asyncio.create_task(self._done.wait())
-            lost = asyncio.create_task(self.wire.lost.wait())
-            await asyncio.wait((done, lost), return_when=asyncio.FIRST_COMPLETED)
-            if not done.done():
-                raise ConnectionError("the relay ended the connection")
-            lost.cancel()
+        if not self.wire.lost.is_set():
+            async with asyncio.timeout(ANSWER_WAIT_S):
+                await self._done.wait()
+        if self.wire.lost.is_set():
+            raise ConnectionError("the relay ended the connection")
 
     async def publish(self, frames: Sequence[bytes]) -> None:
         """Send them, at most WINDOW unanswered, and wait for every OK."""

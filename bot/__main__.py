@@ -11,27 +11,39 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
 from hashlib import sha256
 from pathlib import Path
 
 import structlog
 
-from bot.attempt import Layout, Runner
+from bot.attempt import Runner
 from bot.author import Author
+from bot.backends import Backends, ConfiguredModel
+from bot.backends import model as model_of
 from bot.bridges.nostr.bridge import Bridge
-from bot.engine import host
+from bot.budgets import Budgets
+from bot.elsewhere.carrier import Carrier
+from bot.elsewhere.login import BotLogin
+from bot.engine import host, project
+from bot.engine.folders import UnsafeFolder
 from bot.engine.outcome import Limits
 from bot.engine.sandbox import Sandbox, SandboxUnavailable
+from bot.engine.spare_rules import Bounds
 from bot.router import Router
+from bot.run_folders import Layout
 from config import logs
 from config.roles import RolesError, load, read_key
-from config.settings import AgentSettings, Settings, SettingsError
+from config.settings import AgentSettings, BudgetSettings, Settings, SettingsError
 from config.settings import load as load_settings
 from nips.key import SecretKey
+from nips.own.backend_name import parse
+from nips.own.binding import Budget
+from nips.own.model_scope import ModelScope
 from nips.own.roles import Roles
 from nips.refusal import Refused
-from relay_local.client import Caller, connect
+from relay_local.client import Caller, Login, connect
 
 MIB = 1 << 20
 
@@ -69,7 +81,10 @@ async def _run(
     address = f"unix:{arguments.run / 'relay.sock'}"
     agent = settings.agent
     client = host.connect(engine)
-    async with connect(address, [router_key]) as inside, connect(address, [bridge_key]) as outside:
+    async with AsyncExitStack() as links:
+        inside = await links.enter_async_context(connect(address, [router_key]))
+        outside = await links.enter_async_context(connect(address, [bridge_key]))
+        caller = Caller(outside, bridge_key, roles.signer)
         router = Router(
             inside,
             router_key,
@@ -81,36 +96,51 @@ async def _run(
                     client,
                     image=arguments.image,
                     installation=installation_name(arguments.data),
-                    at_once=agent.jobs_at_once,
+                    at_once=agent.jobs_at_once + agent.spares,
                 ),
-                Layout(arguments.data, arguments.run),
+                Layout(arguments.data, arguments.run, source_shown(arguments.run)),
                 limits(agent),
+                models=models_of_a_job(agent, arguments.model),
+                claude_memory_bytes=agent.claude_memory_mib * MIB,
+                bounds=Bounds(agent.spares, agent.spare_idle_s, agent.spare_free_mib * MIB),
             ),
+            _say,
             places=agent.jobs_at_once,
+            name=settings.name,
+            backends=Backends(tuple(map(parse, agent.backends)), tuple(arguments.model)),
         )
         bridge = Bridge(
             outside,
             bridge_key,
             roles,
-            Caller(outside, bridge_key, roles.signer),
+            caller,
             settings.relays,
             {"name": settings.name, "about": settings.about},
             [f"ws://{settings.listen}"],
         )
         bridged = asyncio.Event()
-        await _until_stopped(router.serve(), bridge.serve(bridged), router.ready, bridged)
+        works = [router.serve(), bridge.serve(bridged)]
+        if url := settings.router_relay:
+            keys: list[SecretKey | Login] = [router_key, BotLogin(roles.bot, caller)]
+            elsewhere = await links.enter_async_context(connect(url, keys))
+            carrier = Carrier(inside, elsewhere, router_key, roles, url, _say)
+            works.append(_carry(carrier, router))
+        await _until_stopped(works, router.ready, bridged)
+
+
+async def _carry(carrier: Carrier, router: Router) -> None:
+    await carrier.serve(await router.owner)
 
 
 async def _until_stopped(
-    routing: Coroutine[object, object, None],
-    bridging: Coroutine[object, object, None],
+    coroutines: Sequence[Coroutine[object, object, None]],
     *ready: asyncio.Event,
 ) -> None:
-    """Run both until SIGTERM; say `bot: ready` once. Raises what either of them raised first."""
+    """Run all until SIGTERM; say `bot: ready` once. Raises what any of them raised first."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    works = [asyncio.create_task(routing), asyncio.create_task(bridging)]
+    works = [asyncio.create_task(coroutine) for coroutine in coroutines]
     stopping = asyncio.create_task(stop.wait())
     saying = asyncio.create_task(_say_when(*ready))
     try:
@@ -135,8 +165,16 @@ def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
 async def _say_when(*ready: asyncio.Event) -> None:
     for event in ready:
         await event.wait()
-    sys.stdout.write("bot: ready\n")
-    sys.stdout.flush()
+    _say("bot: ready")
+
+
+def _say(line: str) -> None:
+    """A line for the person at the terminal, through the supervisor."""
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        log.info("nobody reads what is said", line=line)
 
 
 def limits(agent: AgentSettings) -> Limits:
@@ -147,6 +185,45 @@ def limits(agent: AgentSettings) -> Limits:
         pids=agent.pids,
         cpus=agent.cpus,
         folder_bytes=agent.folder_mib * MIB,
+    )
+
+
+def models_of_a_job(
+    agent: AgentSettings, configured: Sequence[ConfiguredModel]
+) -> ModelScope | None:
+    """What a job may ask of language models; None where no provider is configured."""
+    if not configured:
+        return None
+    return ModelScope(
+        names=agent.model_names or tuple(model.name for model in configured),
+        requests=agent.model_requests,
+        tokens=agent.model_tokens,
+        money_microusd=round(agent.model_usd * 1_000_000),
+    )
+
+
+def source_shown(run: Path) -> Path | None:
+    """The copy of our source that main's agent may read; without it the assistant works as well."""
+    try:
+        return project.refresh(run)
+    except (OSError, UnsafeFolder) as error:
+        log.error("main's agent cannot read the source", reason=str(error))
+        return None
+
+
+def budgets(budget: BudgetSettings) -> Budgets:
+    """What a day may take, as a person set it: 0 is no limit."""
+    return Budgets(
+        group=Budget(
+            budget.group_runs_per_day or None,
+            budget.group_tokens_per_day or None,
+            round(budget.group_usd_per_day * 1_000_000) or None,
+        ),
+        everything=Budget(
+            budget.runs_per_day or None,
+            budget.tokens_per_day or None,
+            round(budget.usd_per_day * 1_000_000) or None,
+        ),
     )
 
 
@@ -162,6 +239,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--data", type=Path, required=True, help="the data folder")
     run.add_argument("--run", type=Path, required=True, help="the folder for sockets")
     run.add_argument("--image", required=True, help="the agent's image")
+    run.add_argument(
+        "--model", type=model_of, action="append", default=[], help="STYLE:NAME (repeat)"
+    )
     run.add_argument("--engine-root", type=Path, required=True, help="of a private engine")
     return parser
 

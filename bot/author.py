@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from secrets import token_bytes
+
+import structlog
 
 from nips.event import Event, Template
 from nips.filter import Filter
@@ -15,6 +18,11 @@ from nips.own import grant as grants
 from nips.own.grant import Grant
 from nips.refusal import Prefix, Refusal, Refused
 from relay_local.client import Caught, Delivery, Link
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+INSISTS_S = 3_600.0
+
+log = structlog.get_logger()
 
 
 class Author:
@@ -40,6 +48,21 @@ class Author:
         Without a deadline it waits for as long as the relay is away; else raises Unanswered.
         """
         return await self.link.publish(self.sign(template), deadline_s=deadline_s)
+
+    async def insist(self, event: Event) -> Ok:
+        """Publish what would be lost otherwise: while the relay cannot store it (`error:`, as on a
+        full disk) it is brought again, for an hour. What comes after it waits: it could not be
+        stored either.
+        """
+        pause_s, left_s = FIRST_PAUSE_S, INSISTS_S
+        while True:
+            ok = await self.link.publish(event)
+            if ok.refusal is None or ok.refusal.prefix is not Prefix.ERROR or left_s <= 0:
+                return ok
+            log.warning("the relay cannot store; again", id=event.id[:12], reason=ok.message)
+            await asyncio.sleep(pause_s)
+            left_s -= pause_s
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def require(self, template: Template) -> Event:
         """Publish what must be there. Raises Refused when the relay does not take it."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from bot.operate import changes, groups
+from bot.operate.terminal import Data, Json, default_data, explained, fail
 
 app = typer.Typer(
     name="nostrclaw",
@@ -21,16 +21,8 @@ app = typer.Typer(
 )
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
-Data = Annotated[
-    Path,
-    typer.Option(envvar="NOSTRCLAW_DATA", help="The folder that holds everything of yours."),
-]
-
-
-def default_data() -> Path:
-    """Where an installation lives when nobody says otherwise."""
-    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
-    return home / "nostrclaw"
+app.add_typer(groups.app, name="group")
+app.add_typer(changes.app, name="changes")
 
 
 @app.command()
@@ -55,11 +47,11 @@ def up(
     try:
         key = public_key_of(owner) if owner is not None else None
     except Malformed as error:
-        _fail(f"--owner: {error}", 2)
+        fail(f"--owner: {error}", 2)
     for name, given in (("RELAYS", relay and " ".join(relay)), ("LISTEN", listen)):
         if given:  # the parts read the settings themselves
             os.environ[f"NOSTRCLAW_{name}"] = given
-    with _explained():
+    with explained():
         command.up(data, key)
 
 
@@ -75,8 +67,21 @@ def chat(
     """Talk to the assistant from this terminal. It may talk and not approve."""
     from bot.operate import chat as command
 
-    with _explained():
+    with explained():
         raise typer.Exit(asyncio.run(command.chat(data, text, wait_s=wait, as_json=json)))
+
+
+@app.command("do")
+def do_(
+    command: Annotated[str, typer.Argument(help='One of your commands, such as "/status".')],
+    data: Data = default_data(),
+    json: Json = False,
+) -> None:
+    """Give the running assistant one of your commands; "/help" lists them."""
+    from bot.operate.order import order
+
+    with explained():
+        raise typer.Exit(order(data, command, as_json=json))
 
 
 @app.command()
@@ -101,41 +106,48 @@ def signer(context: typer.Context) -> None:
     _become("signer", context.args)
 
 
+@app.command(context_settings=PASS_ON, add_help_option=False)
+def bunker(context: typer.Context, data: Data = default_data()) -> None:
+    """Log in as the bot from any Nostr client, narrowly; `nostrclaw bunker --help`."""
+    from bot.operate.signers import of_bunker
+
+    with explained():
+        arguments = of_bunker(data, context.args)
+    _become("signer", arguments)
+
+
+@app.command(context_settings=PASS_ON, add_help_option=False)
+def audit(context: typer.Context, data: Data = default_data()) -> None:
+    """What was asked of the bot's key: show, verify; `nostrclaw audit --help`."""
+    from bot.operate.signers import of_audit
+
+    with explained():
+        arguments = of_audit(data, context.args)
+    _become("signer", arguments)
+
+
+@app.command(context_settings=PASS_ON, add_help_option=False)
+def key(context: typer.Context, data: Data = default_data()) -> None:
+    """The bot's key: export, import, passphrase, rotate, unlock, lock; `nostrclaw key --help`."""
+    from bot.operate import rotation
+
+    if context.args[:1] == ["rotate"] and not {"-h", "--help"} & set(context.args):
+        with explained():
+            raise typer.Exit(rotation.rotate(data, context.args[1:]))
+    _become("signer", rotation.arguments_for_signer(data, context.args))
+
+
+@app.command(context_settings=PASS_ON, add_help_option=False)
+def model(context: typer.Context, data: Data = default_data()) -> None:
+    """Providers of language models: add, list, remove, test; `nostrclaw model --help`."""
+    from bot.operate.models import arguments_for_signer
+
+    _become("signer", arguments_for_signer(data, context.args))
+
+
 def _become(room: str, arguments: list[str]) -> None:
     argv = [sys.executable, "-m", room, *arguments]
     os.execv(argv[0], argv)  # noqa: S606 - a program of ours, no shell
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn what the user can mend into one sentence and exit status 1."""
-    from bot.engine.host import EngineUnavailable
-    from bot.operate.assembly import AssemblyError
-    from bot.operate.image import ImageError
-    from config.roles import RolesError
-    from config.runtime import RuntimeFolderError
-    from config.settings import SettingsError
-    from nips.refusal import Refused
-
-    try:
-        yield
-    except (
-        AssemblyError,
-        EngineUnavailable,
-        ImageError,
-        RolesError,
-        RuntimeFolderError,
-        SettingsError,
-        Refused,
-    ) as error:
-        _fail(str(error), 1)
-    except KeyboardInterrupt:
-        _fail("stopped", 130)
-
-
-def _fail(sentence: str, status: int) -> None:
-    sys.stderr.write(f"nostrclaw: {sentence}\n")
-    raise typer.Exit(status)
 
 
 def main() -> None:

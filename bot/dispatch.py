@@ -1,179 +1,288 @@
-"""Shell: open jobs: whose turn it is, attempt after attempt, until each has its end event."""
+"""Shell: open jobs: whose turn it is, attempt after attempt, until each has its end event.
+
+A job ends when its agent is done, when it cannot be tried again, or when it is called off: by
+`/stop`, by a ❌ on its message, or by a 43005 of somebody whom the relay lets write one.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import structlog
 
-from bot.attempt import Runner
-from bot.author import of_kinds
-from bot.conversation import Signal
+from bot.conversation import Phase, Signal
+from bot.ending import SEEN, Ending
+from bot.failure import INTERRUPTED, Failure
 from bot.groups import Group
-from bot.jobs import (
-    INTERRUPTED,
-    JOB_KINDS,
-    SPEAKING_KINDS,
-    Again,
-    Complete,
-    Failure,
-    GiveUp,
-    Job,
-    Nothing,
-    Step,
-    fold,
-    next_step,
-    spoken,
-)
-from bot.notice import notice
-from bot.turns import Start, Turns
-from nips.event import Event, Tag
-from nips.filter import Filter
+from bot.intake import Intake
+from bot.jobs import Again, Job, Step, next_step
+from bot.lookout import Lookout
+from bot.open_job import Attempts, JobState, Open
+from bot.turns import Start, Stop, Turns
 from nips.own import job as job_events
+from nips.own.job import Cancel
 from nips.own.roles import Roles
 
-SAID_BEFORE_S = 120  # how much earlier than its job an event of it may be dated
-MAX_SAID = 5_000
+SIGNER_WAIT_S = 86_400  # from its making on; who asked does not expect an answer after that
+UNDER_WAY = frozenset({Phase.RUNNING, Phase.STOPPING})
+STATES = {
+    Phase.QUEUED: "queued",
+    Phase.RUNNING: "running",
+    Phase.PAUSED: "paused",
+    Phase.STOPPING: "stopping",
+}
 
 log = structlog.get_logger()
 
 
 class Dispatch:
-    """Takes jobs and sees them to their end.
+    """Takes jobs and sees them to their end; `intake` makes them of messages.
 
-    groups: gives a group by its id. places: jobs that run at once. pauses_s: before a job's
-    second attempt, its third. tasks: where the work runs; cancelling it ends the containers.
+    groups: gives a group by its id. lookout: knows whether the signer serves. places: jobs that
+    run at once. pauses_s: before a job's second attempt, its third. tasks: where the work runs;
+    cancelling it ends the containers. began: is called with each job that is taken.
     """
 
     def __init__(
         self,
-        runner: Runner,
+        runner: Attempts,
         roles: Roles,
         groups: Callable[[str], Group | None],
+        lookout: Lookout,
         *,
         places: int,
         pauses_s: Sequence[float],
         tasks: asyncio.TaskGroup,
+        began: Callable[[Job], None] = lambda _job: None,
     ) -> None:
+        self._began = began
         self._runner, self._roles, self._groups = runner, roles, groups
+        self._lookout = lookout
         self._author = runner.author
+        self.intake = Intake(runner.author, roles, self)
+        self._ending = Ending(runner.author, roles, groups, self.intake.again)
         self._pauses_s = tuple(pauses_s)
         self._tasks = tasks
         self._turns = Turns(places)
-        self._open: dict[str, Job] = {}
+        self._open: dict[str, Open] = {}
 
     @property
     def is_idle(self) -> bool:
         """Say whether every job taken has its end event."""
         return not self._open
 
+    def states(self) -> tuple[JobState, ...]:
+        """The open jobs, in the order in which they were taken."""
+        return tuple(JobState(o.job, self._state(o.job), o.since_s) for o in self._open.values())
+
+    # Turns
+
+    def last_open(self, group: str, not_before: int | None) -> Open | None:
+        """The job that a message may be handed to: one that begins when the message may.
+
+        It is the last, for an earlier one would let the message overtake others.
+        """
+        if not_before is None:
+            jobs = self._turns.of(group).jobs[-1:]
+            found = [self._open[job] for job in jobs]
+        else:
+            found = [
+                one
+                for one in self._open.values()
+                if one.timer is not None
+                and (one.job.group, one.job.not_before) == (group, not_before)
+            ]
+        return found[-1] if found and found[-1].takes_more() else None
+
     def take(self, job: Job) -> None:
-        """Queue a job; one that is here already stays where it is."""
-        if job.id not in self._open:
-            self._open[job.id] = job
+        """Queue a job, or let it wait for its time; one that is here already stays where it is."""
+        if job.id in self._open:
+            return
+        self._began(job)
+        made = self._open[job.id] = Open(job, self._author.now_s())
+        wait_s = (job.not_before or 0) - self._author.now_s()
+        if wait_s <= 0:
             self._signal(job.group, Signal.ARRIVED, job.id)
+            return
+        made.timer = self._tasks.create_task(self._later(made, wait_s, Signal.ARRIVED))
+
+    async def _later(self, waiting: Open, wait_s: float, signal: Signal) -> None:
+        await asyncio.sleep(wait_s)
+        waiting.timer = None
+        self._signal(waiting.job.group, signal, waiting.job.id)
+
+    def find(self, job: str) -> Open | None:
+        """The open job of that id."""
+        return self._open.get(job)
 
     async def resolve(self, job: Job) -> None:
         """Go on with a job that was found open: end it where that is due, else queue it."""
         if job.id in self._open:
             return
-        job, has_spoken = await self._facts(job)
+        job, has_spoken = await self._ending.facts(job)
         failure = INTERRUPTED if job.attempts else None
         step = next_step(job, has_spoken=has_spoken, failure=failure, pauses_s=())
         if isinstance(step, Again):
             self.take(job)
         else:
-            await self._end(job, step)
+            await self._ending.end(job, step)
 
     def _signal(self, group: str, signal: Signal, job: str | None = None) -> None:
-        self._turns, starts = self._turns.on(group, signal, job)
-        for start in starts:
-            self._tasks.create_task(self._work(start))
+        self._turns, todo = self._turns.on(group, signal, job)
+        for one in todo:
+            match one:
+                case Start():
+                    self._tasks.create_task(self._work(self._open[one.job]))
+                case Stop():
+                    if (attempt := self._open[one.job].attempt) is not None:
+                        attempt.cancel()
 
-    async def _work(self, start: Start) -> None:
-        job = self._open[start.job]
-        number = job.attempts + 1
-        failure = await self._attempt(job, number)
-        job, has_spoken = await self._facts(job)
-        # An attempt whose 43002 never came to be counts all the same, or it would never end.
-        job = replace(job, attempts=max(job.attempts, number))
-        step = next_step(job, has_spoken=has_spoken, failure=failure, pauses_s=self._pauses_s)
-        if isinstance(step, Again):
+    async def _work(self, work: Open) -> None:
+        job, number = work.job, work.job.attempts + 1
+        failure: Failure | None = None
+        if not job.called_off:
+            work.since_s = self._author.now_s()
+            # The attempt first: a sign on its way before it would cost it a commit's time.
+            work.attempt = self._tasks.create_task(self._attempt(job, number))
+            self.show(job.group, job.all_messages, SEEN)
+            failure = await _outcome(work.attempt)
+            work.attempt = None
+        has_spoken = await self._close(work)
+        if failure is not None:
+            # An attempt whose 43002 never came to be counts all the same, or it would never end.
+            work.job = replace(work.job, attempts=max(work.job.attempts, number))
+        step = next_step(work.job, has_spoken=has_spoken, failure=failure, pauses_s=self._pauses_s)
+        if failure is not None and isinstance(step, Again):
             log.warning("attempt failed", job=job.id[:12], number=number, reason=failure.words)
-            self._open[job.id] = job
+            work.closed, work.since_s = False, self._author.now_s()
             self._signal(job.group, Signal.FAILED)
-            self._tasks.create_task(self._wake(job.group, step.pause_s))
+            woken = self._later(work, step.pause_s, Signal.WOKEN)
+            work.timer = self._tasks.create_task(woken)
             return
-        await self._end(job, step)
-        del self._open[job.id]
+        await self._finish(work, step)
         self._signal(job.group, Signal.ENDED)
 
-    async def _wake(self, group: str, pause_s: float) -> None:
-        await asyncio.sleep(pause_s)
-        self._signal(group, Signal.WOKEN)
+    async def _close(self, work: Open) -> bool:
+        """Let nothing more be handed to it, and learn what the relay knows of it by now; True when
+        it has spoken."""
+        async with work.handing:  # what is being handed over is seen below
+            work.closed = True
+        known, has_spoken = await self._ending.facts(work.job)
+        work.job = replace(
+            known,
+            called_off=known.called_off or work.job.called_off,
+            settled=known.settled | work.job.settled,
+        )
+        return has_spoken
 
     async def _attempt(self, job: Job, number: int) -> Failure:
         group = self._groups(job.group)
         if group is None or group.binding is None:
             return Failure("its group is no conversation any more", final=True)
+        # Without the signer it could not speak, and would have used up its time when it returns.
+        if not await self._lookout.serving(job.created_at + SIGNER_WAIT_S - self._author.now_s()):
+            return Failure("the signer, without which I cannot speak, was away", final=True)
         return await self._runner.run(job, number, group.binding.folder)
 
-    async def _facts(self, job: Job) -> tuple[Job, bool]:
-        """What the relay knows of a job by now, and whether it has spoken."""
-        about = {"e": frozenset({job.id})}
-        said = Filter(
-            authors=frozenset({self._roles.bot}),
-            kinds=of_kinds(*SPEAKING_KINDS),
-            since=max(0, job.created_at - SAID_BEFORE_S),
-            limit=MAX_SAID,
-        )
-        events = await self._author.link.fetch(
-            [
-                Filter(ids=frozenset({job.id})),
-                Filter(kinds=of_kinds(*JOB_KINDS), tags=about),
-                said,
-            ]
-        )
-        known = fold(events, self._author.pubkey).get(job.id, job)
-        return known, job.id in spoken(events, self._roles.bot)
+    async def _finish(self, work: Open, step: Step) -> None:
+        work.ending = True
+        await self._ending.end(work.job, step)
+        del self._open[work.job.id]
+        work.ended.set()
 
-    async def _end(self, job: Job, step: Step) -> None:
-        pubkey, now_s = self._author.pubkey, self._author.now_s()
-        match step:
-            case Complete():
-                log.info("job done", job=job.id[:12])
-                end = job_events.result(pubkey, job.group, job.id, now_s)
-            case GiveUp(words):
-                log.warning("job given up", job=job.id[:12], reason=words)
-                # Told first: ended, it would not be looked at again after a crash in between.
-                await self._tell(job, words)
-                end = job_events.error(pubkey, job.group, job.id, words, now_s)
-            case Again() | Nothing():
-                return
-        ok = await self._author.publish(end)
+    def show(self, group: str, messages: tuple[str, ...], sign: str) -> None:
+        """React to messages, soon."""
+        self._tasks.create_task(self._ending.sign(group, messages, sign))
+
+    # Calling off
+
+    async def stop(self, group: str) -> int:
+        """Call off all the work of a group, with what was handed to it; returns how many jobs that
+        were, when their containers are gone and their ends on the relay."""
+        n_called = 0
+        for _ in range(2):  # one that ends by itself meanwhile gives what was handed to it a job
+            stopped = [one for one in self._open.values() if one.job.group == group]
+            for one in stopped:
+                n_called += await self._call(one, one.job.handed)
+            await asyncio.gather(*(one.ended.wait() for one in stopped))
+        return n_called
+
+    async def call_off(self, job: str) -> Open | None:
+        """Call a job off; messages that were handed to it, and that it has not come to, get
+        another. None when it was not open; else returns when a crash does not undo it."""
+        if (work := self._open.get(job)) is not None:
+            await self._call(work, ())
+        return work
+
+    async def cancel(self, job: str) -> bool:
+        """Call a job off, and wait until it has ended. False when it was not open."""
+        if (work := await self.call_off(job)) is None:
+            return False
+        await work.ended.wait()
+        return True
+
+    def called_off(self, cancel: Cancel) -> None:
+        """A 43005 has come: the relay has let its author write it."""
+        work = self._open.get(cancel.job)
+        if work is None or work.job.group != cancel.group or cancel.ended:
+            return
+        # Attack: a member calls their own message off, and others' with it.
+        of_router = cancel.author == self._author.pubkey
+        self._call_off(work, cancel.messages if of_router else ())
+
+    def answering(self, group: str, event_id: str) -> Job | None:
+        """The open job of this group that is this event, or answers it."""
+        for work in self._open.values():
+            if work.job.group == group and event_id in (work.job.id, *work.job.all_messages):
+                return work.job
+        return None
+
+    async def _call(self, work: Open, messages: Sequence[str]) -> bool:
+        """Say on the relay that the job is to end: a crash does not undo what a person wanted.
+        False where it ends already."""
+        if work.ending:
+            return False  # a 43005 after its 43004 would show as called off what was answered
+        job, now_s = work.job, self._author.now_s()
+        template = job_events.cancel(self._author.pubkey, job.group, job.id, now_s, messages)
+        ok = await self._author.publish(template)
         if not ok.accepted:
-            log.error("job's end refused", job=job.id[:12], reason=ok.message)
+            log.error("calling off refused", job=job.id[:12], reason=ok.message)
+        self._call_off(work, messages)
+        return True
 
-    async def _tell(self, job: Job, words: str) -> None:
-        """Tell the owner, in main; whoever asked there is told where they asked."""
-        about: list[Tag] = []
-        asked = await self._author.link.fetch([Filter(ids=frozenset({job.message}))])
-        if job.group == self._roles.main:
-            about = [("q", job.message), *(("p", event.pubkey) for event in asked)]
-        else:
-            group = self._groups(job.group)
-            name = group.binding.folder if group and group.binding else job.group
-            words = f"In {name}: {words}"
-        now_s = self._author.now_s()
-        ok = await self._author.publish(
-            notice(self._roles, ("notice", job.id), words, about, now_s=now_s)
-        )
-        if not ok.accepted:
-            log.error("notice refused", job=job.id[:12], reason=ok.message)
+    def _call_off(self, work: Open, messages: Sequence[str]) -> None:
+        job, was_called_off = work.job, work.job.called_off
+        work.job = replace(job, called_off=True, settled=job.settled | frozenset(messages))
+        if was_called_off or job.id not in self._open:
+            return
+        if work.timer is not None:
+            work.timer.cancel()
+            work.timer = None
+        conversation = self._turns.of(job.group)
+        if job.id in conversation.jobs:
+            self._signal(job.group, Signal.CALLED_OFF, job.id)
+            if conversation.jobs[0] == job.id and conversation.phase in UNDER_WAY:
+                return  # the attempt ends, and `_work` the job
+        self._tasks.create_task(self._end_unbegun(work))
+
+    async def _end_unbegun(self, work: Open) -> None:
+        has_spoken = await self._close(work)
+        step = next_step(work.job, has_spoken=has_spoken, failure=None, pauses_s=())
+        await self._finish(work, step)
+
+    def _state(self, job: Job) -> str:
+        conversation = self._turns.of(job.group)
+        if job.id in conversation.jobs[1:]:
+            return "queued"
+        if job.id not in conversation.jobs:
+            return "stopping" if job.called_off else "waiting"
+        return STATES[conversation.phase]
 
 
-def open_jobs(events: Iterable[Event], router: str) -> list[Job]:
-    """The jobs without an end event, in the order in which they came."""
-    return [job for job in fold(events, router).values() if not job.ended]
+async def _outcome(attempt: asyncio.Task[Failure]) -> Failure:
+    """How an attempt failed, should the job turn out not to be done; one that was called off was
+    interrupted. Raises what it raised."""
+    await asyncio.wait({attempt})
+    return INTERRUPTED if attempt.cancelled() else attempt.result()

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nips.kinds import Kind
+from nips.own import frame
 from nips.own.fields import MAX_SECONDS
 from nips.own.grant import Grant, Rate, Rule
+from nips.own.model_scope import ModelScope
 
 SESSION_TTL_S = 180
 BRIDGE_TTL_S = 3600
@@ -21,28 +23,63 @@ GRACE_S = 30  # after the wall clock's limit, for a container to be ended and it
 
 MAIN_KINDS = (Kind.NOTE, Kind.REACTION, Kind.CHAT)
 GROUP_KINDS = (Kind.REACTION, Kind.CHAT)
+# What main's agent may have its owner asked for: profile, contacts, retraction, relay lists.
+ASKED_KINDS = (0, 3, 5, 10_002, 10_050)
 BRIDGE_KINDS = (Kind.AUTH, Kind.INBOX_RELAYS, Kind.RELAY_LIST, Kind.PROFILE)
 
 
 def of_session(
-    session: str, group: str, job: str, *, is_main: bool, now_s: int, wall_clock_s: float
+    session: str,
+    group: str,
+    job: str,
+    *,
+    is_main: bool,
+    now_s: int,
+    wall_clock_s: float,
+    models: ModelScope | None = None,
 ) -> Grant:
     """A session's grant for its one job. Keys, ids and group as in the events.
 
     It lives for three minutes unless it is renewed, and never past the job's time limit.
+    models: what it may ask of language models, None for nothing.
     """
     hard_expires_at = now_s + int(wall_clock_s) + GRACE_S
     return Grant(
         client=session,
         role="session",
-        methods=("sign_event",),
-        rules=tuple(_rule(kind, group, job) for kind in (MAIN_KINDS if is_main else GROUP_KINDS)),
+        methods=("sign_event", frame.METHOD),
+        rules=_rules_of_main(group, job)
+        if is_main
+        else tuple(_rule(kind, group, job) for kind in GROUP_KINDS),
         not_before=now_s,
         expires_at=min(now_s + SESSION_TTL_S, hard_expires_at),
         hard_expires_at=hard_expires_at,
         max_uses=SESSION_USES,
         group=group,
         job=job,
+        models=models,
+    )
+
+
+def of_waiting(
+    session: str, group: str, *, now_s: int, wait_s: float, wall_clock_s: float
+) -> Grant:
+    """The grant of a session that waits for its job: alive, and of no use.
+
+    Its hard limit is the end of the longest wait and of one job together, for a job's grant may
+    bring it nearer only.
+    """
+    hard_expires_at = now_s + int(wait_s) + int(wall_clock_s) + GRACE_S
+    return Grant(
+        client=session,
+        role="session",
+        methods=(),
+        rules=(),
+        not_before=now_s,
+        expires_at=min(now_s + SESSION_TTL_S, hard_expires_at),
+        hard_expires_at=hard_expires_at,
+        max_uses=0,
+        group=group,
     )
 
 
@@ -75,6 +112,16 @@ def renewal_due_s(grant: Grant) -> float:
 def revoked(grant: Grant) -> Grant:
     """The end of a key: final, whatever arrives later."""
     return replace(grant, revoked=True)
+
+
+def _rules_of_main(group: str, job: str) -> tuple[Rule, ...]:
+    public = replace(_rule(Kind.NOTE, group, job), max_tags=None)
+    return (
+        *(_rule(kind, group, job) for kind in MAIN_KINDS),
+        # Asked about too, unless the signer's ceiling approves articles beforehand.
+        replace(public, kind=Kind.ARTICLE),
+        *(replace(public, kind=kind, mode="ask") for kind in ASKED_KINDS),
+    )
 
 
 def _rule(kind: Kind, group: str, job: str) -> Rule:

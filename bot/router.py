@@ -1,58 +1,75 @@
 """Shell: the router: reads the groups' messages, decides, and sees every job to its end.
 
-Crash-only: what it must remember is on the relay. A message becomes a job (43001) under a
-once-key before the reader's place moves past it; a job's attempts, its `done` and what it has
-said are events. So a start after a kill is the same as any start: leftover containers removed,
-grants that still live revoked, every open job resolved by `bot.jobs.next_step`, then on from the
-place. It is stopped by cancelling `serve`: running containers are ended, their jobs resolved at
-the next start.
+Crash-only: what it must remember is on the relay. A message becomes a job (43001), or is handed to
+one (43003), under a once-key before the reader's place moves past it; a job's attempts, its `done`
+and what it has said are events. So a start after a kill is the same as any start: leftover
+containers removed, grants that still live revoked, every open job resolved by `bot.jobs.next_step`,
+then on from the place. It is stopped by cancelling `serve`: running containers are ended, their
+jobs resolved at the next start.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 
 import structlog
 
-from bot import grants
-from bot.attempt import LAST_WORD_S, Runner
-from bot.author import is_duplicate, of_kinds
-from bot.dispatch import Dispatch, open_jobs
-from bot.groups import MEMBERSHIP_KINDS, Group, Groups, missing_of_main
-from bot.jobs import JOB_KINDS, Job
-from bot.notice import notice
+from bot.adoption import Adoption
+from bot.attempt import Runner
+from bot.author import of_kinds
+from bot.backends import Backends
+from bot.beginning import make_main, owner_of
+from bot.bridge_grants import grant_bridge, renew, revoke_leftovers
+from bot.budgets import Budgets
+from bot.commands.carry_out import Commands
+from bot.commands.hands import Hands
+from bot.commands.hearing import Hearing
+from bot.directory import Directory
+from bot.dispatch import Dispatch
+from bot.ending import open_jobs
+from bot.engine.sandbox import EngineAway
+from bot.engine.spares import Spares, available_memory
+from bot.engine_watch import EngineWatch
+from bot.groups import MEMBERSHIP_KINDS
+from bot.jobs import JOB_KINDS
+from bot.lookout import Lookout
+from bot.objection import Objection
+from bot.persona import Personas
 from bot.place import Place, follow
-from bot.routing import MESSAGE_KINDS, Ignored, Work, route
+from bot.recollection import Recollection
+from bot.registry import Registry
+from bot.requests.house import Others, Requests
+from bot.requests.widening import Usual
+from bot.routing import MESSAGE_KINDS, Context, Ignored, Later, Work, route
+from bot.session_grants import LAST_WORD_S
+from bot.spending import Spending
+from bot.strangers import Strangers
 from nips.event import Event
 from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
-from nips.own import binding as bindings
-from nips.own import grant as grant_events
-from nips.own import job as job_events
-from nips.own import pairing
-from nips.own.grant import Grant
+from nips.own.backend_name import BackendName
 from nips.own.roles import Roles
-from nips.refusal import Malformed, Refused
-from relay_local.client import Caught, Delivery, Link
+from relay_local.client import Caller, Caught, Delivery, Link
 
-MAX_GRANTS = 5_000
-WELCOME = (
-    "You are my owner now. Write to me here and I answer, from a container made for each message. "
-    "/help lists what I understand."
-)
+READ_KINDS = MESSAGE_KINDS | MEMBERSHIP_KINDS | {Kind.JOB_CANCEL, Kind.REACTION}
 
 log = structlog.get_logger()
 
 
 class Router:
     """`serve` until cancelled; `ready` is set when messages are being read, or, where nobody
-    owns the assistant yet, when the pairing is awaited.
+    owns the assistant yet, when the pairing is awaited. `owner` is known (hex) once main is made.
 
-    link: authenticated with `key`, the router's. runner: makes the attempts. places: jobs that
-    run at once. pauses_s: before a job's second attempt, its third.
+    link: authenticated with `key`, the router's. runner: makes the attempts, and within its bounds
+    `spares` are kept. say: shows a sentence at the terminal. places: jobs that run at once.
+    pauses_s: before a job's second attempt, its third. name: what the assistant is called until
+    its owner says otherwise. budgets: of a day, where a group has none of its own. backends: what
+    agents work with.
     """
 
     def __init__(
@@ -61,43 +78,65 @@ class Router:
         key: SecretKey,
         roles: Roles,
         runner: Runner,
+        say: Callable[[str], None],
         *,
         places: int = 4,
         pauses_s: Sequence[float] = (2.0, 15.0),
+        name: str = "nostrclaw",
+        budgets: Budgets | None = None,
+        backends: Backends | None = None,
     ) -> None:
         self.ready = asyncio.Event()
-        self._link, self._roles, self._runner = link, roles, runner
+        self.owner: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._link, self._key, self._roles = link, key, roles
         self._author = runner.author
         self._places, self._pauses_s = places, pauses_s
-        self._groups = Groups()
+        self._personas = Personas(self._author, name)
+        self._say = say
+        signer = Caller(link, key, roles.signer)
+        self._lookout = Lookout(self._author, signer, roles, say)
+        self._directory = Directory(self._author)
+        self._budgets = budgets or Budgets()
+        self._spending = Spending(self._author, roles, self._directory.group, signer, self._budgets)
+        self._backends = backends or Backends()
+        made = replace(
+            runner,
+            scope=self._spending.scope,
+            persona=self._personas.of,
+            backends=self._backends_of,
+            groups=self._directory.group,
+        )
+        self._engine = EngineWatch(self._author, roles, made.sandbox.away, say)
+        made = replace(made, engine=self._engine.serving)
+        self.spares = Spares(made.spare, made.makeup, made.bounds, available_memory)
+        self._runner = replace(made, spares=self.spares)
+        self._recollection = Recollection(link, roles)
         self._place = Place(link, key, "router")
         self._all_ended = Place(link, key, "router-jobs")  # no job open that began before it
 
     async def serve(self) -> None:
         """Work until cancelled.
 
-        Raises SandboxUnavailable where the engine cannot hold agents, Refused where the relay
-        denies the router what it needs.
+        Raises SandboxUnavailable where the engine cannot hold agents (that it is away is said, and
+        no reason to stop), Refused where the relay denies the router what it needs.
         """
-        await self._runner.sandbox.check()
-        await self._runner.sandbox.remove_leftovers()
+        try:
+            await self._runner.sandbox.check()
+            await self._runner.sandbox.remove_leftovers()
+        except EngineAway as error:  # its owner's commands work without; a job looks again
+            log.error("no containers", reason=str(error))
+            self._say(str(error))
         await asyncio.to_thread(self._runner.layout.clear_all)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for bridge in self._roles.bridges.values():
-                    tasks.create_task(self._renew(await self._grant_bridge(bridge)))
-                await self._make_main(await self._owner())
-                dispatch = Dispatch(
-                    self._runner,
-                    self._roles,
-                    self._group,
-                    places=self._places,
-                    pauses_s=self._pauses_s,
-                    tasks=tasks,
-                )
-                await self._revoke_leftovers()
-                await self._resolve(dispatch)
-                await self._read(dispatch)
+                    grant = await grant_bridge(self._author, bridge)
+                    tasks.create_task(renew(self._author, grant))
+                tasks.create_task(self._lookout.run())
+                owner = await owner_of(self._author, self._roles, self.ready.set)
+                await make_main(self._author, self._roles, owner, self._directory)
+                self.owner.set_result(owner)
+                await self._serve(owner, tasks)
         finally:
             # Losing the last second of a place is harmless; a relay that is gone must not hold us.
             with suppress(TimeoutError):
@@ -105,103 +144,99 @@ class Router:
                     await asyncio.gather(self._place.save(), self._all_ended.save())
             await self._runner.sandbox.close()
 
-    def _group(self, group_id: str) -> Group | None:
-        return self._groups.by_id.get(group_id)
-
-    # Before the first message
-
-    async def _owner(self) -> str:
-        """Who the owner is, by roles.toml or by the pairing, which is waited for."""
-        if self._roles.owner is not None:
-            return self._roles.owner
-        named = Filter(
-            authors=frozenset({self._roles.signer}),
-            kinds=of_kinds(Kind.APP_DATA),
-            tags={"d": frozenset({pairing.D})},
+    async def _serve(self, owner: str, tasks: asyncio.TaskGroup) -> None:
+        """Everything that needs an owner."""
+        author, roles, directory = self._author, self._roles, self._directory
+        dispatch = Dispatch(
+            self._runner,
+            roles,
+            directory.group,
+            self._lookout,
+            places=self._places,
+            pauses_s=self._pauses_s,
+            tasks=tasks,
+            began=lambda job: self._spending.began(job.group, job.id, job.created_at),
         )
-        async with self._link.subscribe([named]) as stream:
-            async for item in stream:
-                match item:
-                    case Delivery(event, _):
-                        try:
-                            return pairing.parse(event, self._roles.signer)
-                        except Malformed as error:
-                            log.error("owner not named", reason=str(error))
-                    case Caught() if not self.ready.is_set():
-                        log.info("waiting for the owner to pair")
-                        self.ready.set()
-        raise AssertionError("a subscription ends by an exception only")
-
-    async def _make_main(self, owner: str) -> None:
-        """Know every group and binding, and publish what `main` still lacks."""
-        moderation = await self._author.stored([Filter(kinds=of_kinds(*MEMBERSHIP_KINDS))])
-        for event in moderation:
-            self._learn(event)
-        kept = Filter(
-            authors=frozenset({self._roles.router}),
-            kinds=of_kinds(Kind.APP_DATA),
-            tags={"d": frozenset(bindings.D_PREFIX + group for group in self._groups.by_id)},
+        registry = Registry(
+            author,
+            roles,
+            owner,
+            directory.now,
+            self._learn,
+            partial(self._clear_out, dispatch),
+            self._runner.layout,
         )
-        for event in await self._link.fetch([kept]):
-            self._learn(event)
-        now_s = self._author.now_s()
-        for template in missing_of_main(self._groups, self._roles, owner, now_s):
-            self._learn(await self._author.require(template))
-        # Its once-key makes every later welcome a duplicate.
-        await self._author.publish(
-            notice(self._roles, ("welcome", owner), WELCOME, now_s=self._author.now_s())
-        )
+        adoption = Adoption(author, roles, owner, directory.now, registry)
+        await self._spending.load()
+        await self._personas.load(directory.groups.by_id)
+        hearing = await self._open(owner, dispatch, registry, tasks)
+        runner = self._runner
+        await revoke_leftovers(author, runner.limits.wall_clock_s + runner.bounds.idle_s)
+        await adoption.start()
+        tasks.create_task(self.spares.serve())
+        tasks.create_task(self._engine.run())
+        await self._resolve(dispatch)
+        if dispatch.is_idle:
+            self.spares.used(roles.main)  # the first message after a start need not wait either
+        await self._read(dispatch, adoption, hearing)
 
     def _learn(self, event: Event) -> None:
-        try:
-            if event.kind == Kind.APP_DATA:
-                binding = bindings.parse(event, self._roles.router)
-                self._groups = self._groups.bound(binding, event.created_at)
-            else:
-                self._groups = self._groups.after(event)
-        except Malformed as error:
-            log.warning("not understood", event=event.id[:12], reason=str(error))
+        self._directory.learn(event)
+        self.spares.look()
 
-    async def _grant_bridge(self, bridge: str) -> Grant:
-        for event in await self._link.fetch([self._grants_of(p=bridge)]):
-            self._author.continue_from(event)
-        grant = grants.of_bridge(bridge, now_s=self._author.now_s())
-        if refusal := (await self._author.grant(grant)).refusal:
-            raise Refused(refusal)
-        return grant
+    async def _clear_out(self, dispatch: Dispatch, group: str) -> None:
+        """End what runs for a group, and what waits to."""
+        await dispatch.stop(group)
+        await self.spares.drop(group)
 
-    async def _renew(self, grant: Grant) -> None:
-        while True:
-            await asyncio.sleep(grants.renewal_due_s(grant))
-            ok = await self._author.grant(grants.renewed(grant, self._author.now_s()))
-            if not ok.accepted:
-                log.error("bridge's grant not renewed", reason=ok.message)
-
-    async def _revoke_leftovers(self) -> None:
-        """Revoke the session grants of a killed predecessor.
-
-        Their keys died with it, and a container that could still use one was removed.
-        """
-        longest_s = int(self._runner.limits.wall_clock_s) + grants.GRACE_S + grants.SESSION_TTL_S
-        since = max(0, self._author.now_s() - longest_s)
-        for event in await self._link.fetch([self._grants_of(since=since)]):
-            try:
-                grant = grant_events.parse(event, self._roles.router)
-            except Malformed:
-                continue
-            if grant.role == "session" and not grant.revoked:
-                self._author.continue_from(event)
-                await self._author.grant(grants.revoked(grant))
-                self._author.forget(grant.client)
-
-    def _grants_of(self, *, p: str | None = None, since: int | None = None) -> Filter:
-        return Filter(
-            authors=frozenset({self._roles.router}),
-            kinds=of_kinds(Kind.APP_DATA),
-            tags={} if p is None else {"p": frozenset({p})},
-            since=since,
-            limit=MAX_GRANTS,
+    async def _open(
+        self, owner: str, dispatch: Dispatch, registry: Registry, tasks: asyncio.TaskGroup
+    ) -> Hearing:
+        """Let bridges, sessions and the command line ask; the owner's commands are heard by what
+        is returned."""
+        author, roles, runner = self._author, self._roles, self._runner
+        models = runner.models.names if runner.models else ()
+        requests = Requests(
+            author,
+            self._key,
+            roles,
+            runner.sessions,
+            runner.layout.data,
+            self._directory,
+            registry,
+            self._personas,
+            Usual(models, self._budgets.group, tuple(map(str, self._backends.of(None, models)))),
+            owner,
+            self._place.save,
         )
+        strangers = Strangers(author, roles, owner, registry)
+        commands = Commands(
+            Hands(
+                author=author,
+                roles=roles,
+                owner=owner,
+                registry=registry,
+                dispatch=dispatch,
+                spending=self._spending,
+                personas=self._personas,
+                questions=requests.questions,
+                strangers=strangers,
+                logs=runner.layout.data / "logs",
+                models=tuple(models),
+                backends=self._backends,
+                backends_of=self._backends_of,
+                signer=lambda: self._lookout.serves,
+                engine=runner.sandbox.trouble,
+                began_at=author.now_s(),
+                settle=self._place.save,
+            )
+        )
+        await strangers.load()
+        await requests.start()
+        others = Others(strangers.report, commands.from_console, self._spending.hear)
+        tasks.create_task(requests.serve(others))
+        tasks.create_task(commands.prepare())
+        return Hearing(author, roles, owner, commands)
 
     async def _resolve(self, dispatch: Dispatch) -> None:
         """Go on with the jobs that are open, in the order in which they came."""
@@ -212,61 +247,73 @@ class Router:
         for job in open_jobs(events, self._roles.router):
             await dispatch.resolve(job)
 
-    # Messages
+    # What comes, in order of arrival
 
-    async def _read(self, dispatch: Dispatch) -> None:
-        wanted = [
-            Filter(kinds=of_kinds(*MESSAGE_KINDS)),
-            Filter(kinds=of_kinds(*MEMBERSHIP_KINDS)),
-        ]
+    async def _read(self, dispatch: Dispatch, adoption: Adoption, hearing: Hearing) -> None:
+        objection = Objection(self._author, self._owners, self._directory.group, dispatch)
         epoch: str | None = None
-        async for item in follow(self._link, wanted, self._place):
+        async for item in follow(self._link, [Filter(kinds=of_kinds(*READ_KINDS))], self._place):
             match item:
                 case Caught(str(now_epoch), _):
                     epoch = now_epoch
                     self.ready.set()
+                    await adoption.tidy()
                 case Delivery(event, seq):
                     # Every job of a message before this one has its end: what is open from now
                     # on comes after it.
                     if epoch is not None and seq is not None and dispatch.is_idle:
                         self._all_ended.advance(epoch, seq - 1)
-                    await self._receive(event, dispatch)
+                    match event.kind:
+                        case Kind.CHAT | Kind.BUZZ_CHAT:
+                            await adoption.ensure(event.tag("h") or "")
+                            await self._receive(event, dispatch, hearing)
+                        case Kind.JOB_CANCEL:
+                            objection.cancelled(event)
+                        case Kind.REACTION:
+                            await objection.reacted(event)
+                        case _:
+                            if event.pubkey != self._author.pubkey:
+                                # Read again after a crash, what came before would be decided
+                                # anew, by who may do what since.
+                                await self._place.save()
+                            self._learn(event)
+                            await adoption.saw(event)
 
-    async def _receive(self, event: Event, dispatch: Dispatch) -> None:
-        if event.kind in MEMBERSHIP_KINDS:
-            self._learn(event)
+    async def _receive(self, event: Event, dispatch: Dispatch, hearing: Hearing) -> None:
+        group = self._directory.group(event.tag("h") or "")
+        if await hearing.takes(event, group):
+            self._recollection.note(event, group)
             return
-        match route(event, self._group(event.tag("h") or ""), self._roles):
-            case Ignored(reason):
+        around = await self._recollection.around(
+            event,
+            group,
+            name=self._personas.of(event.tag("h") or "").name or "",
+            owners=self._owners(),
+            now_s=self._author.now_s(),
+        )
+        match route(event, group, self._roles, around):
+            case Ignored(reason) | Context(reason):
                 log.debug("message left alone", message=event.id[:12], reason=reason)
-            case Work(group, message):
-                await self._begin(group, message, dispatch)
+            case Work(group_id, _):
+                await self._begin(group_id, event, dispatch)
+            case Later(group_id, _, until_s):
+                await self._begin(group_id, event, dispatch, not_before=until_s)
+        self._recollection.note(event, group)
 
-    async def _begin(self, group: str, message: str, dispatch: Dispatch) -> None:
-        request = self._author.sign(
-            job_events.request(
-                self._roles.router, group, message, self._roles.bot, self._author.now_s()
-            )
-        )
-        ok = await self._link.publish(request)
-        if is_duplicate(ok):
-            # A message read again; or this very event, sent again after its OK was lost.
-            await self._look_again(message, dispatch)
-        elif ok.accepted:
-            log.info("job begins", job=request.id[:12], message=message[:12])
-            dispatch.take(Job(request.id, group, message, request.created_at))
-        else:
-            log.error("job refused", message=message[:12], reason=ok.message)
+    async def _begin(
+        self, group: str, event: Event, dispatch: Dispatch, *, not_before: int | None = None
+    ) -> None:
+        if (why := self._spending.why_not(group)) is not None:
+            log.info("message left alone", message=event.id[:12], reason=why)
+            await self._spending.tell(group, event)
+            return
+        await dispatch.intake.begin(group, event.id, not_before=not_before)
 
-    async def _look_again(self, message: str, dispatch: Dispatch) -> None:
-        requests = await self._link.fetch(
-            [
-                Filter(
-                    authors=frozenset({self._roles.router}),
-                    kinds=of_kinds(Kind.JOB_REQUEST),
-                    tags={"e": frozenset({message})},
-                )
-            ]
-        )
-        for job in open_jobs(requests, self._roles.router):
-            await dispatch.resolve(job)
+    def _backends_of(self, group: str) -> tuple[BackendName, ...]:
+        found = self._directory.group(group)
+        own = found.binding.backends if found and found.binding else None
+        scope = self._spending.scope(group, self._runner.models)
+        return self._backends.of(own, scope.names if scope else ())
+
+    def _owners(self) -> frozenset[str]:
+        return self._directory.groups.owners(self._roles.main, self.owner.result())

@@ -22,6 +22,14 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """End this job's container; that it has ended is to be signalled as ever."""
+
+    group: str
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
 class Turns:
     """The conversations, those that stand in line, and how many places are taken."""
 
@@ -30,14 +38,20 @@ class Turns:
     line: tuple[str, ...] = ()
     taken: int = 0
 
-    def on(self, group: str, signal: Signal, job: str | None = None) -> tuple[Turns, list[Start]]:
-        """The turns after a signal, and the jobs to start. Raises OutOfTurn."""
-        turns, starts = _step(self, group, signal, job)
+    def on(
+        self, group: str, signal: Signal, job: str | None = None
+    ) -> tuple[Turns, list[Start | Stop]]:
+        """The turns after a signal, and what is to be done. Raises OutOfTurn."""
+        turns, todo = _step(self, group, signal, job)
         while turns.line and turns.taken < turns.places:
             first, *rest = turns.line
             turns, started = _step(replace(turns, line=tuple(rest)), first, Signal.PLACED)
-            starts += started
-        return turns, starts
+            todo += started
+        return turns, todo
+
+    def of(self, group: str) -> Conversation:
+        """The group's conversation."""
+        return self.conversations.get(group, Conversation())
 
     @property
     def is_idle(self) -> bool:
@@ -47,19 +61,23 @@ class Turns:
 
 def _step(
     turns: Turns, group: str, signal: Signal, job: str | None = None
-) -> tuple[Turns, list[Start]]:
-    conversation, effects = turns.conversations.get(group, Conversation()).on(signal, job)
-    line, taken, starts = turns.line, turns.taken, list[Start]()
+) -> tuple[Turns, list[Start | Stop]]:
+    conversation, effects = turns.of(group).on(signal, job)
+    line, taken, todo = turns.line, turns.taken, list[Start | Stop]()
     for effect in effects:
         match effect:
             case Effect.ASK:
                 line = (*line, group)
+            case Effect.LEAVE:
+                line = tuple(other for other in line if other != group)
             case Effect.START:
                 taken += 1
-                starts.append(Start(group, conversation.jobs[0]))
+                todo.append(Start(group, conversation.jobs[0]))
+            case Effect.STOP:
+                todo.append(Stop(group, conversation.jobs[0]))
             case Effect.RELEASE:
                 taken -= 1
     kept = {**turns.conversations, group: conversation}
     if conversation.phase is Phase.IDLE:
         del kept[group]
-    return replace(turns, conversations=MappingProxyType(kept), line=line, taken=taken), starts
+    return replace(turns, conversations=MappingProxyType(kept), line=line, taken=taken), todo

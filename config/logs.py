@@ -1,10 +1,11 @@
 """Shell: log lines of every process: one line an event, key=value, to stderr, never a text of a
-message and never a key."""
+message and never a key. A line that cannot be written is dropped."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -21,8 +22,19 @@ def to_stderr() -> None:
             structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _Lines(sys.stderr),
     )
+
+
+class _Lines(structlog.PrintLogger):
+    """Attack: a disk is filled on which the log lies too. Saying that something could not be
+    stored must not end whoever says it, or the disk's being full outlasts its being full."""
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = fatal = failure = err = error = critical = exception = msg
 
 
 def _on_one_line(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:

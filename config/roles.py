@@ -64,9 +64,5 @@ def load(path: Path) -> Roles:
 
 def save(path: Path, roles: Roles) -> None:
     """Write roles.toml; it is public, and readable by every process."""
-    lines = ["# Public keys of the parts, hex. Written by `nostrclaw up`; trust starts here."]
-    names = ("relay", "signer", "router", "bot", "main", "owner", "chat")
-    given = ((name, getattr(roles, name)) for name in names)
-    lines += [f'{name} = "{value}"' for name, value in given if value is not None]
-    lines += ["", "[bridges]", *(f'{name} = "{key}"' for name, key in roles.bridges.items())]
-    write_whole(path, "\n".join(lines) + "\n", mode=0o644)
+    head = "# Public keys of the parts, hex. Written by `nostrclaw up`; trust starts here.\n"
+    write_whole(path, head + roles.to_toml(), mode=0o644)

@@ -26,7 +26,7 @@ def runtime_dir(data: Path, environ: Mapping[str, str] = os.environ) -> Path:
     uid = os.getuid()
     name = f"nostrclaw-{uid}-{sha256(str(data.resolve()).encode()).hexdigest()[:10]}"
     parent = Path(environ.get("XDG_RUNTIME_DIR") or ("/run" if uid == 0 else "/tmp"))  # noqa: S108
-    if not os.access(parent, os.W_OK) or len(os.fsencode(parent)) > 40:
+    if not _is_safe(parent, uid) or len(os.fsencode(parent)) > 40:
         parent = Path("/tmp")  # noqa: S108 - owner and mode are checked below
     path = parent / name
     path.mkdir(mode=0o700, exist_ok=True)
@@ -38,3 +38,13 @@ def runtime_dir(data: Path, environ: Mapping[str, str] = os.environ) -> Path:
         )
     path.chmod(0o700)
     return path
+
+
+def _is_safe(parent: Path, uid: int) -> bool:
+    """Say whether we may write there, and nobody else can put another folder in ours' place."""
+    if not os.access(parent, os.W_OK):
+        return False
+    # Attack: root, by `su`, with another user's XDG_RUNTIME_DIR.
+    found = parent.stat()
+    is_shared = bool(found.st_mode & 0o022) and not found.st_mode & stat.S_ISVTX
+    return found.st_uid in (0, uid) and not is_shared

@@ -20,6 +20,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from nips.own import backend_name
+from nips.refusal import Malformed
+
 DEFAULTS = Path(__file__).with_name("defaults.toml")
 FILE_NAME = "nostrclaw.toml"
 
@@ -29,7 +32,7 @@ class SettingsError(Exception):
 
 
 class AgentSettings(BaseModel):
-    """The limits of one job's container."""
+    """The limits of one job: of its container, and of what it may ask of language models."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -39,6 +42,37 @@ class AgentSettings(BaseModel):
     pids: Annotated[int, Field(ge=16, le=4_096)]
     cpus: Annotated[float, Field(gt=0)]
     folder_mib: Annotated[int, Field(ge=1)]
+    spares: Annotated[int, Field(ge=0, le=64)]
+    spare_idle_s: Annotated[int, Field(ge=1, le=86_400)]
+    spare_free_mib: Annotated[int, Field(ge=0)]
+    claude_memory_mib: Annotated[int, Field(ge=1_024)]
+    backends: tuple[str, ...]
+    model_names: tuple[str, ...]
+    model_requests: Annotated[int, Field(ge=0)]
+    model_tokens: Annotated[int, Field(ge=0)]
+    model_usd: Annotated[float, Field(ge=0, le=1_000_000)]
+
+    @field_validator("backends")
+    @classmethod
+    def _known(cls, backends: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(map(str, backend_name.parse_all(backends)))
+        except Malformed as error:
+            raise ValueError(str(error)) from error
+
+
+class BudgetSettings(BaseModel):
+    """What a UTC day may take, of all conversations together, and (`group_…`) of each one that has
+    no budget of its own; 0: as much as it likes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    runs_per_day: Annotated[int, Field(ge=0)]
+    tokens_per_day: Annotated[int, Field(ge=0)]
+    usd_per_day: Annotated[float, Field(ge=0, le=1_000_000)]
+    group_runs_per_day: Annotated[int, Field(ge=0)]
+    group_tokens_per_day: Annotated[int, Field(ge=0)]
+    group_usd_per_day: Annotated[float, Field(ge=0, le=1_000_000)]
 
 
 class Settings(BaseSettings):
@@ -52,7 +86,10 @@ class Settings(BaseSettings):
     about: str
     listen: str
     relays: Annotated[tuple[str, ...], Field(min_length=1, max_length=20), NoDecode]
+    router_relay: str
+    keyring_hours: Annotated[int, Field(ge=0, le=8_760)]
     agent: AgentSettings
+    budget: BudgetSettings
 
     @field_validator("relays", mode="before")
     @classmethod
@@ -71,6 +108,15 @@ class Settings(BaseSettings):
             if not url.startswith(("wss://", "ws://127.0.0.1:", "ws://[::1]:")):
                 raise ValueError(f"{url}: a relay is a wss:// address")
         return relays
+
+    @field_validator("router_relay")
+    @classmethod
+    def _encrypted(cls, url: str) -> str:
+        if url and not url.startswith(("wss://", "ws://127.0.0.1:", "ws://[::1]:")):
+            raise ValueError(
+                f"{url}: what is said there must be encrypted on its way; give a wss:// address"
+            )
+        return url
 
     @field_validator("listen")
     @classmethod

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+
+import orjson
 
 from nips.key import SecretKey, is_hex, verify
 from nips.refusal import Malformed
@@ -19,12 +20,11 @@ MAX_CREATED_AT = 2**63 - 1  # what SQLite's integer holds
 _WRONG_TAGS = "tags must be an array of non-empty arrays of strings"
 
 
-def canonical(pubkey: str, created_at: int, kind: int, tags: Iterable[Tag], content: str) -> bytes:
+def canonical(pubkey: str, created_at: int, kind: int, tags: Tags, content: str) -> bytes:
     """The bytes whose sha256 is the event's id: NIP-01 "no whitespace … UTF-8"."""
-    array = [0, pubkey, created_at, kind, [list(tag) for tag in tags], content]
-    # json.dumps escapes exactly NIP-01's seven characters and other controls as \u00XX,
-    # which the SDKs do too. A lone surrogate has no UTF-8 and is refused at the edge.
-    return json.dumps(array, separators=(",", ":"), ensure_ascii=False).encode()
+    # orjson escapes exactly NIP-01's seven characters and other controls as \u00XX, which the
+    # SDKs do too. A lone surrogate has no UTF-8 and is refused at the edge.
+    return orjson.dumps([0, pubkey, created_at, kind, tags, content])
 
 
 class Tagged:
@@ -148,9 +148,14 @@ class Event(Tagged):
         """The event without id and signature."""
         return Template(self.pubkey, self.created_at, self.kind, self.tags, self.content)
 
+    def to_bytes(self) -> bytes:
+        """The object of the wire, encoded."""
+        return orjson.dumps(self)
+
     def id_matches(self) -> bool:
         """Say whether the id is the content's own."""
-        return self.template.id == self.id
+        of_content = canonical(self.pubkey, self.created_at, self.kind, self.tags, self.content)
+        return sha256(of_content).hexdigest() == self.id
 
     def verify(self) -> None:
         """Check id and signature. Raises Malformed naming which one is wrong."""

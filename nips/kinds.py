@@ -17,6 +17,7 @@ class Kind(IntEnum):
     DIRECT_MESSAGE = 14
     FILE_MESSAGE = 15
     GIFT_WRAP = 1059
+    PATCH = 1617
     PUT_USER = 9000
     REMOVE_USER = 9001
     EDIT_METADATA = 9002
@@ -27,6 +28,8 @@ class Kind(IntEnum):
     TYPING = 20002
     AUTH = 22242
     REQUEST = 24133
+    FRAME = 24200
+    ARTICLE = 30023
     APP_DATA = 30078
     STATUS = 30315
     GROUP_METADATA = 39000
@@ -40,6 +43,13 @@ class Kind(IntEnum):
     JOB_RESULT = 43004
     JOB_CANCEL = 43005
     JOB_ERROR = 43006
+    COST = 44200
+    RUN_STARTED = 46001
+    RUN_FINISHED = 46005
+    RUN_FAILED = 46006
+    APPROVAL_ASKED = 46010
+    APPROVED = 46030
+    DENIED = 46031
 
 
 class Storage(Enum):

@@ -56,8 +56,8 @@ def information(
     """The relay information document.
 
     relay_key: the relay's own key (`self`), which signs the groups' state; owner: the key of
-    the person to write to (`pubkey`); software: the project's page. NIP-11: "Any field may be
-    omitted", and those not given are.
+    the person to write to (`pubkey`); software: the project's page, or what it is.
+    NIP-11: "Any field may be omitted", and those not given are.
     """
     document: dict[str, Any] = {
         "name": name,

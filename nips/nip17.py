@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nips.event import Event, Tag, Template
 from nips.key import is_hex
 from nips.kinds import Kind
+from nips.nip32 import is_by_agent
 from nips.nip42 import normalise
 from nips.refusal import Malformed
 
@@ -16,7 +17,9 @@ MAX_INBOX_RELAYS = 10  # NIP-17 advises 1 to 3
 
 @dataclass(frozen=True, slots=True)
 class DirectMessage:
-    """A chat message, kind 14. Keys and ids in hex; `id` is the rumor's recomputed id."""
+    """A chat message, kind 14. Keys and ids in hex; `id` is the rumor's recomputed id.
+    reply_to: the id of the message that it answers, or else cites. by_agent: whether its labels
+    say that a program wrote it."""
 
     id: str
     author: str
@@ -25,6 +28,7 @@ class DirectMessage:
     created_at: int
     reply_to: str | None = None
     subject: str | None = None
+    by_agent: bool = False
 
     @classmethod
     def from_rumor(cls, rumor: Template) -> DirectMessage:
@@ -38,6 +42,9 @@ class DirectMessage:
         reply_to = rumor.tag("e")
         if reply_to is not None and not is_hex(reply_to, 32):
             raise Malformed("a chat message's e tag must hold an id in hex")
+        if reply_to is None and is_hex(cited := rumor.tag("q"), 32):
+            # NIP-17: "`q` tags MAY be used when citing events in the `.content`"
+            reply_to = cited
         return cls(
             rumor.id,
             rumor.pubkey,
@@ -46,6 +53,7 @@ class DirectMessage:
             rumor.created_at,
             reply_to,
             rumor.tag("subject"),
+            is_by_agent(rumor.tags),
         )
 
 

@@ -1,4 +1,7 @@
-"""Pure: keys as people write them: npub, nsec, nprofile. Source: NIP-19, BIP-173 (bech32)."""
+"""Pure: keys and addresses as people write them: npub, nsec, nprofile, naddr.
+
+Source: NIP-19, BIP-173 (bech32).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _VALUES = {char: value for value, char in enumerate(_CHARSET)}
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 _CHECKSUM_CHARS = 6
-_TLV_SPECIAL, _TLV_RELAY = 0, 1
+_TLV_SPECIAL, _TLV_RELAY, _TLV_AUTHOR, _TLV_KIND = range(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,16 @@ class Nprofile:
     relays: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Naddr:
+    """An addressable event's name (`d`), author in hex, kind, and relays where it is likely."""
+
+    identifier: str
+    author: str
+    kind: int
+    relays: tuple[str, ...] = ()
+
+
 def encode_npub(public_key: str) -> str:
     """The `npub1…` of a public key in hex."""
     return encode_bech32("npub", _public_bytes(public_key))
@@ -55,23 +68,21 @@ def encode_nsec(secret: bytes) -> str:
 
 def encode_nprofile(public_key: str, relays: Iterable[str]) -> str:
     """The `nprofile1…` of a public key in hex and relay addresses of up to 255 characters."""
-    out = bytes([_TLV_SPECIAL, 32]) + _public_bytes(public_key)
-    for relay in relays:
-        try:
-            value = relay.encode("ascii")  # NIP-19: "encoded as ascii"
-        except UnicodeEncodeError as error:
-            raise Malformed("a relay's address in an nprofile must be ASCII") from error
-        if not 1 <= len(value) <= 255:
-            raise Malformed("a relay's address in an nprofile must be 1 to 255 characters")
-        out += bytes([_TLV_RELAY, len(value)]) + value
-    text = encode_bech32("nprofile", out)
-    if len(text) > MAX_CHARS:
-        raise Malformed(f"an nprofile must be at most {MAX_CHARS} characters: name fewer relays")
-    return text
+    return _encode_tlv("nprofile", _tlv(_TLV_SPECIAL, _public_bytes(public_key)), relays)
 
 
-def decode(text: str) -> Npub | Nsec | Nprofile:
-    """Read one of the three. Raises Malformed; its words never repeat the text, which may be
+def encode_naddr(identifier: str, author: str, kind: int, relays: Iterable[str]) -> str:
+    """The `naddr1…` of an addressable event: its `d`, author in hex, kind, relay addresses."""
+    name = identifier.encode()
+    if len(name) > 255:
+        raise Malformed("an identifier in an naddr has at most 255 bytes")
+    # NIP-19: kind is "the 32-bit unsigned integer of the kind, big-endian"
+    rest = _tlv(_TLV_AUTHOR, _public_bytes(author)) + _tlv(_TLV_KIND, kind.to_bytes(4, "big"))
+    return _encode_tlv("naddr", _tlv(_TLV_SPECIAL, name), relays, rest)
+
+
+def decode(text: str) -> Npub | Nsec | Nprofile | Naddr:
+    """Read one of the four. Raises Malformed; its words never repeat the text, which may be
     a mistyped secret."""
     prefix, data = decode_bech32(text)
     match prefix:
@@ -81,10 +92,12 @@ def decode(text: str) -> Npub | Nsec | Nprofile:
             return Nsec(SecretKey(data).raw)
         case "nprofile":
             return _nprofile(data)
+        case "naddr":
+            return _naddr(data)
         case "npub" | "nsec":
             raise Malformed(f"the {prefix} does not hold a key of the curve")
         case _:
-            raise Malformed("neither an npub, an nsec nor an nprofile")
+            raise Malformed("neither an npub, an nsec, an nprofile nor an naddr")
 
 
 def public_key_of(text: str) -> str:
@@ -141,20 +154,59 @@ def decode_bech32(text: str) -> tuple[str, bytes]:
 
 
 def _nprofile(data: bytes) -> Nprofile:
-    public_key, relays, at = None, [], 0
-    while at < len(data):
-        if at + 2 > len(data) or at + 2 + data[at + 1] > len(data):
-            raise Malformed("the nprofile ends in the middle of a field")
-        kind, value = data[at], data[at + 2 : at + 2 + data[at + 1]]
-        at += 2 + len(value)
-        if kind == _TLV_SPECIAL and public_key is None:
-            public_key = value.hex()
-        elif kind == _TLV_RELAY and value.isascii():
-            relays.append(value.decode("ascii"))
-        # NIP-19: "TLVs that are not recognized or supported should be ignored"
+    first, relays = _fields("nprofile", data)
+    public_key = first[_TLV_SPECIAL].hex() if _TLV_SPECIAL in first else None
     if not is_public_key(public_key):
         raise Malformed("the nprofile does not hold a public key")
-    return Nprofile(str(public_key), tuple(relays))
+    return Nprofile(str(public_key), relays)
+
+
+def _naddr(data: bytes) -> Naddr:
+    first, relays = _fields("naddr", data)
+    author, kind = first.get(_TLV_AUTHOR, b"").hex(), first.get(_TLV_KIND, b"")
+    try:
+        name = first[_TLV_SPECIAL].decode()
+    except (KeyError, UnicodeDecodeError) as error:
+        raise Malformed("the naddr does not hold an identifier") from error
+    if not is_public_key(author) or len(kind) != 4:
+        raise Malformed("the naddr does not hold an author and a kind")
+    return Naddr(name, author, int.from_bytes(kind, "big"), relays)
+
+
+def _fields(what: str, data: bytes) -> tuple[dict[int, bytes], tuple[str, ...]]:
+    """The first value of each type, and the relays."""
+    first: dict[int, bytes] = {}
+    relays, at = [], 0
+    while at < len(data):
+        if at + 2 > len(data) or at + 2 + data[at + 1] > len(data):
+            raise Malformed(f"the {what} ends in the middle of a field")
+        kind, value = data[at], data[at + 2 : at + 2 + data[at + 1]]
+        at += 2 + len(value)
+        # NIP-19: "TLVs that are not recognized or supported should be ignored"
+        first.setdefault(kind, value)
+        if kind == _TLV_RELAY and value.isascii():
+            relays.append(value.decode("ascii"))
+    return first, tuple(relays)
+
+
+def _encode_tlv(what: str, special: bytes, relays: Iterable[str], rest: bytes = b"") -> str:
+    out = special
+    for relay in relays:
+        try:
+            value = relay.encode("ascii")  # NIP-19: "encoded as ascii"
+        except UnicodeEncodeError as error:
+            raise Malformed(f"a relay's address in an {what} must be ASCII") from error
+        if not 1 <= len(value) <= 255:
+            raise Malformed(f"a relay's address in an {what} must be 1 to 255 characters")
+        out += _tlv(_TLV_RELAY, value)
+    text = encode_bech32(what, out + rest)
+    if len(text) > MAX_CHARS:
+        raise Malformed(f"an {what} must be at most {MAX_CHARS} characters: name fewer relays")
+    return text
+
+
+def _tlv(kind: int, value: bytes) -> bytes:
+    return bytes([kind, len(value)]) + value
 
 
 def _public_bytes(public_key: str) -> bytes:

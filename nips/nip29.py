@@ -20,6 +20,13 @@ DELETE_EVENT, CREATE_INVITE = 9005, 9009
 JOIN_REQUEST, LEAVE_REQUEST = 9021, 9022
 FLAGS = ("private", "restricted", "hidden", "closed")
 """Tags of the metadata without a value: members alone read; write; see it; no join requests."""
+OPENING_WORDS = {
+    "private": "public",
+    "restricted": "unrestricted",
+    "hidden": "visible",
+    "closed": "open",
+}
+"""By which a group's creation or edit says that one of the flags does not hold."""
 
 
 class GroupRole(StrEnum):
@@ -118,7 +125,8 @@ def members(event: Event | Template) -> tuple[Member, ...]:
         raise Malformed("a p tag must name the person")
     if not all(len(tag) > 1 and is_hex(tag[1], 32) for tag in found):
         raise Malformed("a p tag must hold a public key of 64 lower-case hex digits")
-    return tuple(Member(tag[1], tag[2:]) for tag in found)
+    # In a 39002 of the Buzz dialect an empty address stands before the roles.
+    return tuple(Member(tag[1], tuple(role for role in tag[2:] if role)) for tag in found)
 
 
 def _moderation(author: str, group: str, created_at: int, kind: Kind, *tags: Tag) -> Template:

@@ -10,21 +10,23 @@ it: pass `extended=False` to `nip44.encrypt` and it raises a sentence that says 
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
 from nips.event import Event, Tag, Template
 from nips.kinds import Kind
-from nips.nip44 import MAX_EXTENDED_BYTES
+from nips.nip44 import MAX_CLASSIC_BYTES, MAX_EXTENDED_BYTES
 from nips.refusal import Malformed, Refusal
 
 MAX_MESSAGE_BYTES = MAX_EXTENDED_BYTES  # of a request's or response's JSON
 MAX_ID_CHARS = 128
 MAX_METHOD_CHARS = 64
 MAX_PARAMS = 16
+MAX_NAME_CHARS = 60  # of what a client calls itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class Request:
     def to_json(self) -> str:
         """The text to encrypt."""
         return _text({"id": self.id, "method": self.method, "params": list(self.params)})
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether it did not fit NIP-44's classic form, so that its asker reads the other too."""
+        return len(self.to_json().encode()) > MAX_CLASSIC_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,48 @@ class Response:
         if self.error is not None:
             message["error"] = str(self.error)
         return _text(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """What a `connect` says: to which signer, with which secret, and how the client names itself.
+
+    The permissions that it asks for are not kept: NIP-46 has them "for user convenience", and
+    what a client may do is for its grant to say.
+    """
+
+    signer: str
+    secret: str
+    name: str
+
+
+def parse_connect(params: Sequence[str]) -> Connect:
+    """Read the parameters of a `connect`; all but the first may be missing or empty.
+
+    Raises Malformed.
+    """
+    if not 1 <= len(params) <= 4:
+        raise Malformed(f"connect takes 1 to 4 parameters, not {len(params)}")
+    signer, secret, _perms, metadata = (*params, "", "", "")[:4]
+    return Connect(signer, secret, _name_in(metadata))
+
+
+def _name_in(metadata: str) -> str:
+    # NIP-46: "treat it as a display hint only and MUST NOT use it for authorization decisions".
+    # It is shown in a terminal, so only what prints is kept of it: no escapes, no line ends.
+    try:
+        value = orjson.loads(metadata) if metadata else None
+    except orjson.JSONDecodeError:
+        return ""
+    name = value.get("name") if isinstance(value, dict) else None
+    shown = "".join(c for c in name if c.isprintable()) if isinstance(name, str) else ""
+    return shown.strip()[:MAX_NAME_CHARS]
+
+
+def bunker_uri(signer: str, relays: Iterable[str], secret: str) -> str:
+    """The `bunker://` address that a person pastes into a client. signer: its key in hex."""
+    fields = [("relay", relay) for relay in relays] + [("secret", secret)]
+    return f"bunker://{signer}?" + "&".join(f"{name}={quote(v, safe='')}" for name, v in fields)
 
 
 def parse_request(text: str) -> Request:
@@ -109,7 +158,7 @@ def check_envelope(event: Event, recipient: str) -> None:
 
 
 def _text(message: dict[str, Any]) -> str:
-    return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+    return orjson.dumps(message).decode()
 
 
 def _message(text: str) -> dict[str, Any]:

@@ -42,17 +42,34 @@ def encrypt(secret: SecretKey, passphrase: str, salt: bytes, nonce: bytes, log_n
 
 def decrypt(text: str, passphrase: str) -> SecretKey:
     """The key in an `ncryptsec1…`. Raises Malformed: not one, or a wrong passphrase."""
+    return decrypt_with(text, wrapping_key(text, passphrase))
+
+
+def wrapping_key(text: str, passphrase: str) -> bytes:
+    """What scrypt makes of the passphrase for this ncryptsec: 32 bytes. Raises Malformed."""
+    raw = _parsed(text)
+    return _key(passphrase, raw[2:18], raw[1])
+
+
+def decrypt_with(text: str, wrapping: bytes) -> SecretKey:
+    """The key in an `ncryptsec1…` under a `wrapping_key`. Raises Malformed as `decrypt` does."""
+    raw = _parsed(text)
+    nonce, associated, ciphertext = raw[18:42], raw[42:43], raw[43:]
+    try:
+        return SecretKey(
+            _cipher(wrapping, nonce).decrypt(_short_nonce(nonce), ciphertext, associated)
+        )
+    except InvalidTag as error:
+        raise Malformed("NIP-49: the passphrase is wrong, or the ncryptsec was changed") from error
+
+
+def _parsed(text: str) -> bytes:
     prefix, raw = decode_bech32(text.strip())
     if prefix != "ncryptsec" or len(raw) != _RAW_BYTES:
         raise Malformed("NIP-49: not an ncryptsec")
     if raw[0] != VERSION:
         raise Malformed(f"NIP-49: the ncryptsec's version {raw[0]} is not supported")
-    salt, nonce, associated, ciphertext = raw[2:18], raw[18:42], raw[42:43], raw[43:]
-    cipher = _cipher(_key(passphrase, salt, raw[1]), nonce)
-    try:
-        return SecretKey(cipher.decrypt(_short_nonce(nonce), ciphertext, associated))
-    except InvalidTag as error:
-        raise Malformed("NIP-49: the passphrase is wrong, or the ncryptsec was changed") from error
+    return raw
 
 
 def _key(passphrase: str, salt: bytes, log_n: int) -> bytes:

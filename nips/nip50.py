@@ -44,7 +44,10 @@ class Query:
 
 def terms(text: str) -> list[str]:
     """The terms of a text, in its order."""
-    decomposed = unicodedata.normalize("NFKD", text[:MAX_TEXT_CHARS])
+    text = text[:MAX_TEXT_CHARS]
+    if text.isascii():  # which nothing below changes but its case
+        return _TERM.findall(text.lower())
+    decomposed = unicodedata.normalize("NFKD", text)
     bare = "".join(one for one in decomposed if not unicodedata.combining(one))
     return _TERM.findall(unicodedata.normalize("NFKD", bare.casefold()))
 

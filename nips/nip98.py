@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from binascii import Error as BadBase64
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from hashlib import sha256
 
 import orjson
@@ -48,21 +48,37 @@ def check(
     relays: the relay's own ws(s) addresses; `u` may name them as http(s). The payload is required,
     as NIP-86 does: without it whoever saw one request could send another under its signature.
     """
+    wrong_body = check_payload(event, body)
+    return wrong_body or check_head(event, lambda url: _names(url, relays), method, now_s)
+
+
+def check_head(
+    event: Event, names_us: Callable[[str], bool], method: str, now_s: int
+) -> Refusal | None:
+    """Why an event authorises no request of this method whatever its body; None when it may.
+
+    names_us: says whether the event's `u` is the address that was asked.
+    """
     if event.kind != HTTP_AUTH:
         return _invalid(f"an authorisation has kind {HTTP_AUTH}")
     if abs(now_s - event.created_at) > MAX_AGE_S:
-        return _invalid(f"created_at is more than {MAX_AGE_S} s from this relay's clock")
+        return _invalid(f"created_at is more than {MAX_AGE_S} s from this clock")
     if event.values("method") != [method]:
         return _invalid("the method tag does not name the request's method")
     urls = event.values("u")
-    if len(urls) != 1 or not _names(urls[0], relays):
-        return _invalid("the u tag does not name this relay")
-    if event.values("payload") != [sha256(body).hexdigest()]:
-        return _invalid("the payload tag is not the hash of the request's body")
+    if len(urls) != 1 or not names_us(urls[0]):
+        return _invalid("the u tag does not name this address")
     try:
         event.verify()
     except Malformed as error:
         return _invalid(str(error))
+    return None
+
+
+def check_payload(event: Event, body: bytes) -> Refusal | None:
+    """Why a request's body is not the one that the event authorises; None when it is."""
+    if event.values("payload") != [sha256(body).hexdigest()]:
+        return _invalid("the payload tag is not the hash of the request's body")
     return None
 
 

@@ -14,7 +14,10 @@ from enum import StrEnum
 
 
 class Prefix(StrEnum):
-    """The machine-readable words of an OK or CLOSED message. NIP-01, NIP-42, NIP-43."""
+    """The machine-readable words of an OK or CLOSED message. NIP-01, NIP-42, NIP-43.
+
+    `pending` is ours and the signer's alone: the owner has been asked (PROTOCOL.md "Approvals").
+    """
 
     DUPLICATE = "duplicate"
     POW = "pow"
@@ -26,6 +29,7 @@ class Prefix(StrEnum):
     ERROR = "error"
     AUTH_REQUIRED = "auth-required"
     UNSUPPORTED = "unsupported"
+    PENDING = "pending"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import resource
@@ -23,10 +24,13 @@ from config.roles import RolesError, ensure_key, load, read_key
 from nips.key import SecretKey
 from nips.nip19 import public_key_of
 from nips.refusal import Malformed
+from relay_local.greeting import greeting
 from relay_local.limits import Limits
 from relay_local.relay import DATABASE, CannotStart, RelaySettings, holding, running
 from relay_local.statistics import gather
 from relay_local.transfer import export_events, import_events
+
+SWITCH_S = 0.0005  # the writer waits no longer for the loop, nor the loop for it, when both work
 
 log = structlog.get_logger("relay")
 
@@ -39,6 +43,7 @@ def main() -> int:
     logs.to_stderr()
     arguments = _parser().parse_intermixed_args()
     _take_all_files()
+    sys.setswitchinterval(SWITCH_S)
     try:
         match arguments.command:
             case "import":
@@ -53,7 +58,9 @@ def main() -> int:
         sys.stderr.write(f"relay: {error}\n")
         return 2
     except sqlite3.Error as error:
-        sys.stderr.write(f"relay: {arguments.data / DATABASE} cannot be used: {error}\n")
+        path = arguments.data / DATABASE
+        told = f"relay: {path} cannot be used: {error}. Replace a damaged file by its backup.\n"
+        sys.stderr.write(told)
         return 2
     except OSError as error:
         sys.stderr.write(f"relay: {error.filename or arguments.file}: {error.strerror}\n")
@@ -119,9 +126,13 @@ async def _run(settings: RelaySettings) -> None:
         loop.add_signal_handler(signal_number, stop.set)
     async with running(settings) as relay:
         where = f" unix {relay.unix}" if relay.unix else ""
+        gc.freeze()  # what is here now stays: the collector need not walk over it again and again
         sys.stdout.write(f"relay: ready {relay.url}{where}\n")
         sys.stdout.flush()
-        if not settings.public and settings.roles is None and settings.owner is None:
+        if sys.stderr.isatty() and settings.roles is None:
+            owner, data = settings.owner, str(settings.data)
+            sys.stderr.write(greeting(relay.url, data, owner, public=settings.public))
+        elif not settings.public and settings.roles is None and settings.owner is None:
             log.warning(
                 "nobody can use this relay yet: start it with --owner and your public key, or "
                 "with --open for everybody"
@@ -137,7 +148,8 @@ def _settings(arguments: argparse.Namespace) -> RelaySettings:
         key=read_key(key_file) if key_file else _own_key(arguments.data / "key"),
         host=host,
         port=port,
-        unix=arguments.unix,
+        unix=arguments.unix[0] if arguments.unix else None,
+        more_unix=tuple(arguments.unix[1:]),
         roles=load(arguments.roles) if arguments.roles else None,
         owner=_owner(arguments.owner) if arguments.owner else None,
         sessions=arguments.sessions,
@@ -157,7 +169,9 @@ def _own_key(path: Path) -> SecretKey:
     try:
         return ensure_key(path)
     except OSError as error:
-        raise CannotStart(f"{path} cannot be made: {error.strerror}") from error
+        raise CannotStart(
+            f"{path} cannot be made: {error.strerror}. Choose another folder with --data."
+        ) from error
 
 
 def _owner(given: str) -> str:
@@ -184,7 +198,8 @@ def _version() -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nostrclaw relay",
-        description="A private Nostr relay with groups. Without a command it runs.",
+        description="A private Nostr relay with groups (NIP-29). Without a command it runs: "
+        "nostrclaw relay --owner npub1…",
     )
     add = parser.add_argument
     add(
@@ -194,9 +209,21 @@ def _parser() -> argparse.ArgumentParser:
         help="import or export events as JSON lines; count what is stored",
     )
     add("file", nargs="?", default="-", help="of an import or export; else the standard streams")
-    add("--data", type=Path, required=True, help="folder for its key and its events")
+    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    add(
+        "--data",
+        type=Path,
+        default=home / "nostrclaw-relay",
+        help="folder for its key and its events; unless given %(default)s",
+    )
     add("--listen", default="127.0.0.1:7447", help="address and port; port 0 picks a free one")
-    add("--unix", type=Path, help="listen on this Unix socket too")
+    add(
+        "--unix",
+        type=Path,
+        action="append",
+        default=[],
+        help="listen on this Unix socket too (repeat); it belongs to whom its folder belongs to",
+    )
     add("--roles", type=Path, help="roles.toml, which names the parts' public keys")
     add("--owner", help="public key of whom it belongs to: npub or hex")
     add("--sessions", type=Path, help="folder for the sockets of containers")

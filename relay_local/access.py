@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import islice
 
 from nips.event import Event
 from nips.filter import Filter
@@ -21,13 +22,14 @@ from relay_local.roster import NOTICE_KINDS
 from relay_local.viewer import Viewer
 from relay_local.world import GRANT_PREFIX, World
 from relay_local.write_rules import PRIVATE_RULES, PUBLIC_RULES
-from relay_local.writing import Writing
+from relay_local.writing import of_kind, writing
 
 MAX_FILTER_VALUES = 20_000  # in one filter: below what one SQL statement may bind
+MAX_FACES = 1_000  # bound in the same statement
 
 _REQUESTS: frozenset[int] = frozenset({Kind.REQUEST})
 # For whom they are p-tagged and for nobody else, even when asked for by id.
-PERSONAL_KINDS = frozenset({4, Kind.GIFT_WRAP, Kind.REQUEST, 24_200, 44_200}) | NOTICE_KINDS
+PERSONAL_KINDS = frozenset({4, Kind.GIFT_WRAP, Kind.REQUEST, Kind.FRAME, 44_200}) | NOTICE_KINDS
 # They hold invite codes: a member, a puppet or an agent that read one could let in a friend.
 CODE_KINDS = frozenset({CREATE_INVITE, JOIN_REQUEST})
 # Of a group that is not hidden, for those outside: what it is and whom to ask, not who is in it.
@@ -74,6 +76,7 @@ class Scope:
     everything: all but gift wraps for others (a public relay).
     all_rooms, rooms: the groups. facades: the groups whose name is shown. governed: the groups
     whose invite codes are. records: what belongs to no group and nobody in particular.
+    faces: the keys whose kind 0 is seen, and no other record of theirs.
     profiles: at least what people publish about themselves. wraps: every gift wrap. grants:
     every grant. keys: what is p-tagged to one of them, and what they wrote themselves. told: the
     keys that are told of their coming and going, members or not.
@@ -90,6 +93,7 @@ class Scope:
     facades: frozenset[str] = frozenset()
     governed: frozenset[str] = frozenset()
     told: frozenset[str] = frozenset()
+    faces: frozenset[str] = frozenset()
 
     def admits(self, event: Event) -> bool:
         """Say whether the viewer may see the event."""
@@ -115,6 +119,7 @@ class Scope:
                 return (
                     self.records
                     or (self.profiles and event.kind in PROFILE_KINDS)
+                    or (event.kind == Kind.PROFILE and event.pubkey in self.faces)
                     or event.pubkey in self.keys
                     or self._mentioned(event)
                 )
@@ -125,7 +130,10 @@ class Scope:
     @property
     def is_empty(self) -> bool:
         """Say whether nothing at all can be seen, so that nothing need be searched."""
-        return self == Scope()
+        return self == _NOTHING
+
+
+_NOTHING = Scope()
 
 
 def scope_of(world: World, viewer: Viewer) -> Scope:
@@ -137,7 +145,11 @@ def scope_of(world: World, viewer: Viewer) -> Scope:
         grant = world.sessions.get(viewer.session) if viewer.session in keys else None
         if grant is None or grant.group is None:
             return Scope()
-        return Scope(rooms=frozenset({grant.group}), keys=frozenset({viewer.session}))
+        # What those are called who speak there. Attack: an agent that lists whom else it knows.
+        group = world.groups.by_id.get(grant.group)
+        faces = frozenset(islice(group.members, MAX_FACES)) if group else frozenset[str]()
+        rooms = frozenset({grant.group})
+        return Scope(rooms=rooms, keys=frozenset({viewer.session}), faces=faces)
     own = keys & (world.parts | {key for key in (world.owner, world.chat) if key})
     if keys & (world.parts | ({world.owner} if world.owner else set())):
         return Scope(
@@ -148,9 +160,12 @@ def scope_of(world: World, viewer: Viewer) -> Scope:
             grants=not keys.isdisjoint({world.owner, world.router, world.signer}),
             keys=own,
         )
+    if world.model is not None and world.model in keys:
+        return Scope(grants=True, keys=frozenset({world.model}))
     # The bot is a member everywhere and authenticates nowhere: whoever does so in its name has
     # a signature of its key and no business here. A session's key counts on its socket only.
-    guests = keys - world.sessions.keys() - {world.bot}
+    # The console asks by 24133 and reads nothing.
+    guests = keys.difference(world.sessions, (world.bot, world.console))
     groups = world.groups
     members = {key for key in guests if groups.has_member(key)}
     rooms = frozenset[str]().union(*(groups.of(key) for key in members))
@@ -230,9 +245,9 @@ def listens_for(filters: Sequence[Filter]) -> frozenset[str]:
 
 def may_write(world: World, viewer: Viewer, event: Event, now_s: int) -> Refusal | None:
     """Why an event is refused; None when it may be written, as far as it alone can tell."""
-    writing = Writing(world, viewer, event, now_s)
-    for rule in PUBLIC_RULES if world.public else PRIVATE_RULES:
-        if (refusal := rule(writing)) is not None:
+    seen = writing(world, viewer, event, now_s)
+    for rule in of_kind(PUBLIC_RULES if world.public else PRIVATE_RULES, event.kind):
+        if (refusal := rule(seen)) is not None:
             return refusal
     return None
 

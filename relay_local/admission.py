@@ -12,13 +12,15 @@ from nips.event import Event
 from nips.kinds import Kind
 from nips.nip62 import VANISH
 from nips.own import grant as grants
+from nips.own.once import in_group
 from nips.refusal import Malformed, Prefix, Refusal
+from relay_local import answers, moderation, retention, vanishing
 from relay_local import groups as groups_
-from relay_local import moderation, retention, vanishing
 from relay_local.access import keeps_once, may_write
+from relay_local.deletions import WRAP_PREFIX
 from relay_local.moderation import Sign, Stored
 from relay_local.retention import Address, address, parse_address
-from relay_local.transaction import WRAP_PREFIX, Transaction
+from relay_local.transaction import Transaction
 from relay_local.viewer import Viewer
 from relay_local.world import GRANT_PREFIX, World
 
@@ -44,6 +46,7 @@ def admit(
 ) -> Admission:
     """Decide about a verified event and store it. `sign` signs with the relay's own key."""
     refusal = may_write(world, viewer, event, now_s)
+    refusal = refusal or answers.objection(transaction, world, event)
     if refusal is not None:
         return Admission(refusal, (), world)
     return place(transaction, world, event, now_s, sign)
@@ -53,17 +56,19 @@ def place(
     transaction: Transaction, world: World, event: Event, now_s: int, sign: Sign
 ) -> Admission:
     """Store a verified event that may be written, where nothing stored stands against it."""
-    if not keeps_once(world, event) and (gone := _deleted(transaction, world, event)):
+    once = keeps_once(world, event)
+    gone = _deleted(transaction, world, event)
+    if gone is not None and not once:
         return Admission(gone, (), world)
     if transaction.knows(event.id):
         return Admission(Known("this event is here already"), (), world)
     expiry = expiry_of(world, event, now_s)
     if isinstance(expiry, Refusal):
         return Admission(expiry, (), world)
-    refusal = _objection(transaction, world, event)
+    refusal = gone or _objection(transaction, world, event)
     if refusal is not None:
         return Admission(refusal, (), world)
-    once_key = event.tag("o") if keeps_once(world, event) else None
+    once_key = _once_key(world, event) if once else None
     if once_key is not None and transaction.had_effect(event.pubkey, once_key):
         return Admission(Known("what this event does has been done"), (), world)
     where = address(event)
@@ -85,6 +90,15 @@ def place(
     return Admission(stored, (stored, *derived), after)
 
 
+def _once_key(world: World, event: Event) -> str | None:
+    given = event.tag("o")
+    # Attack: an agent that uses the once-key of another group's next answer, which would then be
+    # dropped as known. The bot's are chosen by agents; those of others by parts of the house.
+    if given is None or event.pubkey != world.bot:
+        return given
+    return in_group(given, event.tag("h"))
+
+
 def remove_expired(transaction: Transaction, now_s: int, limit: int) -> int | None:
     """Remove what has expired; returns when to come again, None when nothing will expire."""
     for event in transaction.expired(now_s, limit):
@@ -104,8 +118,8 @@ def expiry_of(world: World, event: Event, now_s: int) -> int | Refusal | None:
 
 
 def _objection(transaction: Transaction, world: World, event: Event) -> Refusal | None:
-    if (refusal := _deleted(transaction, world, event)) is not None or world.public:
-        return refusal
+    if world.public:
+        return None
     if (refusal := moderation.misplaced(transaction, world, event)) is not None:
         return refusal
     if event.kind in groups_.MODERATION:
@@ -121,7 +135,7 @@ def _objection(transaction: Transaction, world: World, event: Event) -> Refusal 
 def _deleted(transaction: Transaction, world: World, event: Event) -> Refusal | None:
     if vanishing.has_vanished(transaction, event):
         return Refusal(Prefix.BLOCKED, "its author asked to be forgotten")
-    if event.kind == Kind.DELETION or not transaction.is_deleted(event):
+    if event.kind == Kind.DELETION or not transaction.deletions.covers(event):
         return None  # NIP-09: a "deletion request against a deletion request has no effect"
     if retention.is_ledger(world, event):
         return None
@@ -157,13 +171,13 @@ def _delete(transaction: Transaction, world: World, deletion: Event) -> Refusal 
         return None  # what the bot will say under an id or address is not known to this group
     for value in deletion.values("e"):
         if _is_id(value):
-            transaction.record_deletion(deletion.pubkey, value, deletion.created_at)
+            transaction.deletions.record(deletion.pubkey, value, deletion.created_at)
             if retention.names_wraps(deletion):
                 wrap = WRAP_PREFIX + value
-                transaction.record_deletion(deletion.pubkey, wrap, deletion.created_at)
+                transaction.deletions.record(deletion.pubkey, wrap, deletion.created_at)
     for place in places:
         if not _keeps_ledger(world, place):
-            transaction.record_deletion(deletion.pubkey, str(place), deletion.created_at)
+            transaction.deletions.record(deletion.pubkey, str(place), deletion.created_at)
     return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 
 from nips.event import Event, Tags, Template
@@ -20,6 +21,7 @@ from nips.nip29 import (
     FLAGS,
     JOIN_REQUEST,
     LEAVE_REQUEST,
+    OPENING_WORDS,
     ROLE_DESCRIPTIONS,
     GroupRole,
 )
@@ -39,19 +41,12 @@ STATE_KINDS = (
 )
 _ADMIN_ROLES = frozenset({GroupRole.OWNER, GroupRole.ADMIN})
 _METADATA = frozenset({"name", "about", "picture"})
-# A group is shut in every way until a word opens it: a client that leaves a flag out when it
-# changes the name must not publish a family's messages.
-OPENING_WORDS = {
-    "private": "public",
-    "restricted": "unrestricted",
-    "hidden": "visible",
-    "closed": "open",
-}
 MIN_CODE_CHARS, MAX_CODE_CHARS = 8, 200
 MAX_INVITES = 200  # open ones, of one group
 # Said alike of a group that is not there and of one that is not shown.
 NO_SUCH_GROUP = Refusal(Prefix.RESTRICTED, "there is no such group, or this key is no member of it")
-_GROUP_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# NIP-29: "a random string of any length"; without what an address or a folder's name ends at.
+_GROUP_ID = re.compile(r"[0-9A-Za-z_-]{1,128}")
 _NO_MEMBERS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
@@ -80,7 +75,7 @@ class Group:
         return not _ADMIN_ROLES.isdisjoint(self.members.get(pubkey, ()))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what follows from the fields is computed once
 class Groups:
     """Every group by id, the ids of those deleted, which are never used again, and the keys
     that have ever been removed from one."""
@@ -103,11 +98,21 @@ class Groups:
 
     def has_puppet(self, pubkey: str) -> bool:
         """Say whether the key is a puppet in any group."""
-        return any(group.is_puppet(pubkey) for group in self.by_id.values())
+        return pubkey in self._puppets
 
     def has_member(self, pubkey: str) -> bool:
         """Say whether the key is itself a member of any group."""
-        return any(group.is_member(pubkey) for group in self.by_id.values())
+        return pubkey in self._members
+
+    @cached_property
+    def _puppets(self) -> frozenset[str]:
+        every = self.by_id.values()
+        return frozenset(key for group in every for key in group.members if group.is_puppet(key))
+
+    @cached_property
+    def _members(self) -> frozenset[str]:
+        every = self.by_id.values()
+        return frozenset(key for group in every for key in group.members if group.is_member(key))
 
     def after(self, event: Event) -> Groups:
         """The groups after a moderation event that `objection` had nothing against."""
@@ -167,7 +172,10 @@ def objection(groups: Groups, event: Event) -> Refusal | None:
         return Refusal(Prefix.UNSUPPORTED, f"this relay does not act on kind {event.kind}")
     if event.kind == Kind.CREATE_GROUP:
         if not _GROUP_ID.fullmatch(group_id):
-            return Refusal(Prefix.INVALID, "a group's id must be a lower-case UUID")
+            return Refusal(
+                Prefix.INVALID,
+                "a group's id must be 1 to 128 letters, digits, - or _",
+            )
         if group_id in groups.by_id or group_id in groups.gone:
             return Refusal(Prefix.BLOCKED, "there is, or was, a group of this id")
         return None
@@ -231,7 +239,9 @@ def state_templates(group: Group, relay: str, created_at: int) -> tuple[Template
     tags: tuple[Tags, ...] = (
         (*group.metadata, *_shown(group.flags), ("t", "stream")),
         tuple(("p", key, *roles) for key, roles in members if _ADMIN_ROLES.intersection(roles)),
-        tuple(("p", key, *roles) for key, roles in members),
+        # NIP-29 has a key alone here; clients of the Buzz dialect read the role after a relay's
+        # address, of which there is none.
+        tuple(("p", key, "", *roles) for key, roles in members),
         tuple(("role", name.value, meaning) for name, meaning in ROLE_DESCRIPTIONS.items()),
     )
     return tuple(
@@ -255,6 +265,8 @@ def _users(event: Event) -> dict[str, tuple[str, ...]]:
 
 
 def _flags(event: Event) -> frozenset[str]:
+    # A group is shut in every way until a word opens it: a client that leaves a flag out when it
+    # changes the name must not publish a family's messages.
     present = {tag[0] for tag in event.tags}
     return frozenset(
         flag for flag, word in OPENING_WORDS.items() if flag in present or word not in present

@@ -12,7 +12,8 @@ import orjson
 from nips.event import MAX_CREATED_AT
 from nips.frames import MAX_SUBSCRIPTION_CHARS
 from nips.nip11 import CORS, MEDIA_TYPE, Limitation, information, wants_document
-from relay_local.connection import MAX_FRAME_BYTES, MAX_SUBSCRIPTIONS
+from relay_local.connection import MAX_FRAME_BYTES
+from relay_local.feeds import MAX_SUBSCRIPTIONS
 from relay_local.limits import Limits
 from relay_local.query import DEFAULT_LIMIT, MAX_LIMIT
 from relay_local.world import World
@@ -20,6 +21,10 @@ from relay_local.write_rules import MAX_AHEAD_S
 
 _PUBLIC_NIPS = (1, 9, 11, 17, 40, 42, 45, 50, 59, 62, 70, 77, 86, 98)
 _PRIVATE_NIPS = (*_PUBLIC_NIPS, 29, 43)
+
+# Clients that know the dialect look for its name here: group ids that are UUIDs, kinds 40002,
+# 43001 to 43006, 44100, 44200 and 46001 to 46031.
+DIALECT = "nostrclaw (speaks the Buzz dialect)"
 
 _NO_FACE: Mapping[str, str] = MappingProxyType({})
 
@@ -53,6 +58,7 @@ def document(
             owner=world.owner,
             supported_nips=_PUBLIC_NIPS if world.public else _PRIVATE_NIPS,
             version=version,
+            software=None if world.public else DIALECT,
             limitation=Limitation(
                 max_message_length=MAX_FRAME_BYTES,
                 max_subscriptions=MAX_SUBSCRIPTIONS,

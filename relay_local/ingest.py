@@ -19,7 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-import orjson
 import structlog
 
 from nips.event import Event
@@ -28,6 +27,7 @@ from nips.kinds import Storage, storage
 from nips.refusal import Malformed, Prefix, Refusal
 from relay_local.access import may_write
 from relay_local.admission import Admission, Known, admit, expiry_of, remove_expired
+from relay_local.batches import Batches
 from relay_local.moderation import Sign, Stored
 from relay_local.store import Store
 from relay_local.transaction import Transaction
@@ -38,9 +38,11 @@ VERIFIERS = 1  # a second one takes from the writer and the loop what it gives
 CHUNK = 64
 INLINE = 2  # so few are verified faster than handed to a thread
 MAX_BATCH = 1_000
-MAX_QUEUED = 2_000
+MAX_QUEUED = 4_000  # without an answer; whoever brings more is not read meanwhile
 MAX_EXPIRED = 500  # removed in one transaction
 MAX_SLEEP_S = 3_600.0
+
+_TAKEN = b'["OK","%s",true,""]'  # nearly every answer there is
 
 log = structlog.get_logger("relay")
 
@@ -68,7 +70,8 @@ class Submission:
                 # NIP-01: OK true with "duplicate:" for what the relay already has
                 ok = Ok(self.event.id, True, f"{Prefix.DUPLICATE}: {sentence}")
             case _:
-                ok = Ok(self.event.id, True)
+                self.reply(_TAKEN % self.event.id.encode())
+                return
         self.reply(encode(ok).encode())
 
 
@@ -94,8 +97,10 @@ class Ingest:
         self._now_s = now_s
         self._deliver = deliver
         self._prepare = prepare
-        self._arrived: asyncio.Queue[Submission] = asyncio.Queue(MAX_QUEUED)
-        self._verified: asyncio.Queue[Submission] = asyncio.Queue(MAX_QUEUED)
+        self._arrived: Batches[Submission] = Batches()
+        self._verified: Batches[Submission] = Batches()
+        self.queued = 0  # events that have no answer yet
+        self._answered = asyncio.Event()
         self._threads = ThreadPoolExecutor(VERIFIERS, thread_name_prefix="relay-verify")
         self._expiry_moved = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -107,17 +112,25 @@ class Ingest:
 
     async def submit(self, submission: Submission) -> None:
         """Queue an event; waits, and so holds its connection's reading, while the queue is full."""
-        await self._arrived.put(submission)
-
-    @property
-    def queued(self) -> int:
-        """How many events wait to be verified or stored."""
-        return self._arrived.qsize() + self._verified.qsize()
+        while self.queued >= MAX_QUEUED:
+            await self._fewer()
+        self.queued += 1
+        self._arrived.put(submission)
 
     async def idle(self) -> None:
         """Wait until everything that was submitted has its answer."""
-        await self._arrived.join()
-        await self._verified.join()
+        while self.queued:
+            await self._fewer()
+
+    async def told(self) -> None:
+        """Wait until live subscriptions know of all that a search may have met until now."""
+        newest = self._store.newest
+        while self.last_seq < newest and self._store.newest >= newest:  # a commit may fail
+            await self._fewer()
+
+    async def _fewer(self) -> None:
+        self._answered.clear()
+        await self._answered.wait()
 
     async def close(self) -> None:
         """Finish what has been submitted, then stop."""
@@ -130,22 +143,23 @@ class Ingest:
     async def _verify_all(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            batch = await _take(self._arrived, MAX_BATCH)
-            events = [submission.event for submission in batch]
-            if len(events) <= INLINE:
-                wrongs = _wrongs(events)
+            batch = await self._arrived.take(MAX_BATCH)
+            if len(batch) <= INLINE:
+                self._sort(batch, _wrongs(batch))
+                continue
+            chunks = [batch[i : i + CHUNK] for i in range(0, len(batch), CHUNK)]
+            work = [loop.run_in_executor(self._threads, _wrongs, chunk) for chunk in chunks]
+            for chunk, wrongs in zip(chunks, work, strict=True):
+                self._sort(chunk, await wrongs)
+
+    def _sort(self, chunk: list[Submission], wrongs: list[str | None]) -> None:
+        for submission, wrong in zip(chunk, wrongs, strict=True):
+            if wrong is not None:
+                self._answer(submission, Refusal(Prefix.INVALID, wrong))
+            elif storage(submission.event.kind) is Storage.EPHEMERAL:
+                self._pass_on(submission)
             else:
-                chunks = [events[i : i + CHUNK] for i in range(0, len(events), CHUNK)]
-                work = [loop.run_in_executor(self._threads, _wrongs, chunk) for chunk in chunks]
-                wrongs = [wrong for chunk in await asyncio.gather(*work) for wrong in chunk]
-            for submission, wrong in zip(batch, wrongs, strict=True):
-                if wrong is not None:
-                    self._answer(submission, Refusal(Prefix.INVALID, wrong))
-                elif storage(submission.event.kind) is Storage.EPHEMERAL:
-                    self._pass_on(submission)
-                else:
-                    await self._verified.put(submission)
-                self._arrived.task_done()
+                self._verified.put(submission)
 
     def _answer(self, submission: Submission, outcome: Stored | Known | Refusal | None) -> None:
         match outcome:
@@ -156,6 +170,8 @@ class Ingest:
             case _:
                 self.outcomes["accepted"] += 1
         submission.answer(outcome)
+        self.queued -= 1
+        self._answered.set()
 
     def _pass_on(self, submission: Submission) -> None:
         # NIP-01: "ephemeral … not expected to be stored by relays"
@@ -166,17 +182,12 @@ class Ingest:
         if refusal is None and isinstance(late := expiry_of(self.world, event, now_s), Refusal):
             refusal = late
         if refusal is None:
-            self._deliver(event, orjson.dumps(event.to_json()), None)
+            self._deliver(event, event.to_bytes(), None)
         self._answer(submission, refusal)
 
     async def _store_all(self) -> None:
         while True:
-            batch = await _take(self._verified, MAX_BATCH)
-            try:
-                await self._store_batch(batch)
-            finally:
-                for _ in batch:
-                    self._verified.task_done()
+            await self._store_batch(await self._verified.take(MAX_BATCH))
 
     async def _store_batch(self, batch: list[Submission]) -> None:
         work = partial(_admit_all, batch, self.world, self._now_s(), self._sign)
@@ -190,7 +201,7 @@ class Ingest:
             return
         except Exception:
             if len(batch) == 1:
-                log.exception("event not stored", event=batch[0].event.id)
+                log.exception("event not stored", id=batch[0].event.id)
                 self._answer(batch[0], Refusal(Prefix.ERROR, "the relay failed on this event"))
                 return
             for submission in batch:  # one event that we fail on must not take others along
@@ -248,21 +259,13 @@ def _admit_all(
     return admissions
 
 
-def _wrongs(events: list[Event]) -> list[str | None]:
+def _wrongs(chunk: list[Submission]) -> list[str | None]:
     out: list[str | None] = []
-    for event in events:
+    for submission in chunk:
         try:
-            event.verify()
+            submission.event.verify()
         except Malformed as error:
             out.append(str(error))
         else:
             out.append(None)
     return out
-
-
-async def _take(queue: asyncio.Queue[Submission], limit: int) -> list[Submission]:
-    """At least one, and all that has queued up behind it."""
-    batch = [await queue.get()]
-    while len(batch) < limit and not queue.empty():
-        batch.append(queue.get_nowait())
-    return batch

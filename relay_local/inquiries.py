@@ -12,10 +12,11 @@ import structlog
 from nips import nip77
 from nips.nip77 import Records
 from nips.refusal import Malformed
-from relay_local.connection import Connection, Effect, Tally
+from relay_local.connection import Connection
+from relay_local.effects import Effect, Tally
 from relay_local.negentropy import IDLE_S, MAX_RECORDS, Gather, Negotiations, Reconcile, Step
 from relay_local.query import count, newest
-from relay_local.store import Store
+from relay_local.store import Store, TooSlow
 from relay_local.word_index import WordIndex
 
 MAX_HELD_RECORDS = 1_000_000  # of all connections' reconciliations together
@@ -44,8 +45,7 @@ class Inquiries:
                 statement = count(tally.filters, tally.scope, self._now_s(), tally.last)
                 number = await self._store.number(statement)
         except sqlite3.Error as error:
-            log.error("count failed", error=str(error))
-            do(machine.uncounted(tally, "the relay could not read its store"))
+            do(machine.uncounted(tally, told_of(error)))
         else:
             do(machine.counted(tally, number))
 
@@ -60,8 +60,7 @@ class Inquiries:
         try:
             rows = [] if gather.scope.is_empty else await self._store.search(statement)
         except sqlite3.Error as error:
-            log.error("reconciliation failed", error=str(error))
-            steps = negotiations.failed(gather, "error: the relay could not read its store")
+            steps = negotiations.failed(gather, f"error: {told_of(error)}")
             return do(machine.stepped(steps))
         if len(rows) > most:
             # NIP-77: "The maximum number of records … as the 4th element in the response"
@@ -86,3 +85,9 @@ class Inquiries:
             loop = asyncio.get_running_loop()
             loop.call_later(IDLE_S, lambda: do(machine.stepped(negotiations.idle(step))))
         do(machine.stepped(steps))
+
+
+def told_of(error: sqlite3.Error) -> str:
+    """What a client is told of a question that the store did not answer."""
+    log.error("the store did not answer", error=str(error))
+    return str(error) if isinstance(error, TooSlow) else "the relay could not read its store"

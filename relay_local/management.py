@@ -14,7 +14,7 @@ from nips.nip11 import CORS
 from nips.refusal import Malformed
 from relay_local import retention
 from relay_local.information import Answer
-from relay_local.regulations import Book, Regulations, Ruling, answer, collect
+from relay_local.regulations import Book, Regulations, Ruling, answer, collect, is_reading
 from relay_local.store import Store
 from relay_local.transaction import Transaction
 from relay_local.world import World
@@ -83,12 +83,21 @@ class Management:
             return refusal.sentence
         if event.pubkey != world.owner:
             return "this relay is managed by its owner only"
-        # Whoever overheard a call must not repeat it, not even across a restart.
+        # Whoever overheard a call must not repeat it, not even across a restart. By signature: the
+        # same call twice in a second has one id. Of some clients one signature too: who only
+        # reads may read again.
         self._used = {key: at for key, at in self._used.items() if at + nip98.MAX_AGE_S >= now_s}
-        if event.id in self._used or event.created_at < self._started_s:
+        if not _reads(body) and (event.sig in self._used or event.created_at < self._started_s):
             return "this authorisation has been used, or is from before this relay's start"
-        self._used[event.id] = event.created_at
+        self._used[event.sig] = event.created_at
         return None
+
+
+def _reads(body: bytes) -> bool:
+    try:
+        return is_reading(nip86.parse(body))
+    except Malformed:
+        return False
 
 
 def _keep(transaction: Transaction, world: World, ruling: Ruling) -> None:

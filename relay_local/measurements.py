@@ -6,16 +6,16 @@ import resource
 import time
 from pathlib import Path
 
-from relay_local.ingest import Ingest
+from relay_local.hub import Hub
 from relay_local.metrics import COUNTER, GAUGE, Metric, single
-from relay_local.server import RelayServer
 from relay_local.statistics import size_bytes
 
 PREFIX = "nostrclaw_relay_"
 
 
-def measure(server: RelayServer, ingest: Ingest, database: Path) -> tuple[Metric, ...]:
-    """Everything there is to measure, now. No key, id or content is in it."""
+def measure(hub: Hub, database: Path) -> tuple[Metric, ...]:
+    """Everything there is to measure, now. No key, id, address or content is in it."""
+    ingest, counts = hub.ingest, hub.counts
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return (
         Metric(
@@ -25,12 +25,18 @@ def measure(server: RelayServer, ingest: Ingest, database: Path) -> tuple[Metric
         single(f"{PREFIX}last_seq", GAUGE, "The last arrival number given out.", ingest.last_seq),
         single(f"{PREFIX}queued_events", GAUGE, "Events waiting to be verified or stored.",
                ingest.queued),
-        single(f"{PREFIX}frames_total", COUNTER, "Frames received.", server.received),
+        single(f"{PREFIX}frames_total", COUNTER, "Frames received.", counts.received),
         single(f"{PREFIX}deliveries_total", COUNTER, "Live events queued to a subscription.",
-               server.delivered),
-        single(f"{PREFIX}connections", GAUGE, "Connections there are.", server.connections),
-        single(f"{PREFIX}subscriptions", GAUGE, "Subscriptions there are.", server.subscriptions),
-        single(f"{PREFIX}cut_total", COUNTER, "Connections cut for what they did.", server.cuts),
+               counts.delivered),
+        single(f"{PREFIX}connections", GAUGE, "Connections there are.", len(hub.listeners)),
+        single(f"{PREFIX}subscriptions", GAUGE, "Subscriptions there are.",
+               len(hub.subscriptions)),
+        Metric(
+            f"{PREFIX}turned_away_total", COUNTER,
+            "Events and connections refused at the door, by why.",
+            dict(counts.turned_away), "why",
+        ),
+        single(f"{PREFIX}cut_total", COUNTER, "Connections cut for what they did.", counts.cuts),
         single(f"{PREFIX}groups", GAUGE, "Groups there are.", len(ingest.world.groups.by_id)),
         single(f"{PREFIX}sessions", GAUGE, "Live session grants.", len(ingest.world.sessions)),
         single(f"{PREFIX}database_bytes", GAUGE, "Bytes of the database's files.",

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import orjson
-
 from nips import nip29
 from nips.event import Event, Template
+from nips.kinds import Kind
 from nips.nip29 import DELETE_EVENT, JOIN_REQUEST, LEAVE_REQUEST, GroupRole
 from nips.refusal import Prefix, Refusal
 from relay_local import retention, roster
@@ -40,7 +39,7 @@ Sign = Callable[[Template], Event]
 
 def store(transaction: Transaction, event: Event, expiry: int | None) -> Stored:
     """Write an event. expiry: the second from which it is hidden, or None."""
-    body = orjson.dumps(event.to_json())
+    body = event.to_bytes()
     return Stored(event, body, transaction.insert(event, body, expiry))
 
 
@@ -72,7 +71,7 @@ def follow(
         return (), after
     out: list[Stored] = []
     group = event.tag("h") or ""
-    if (answer := _answer(event, group, after.relay, now_s)) is not None:
+    if (answer := _answer(event, group, after, now_s)) is not None:
         signed = sign(answer)
         out.append(store(transaction, signed, None))
         after = after.after(signed, now_s)
@@ -134,7 +133,11 @@ def restore(transaction: Transaction, world: World, now_s: int, sign: Sign) -> N
         list_members(transaction, world, now_s, sign)
 
 
-def _answer(event: Event, group: str, relay: str, now_s: int) -> Template | None:
+def _answer(event: Event, group: str, world: World, now_s: int) -> Template | None:
+    relay = world.relay
+    if event.kind == Kind.CREATE_GROUP and event.pubkey == world.owner:
+        # Clients look for who made a group among its admins (39001) before they show its settings.
+        return nip29.put_user(relay, group, event.pubkey, (GroupRole.OWNER,), now_s)
     if event.kind == JOIN_REQUEST:
         return nip29.put_user(relay, group, event.pubkey, (GroupRole.MEMBER,), now_s)
     if event.kind == LEAVE_REQUEST:
@@ -152,7 +155,7 @@ def _take_away(transaction: Transaction, world: World, event: Event, group: str)
         if retention.is_ledger(world, target):
             continue
         transaction.remove(target)
-        transaction.record_deletion(target.pubkey, target.id, event.created_at)
+        transaction.deletions.record(target.pubkey, target.id, event.created_at)
 
 
 def _is_seen_changed(before: World, after: World, group_id: str) -> bool:

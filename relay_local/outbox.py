@@ -10,6 +10,7 @@ and beyond the bound it is cut off.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 from websockets.asyncio.server import ServerConnection
@@ -30,15 +31,19 @@ class Outbox:
         self._cut = False
 
     def put(self, frame: bytes) -> None:
-        """Queue a frame; cuts the connection when too many bytes wait."""
-        if self._cut:
+        """Queue a frame, as `put_all` does."""
+        self.put_all((frame,))
+
+    def put_all(self, frames: Sequence[bytes]) -> None:
+        """Queue frames, in order; cuts the connection when too many bytes wait."""
+        if self._cut or not frames:
             return
         if not self._waiting:
             self._loop.call_soon(self._flush)
-        self._waiting += (_head(len(frame)), frame)
-        self._waiting_bytes += len(frame)
-        unsent_bytes = self._waiting_bytes + self._socket.transport.get_write_buffer_size()
-        if unsent_bytes > MAX_WAITING_BYTES:
+        for frame in frames:
+            self._waiting += (_head(len(frame)), frame)
+            self._waiting_bytes += len(frame)
+        if self._waiting_bytes > MAX_WAITING_BYTES:
             self.cut()
 
     def cut(self) -> None:
@@ -51,7 +56,8 @@ class Outbox:
     async def low(self) -> None:
         """Wait until little is waiting, so that stored events are read at the client's pace;
         not for a connection that is over."""
-        self._flush()
+        if self._waiting_bytes > REFILL_BELOW_BYTES:
+            self._flush()  # what is less goes out in one write with what follows, such as an EOSE
         if self._socket.state is State.OPEN:
             with suppress(OSError):
                 await self._socket.drain()
@@ -59,14 +65,18 @@ class Outbox:
     async def sent(self) -> None:
         """Wait until what was put in is on its way: the transport sends it before the frame
         that closes the connection."""
+        self._flush()
         await self.low()
 
     def _flush(self) -> None:
         # Whole frames between those of the library, which writes whole ones too. After its
         # closing frame RFC 6455 5.5.1 allows nothing more.
+        transport = self._socket.transport
         if self._waiting and self._socket.state is State.OPEN:
-            self._socket.transport.write(b"".join(self._waiting))
+            transport.write(b"".join(self._waiting))
         self._forget()
+        if transport.get_write_buffer_size() > MAX_WAITING_BYTES:
+            self.cut()
 
     def _forget(self) -> None:
         self._waiting.clear()

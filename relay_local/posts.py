@@ -14,16 +14,20 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection
 
 from relay_local.information import Answer
+from relay_local.inlet import Inlet
 
 MAX_HEAD_BYTES = 16 << 10
 MAX_BODY_BYTES = 64 << 10
+BLOCKED = Answer(HTTPStatus.FORBIDDEN, {}, b"This address is blocked here.\n")
 _POST = b"POST "
 
 Answering = Callable[[dict[str, str], bytes], Awaitable[Answer]]
+IsBlocked = Callable[[ServerConnection], bool]
 
 
-class _Posted(ServerConnection):
+class _Posted(Inlet):
     answering: Answering
+    is_blocked: IsBlocked
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -43,7 +47,11 @@ class _Posted(ServerConnection):
         self._is_post = self._first.startswith(_POST)
         if not self._is_post:
             return super().data_received(self._first)
-        if self._reply is None and (request := _complete(self._first)) is not None:
+        request: tuple[dict[str, str], bytes] | Answer | None = BLOCKED
+        # Attack: who was shut out still has bodies read and signatures checked.
+        if not self.is_blocked(self):
+            request = _complete(self._first)
+        if request is not None:
             self._reply = self.loop.create_task(self._answer(request))
         return None
 
@@ -53,9 +61,11 @@ class _Posted(ServerConnection):
         self.transport.close()
 
 
-def taking_posts(answering: Answering) -> type[ServerConnection]:
-    """A kind of connection that answers POST by a function of headers and body."""
-    return type("Posted", (_Posted,), {"answering": staticmethod(answering)})
+def taking_posts(answering: Answering, is_blocked: IsBlocked) -> type[Inlet]:
+    """A kind of connection that answers POST by a function of headers and body; of those that
+    are blocked nothing is read but the method."""
+    functions = {"answering": staticmethod(answering), "is_blocked": staticmethod(is_blocked)}
+    return type("Posted", (_Posted,), functions)
 
 
 def _complete(data: bytes) -> tuple[dict[str, str], bytes] | Answer | None:

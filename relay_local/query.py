@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from nips import nip50
@@ -41,6 +42,13 @@ class _Condition:
 def tag_key(letter: str, value: str) -> bytes:
     """A tag as the index holds it: its letter, then keys as 32 bytes, short values as they are,
     long ones hashed; the byte between keeps the three apart."""
+    if len(value) <= MAX_INDEXED_BYTES:
+        return _short_key(letter, value)
+    return letter.encode() + b"\x02" + sha256(value.encode()).digest()
+
+
+@lru_cache(8_192)  # the same groups and people again and again: of short values, a few megabytes
+def _short_key(letter: str, value: str) -> bytes:
     if is_hex(value, 32):
         return letter.encode() + b"\x01" + bytes.fromhex(value)
     encoded = value.encode()
@@ -164,12 +172,15 @@ def _within(one: Filter, time: str) -> list[_Condition]:
     return [_Condition(sql, (limit,)) for sql, limit in limits if limit is not None]
 
 
+@lru_cache(64)  # the scopes of those who are here; one is a new value when the world changes
 def _visible(scope: Scope) -> _Condition:
     mentioned = _tagged(tag_key("p", key) for key in scope.keys)
     own = _one_of("e.pubkey", _blobs(scope.keys))
     true = _Condition("1")
     rooms = true if scope.all_rooms else _one_of("e.room", tuple(sorted(scope.rooms)))
     profiles = _one_of("e.kind", tuple(sorted(PROFILE_KINDS)) if scope.profiles else ())
+    of_faces = _one_of("e.pubkey", _blobs(scope.faces))
+    faces = _all_of([_Condition(f"e.kind = {int(Kind.PROFILE)}"), of_faces])
     wraps = _one_of("e.kind", (int(Kind.GIFT_WRAP),) if scope.wraps else ())
     if scope.everything:
         return _any_of([_Condition("e.kind <> ?", (int(Kind.GIFT_WRAP),)), wraps, mentioned])
@@ -183,7 +194,7 @@ def _visible(scope: Scope) -> _Condition:
         Audience.GOVERNORS: _any_of([governed, own]),
         Audience.PERSONAL: _any_of([wraps, mentioned, told]),
         Audience.GRANT: true if scope.grants else _any_of([own, mentioned]),
-        Audience.OPEN: true if scope.records else _any_of([profiles, own, mentioned]),
+        Audience.OPEN: true if scope.records else _any_of([profiles, faces, own, mentioned]),
     }
     return _any_of(
         [

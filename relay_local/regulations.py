@@ -110,6 +110,7 @@ _FACE = {
     "changerelayicon": "icon",
 }
 METHODS = tuple(sorted((*_ENTERING, *_STRIKING, *_LISTING, *_FACE)))
+_OWN_ADDRESSES = ("127.0.0.1", "::1")
 _NAMES = {Book.PUBKEYS: "pubkey", Book.EVENTS: "id", Book.ADDRESSES: "ip"}
 
 
@@ -130,8 +131,15 @@ def answer(world: World, regulations: Regulations, call: Call) -> Ruling | list[
         subject = _subject(book, params)
         if book is Book.PUBKEYS and world.is_named(subject):
             raise Malformed("the owner and the parts of this house cannot be banned")
+        if book is Book.ADDRESSES and subject in _OWN_ADDRESSES:
+            raise Malformed("this machine's own parts and its owner come from that address")
         return Ruling(book, subject, _text(params, 1) if len(params) > 1 else "")
     raise Malformed(f"there is no method {method[:40]!r}; supportedmethods lists them")
+
+
+def is_reading(call: Call) -> bool:
+    """Say whether a call changes nothing."""
+    return call.method == "supportedmethods" or call.method in _LISTING
 
 
 def _listed(book: Book, regulations: Regulations) -> list[Any]:

@@ -14,7 +14,8 @@ ADMIN_KINDS = frozenset(
     {Kind.PUT_USER, Kind.REMOVE_USER, Kind.EDIT_METADATA, DELETE_EVENT, CREATE_INVITE}
 )
 ROUTER_KINDS = frozenset({Kind.JOB_REQUEST, Kind.JOB_ACCEPTED, Kind.JOB_RESULT, Kind.JOB_ERROR})
-ASKING_KINDS = frozenset({46_001, 46_010})
+# A run, whose gates ask for permission, from its start to its end.
+ASKING_KINDS = frozenset({46_001, 46_002, 46_003, 46_005, 46_006, 46_007, 46_010, 46_020})
 ANSWERING_KINDS = frozenset({46_030, 46_031})
 
 _CHATTING = frozenset({0, 5, 7, 9, 11, 1111, Kind.TYPING, Kind.BUZZ_CHAT})
@@ -24,19 +25,18 @@ REPERTOIRE: dict[Standing, frozenset[int] | None] = {
     Standing.BOT: None,
     Standing.ROUTER: frozenset(
         {5, 7, 9, Kind.TYPING, Kind.REQUEST, Kind.APP_DATA, Kind.STATUS, Kind.JOB_PROGRESS}
-        | {Kind.JOB_CANCEL, 31_923}
+        | {Kind.JOB_CANCEL, Kind.PATCH, 31_923}
         | ROUTER_KINDS
-        | ASKING_KINDS
         | MODERATION
     ),
-    Standing.SIGNER: frozenset({Kind.REQUEST, Kind.APP_DATA} | ASKING_KINDS),
+    Standing.SIGNER: frozenset({Kind.REQUEST, Kind.APP_DATA}),
     Standing.BRIDGE: frozenset(
-        {Kind.GIFT_WRAP, Kind.INBOX_RELAYS, Kind.PUT_USER, Kind.REQUEST, Kind.APP_DATA}
-        | {Kind.STATUS}
+        {Kind.GIFT_WRAP, Kind.INBOX_RELAYS, Kind.PUT_USER, Kind.REMOVE_USER, Kind.REQUEST}
+        | {Kind.APP_DATA, Kind.STATUS}
     ),
     Standing.CHAT: frozenset({Kind.GIFT_WRAP, Kind.INBOX_RELAYS, Kind.REQUEST}),
     Standing.SESSION: frozenset({Kind.REQUEST, Kind.JOB_PROGRESS}),
-    Standing.PUPPET: _CHATTING,
+    Standing.PUPPET: _CHATTING | {Kind.JOB_CANCEL},
     Standing.MEMBER: _CHATTING
     | {3, 31_922, 31_923, 31_925, Kind.RELAY_LIST, Kind.INBOX_RELAYS, Kind.REQUEST}
     | {Kind.JOB_CANCEL, VANISH}
@@ -52,6 +52,8 @@ RECORDS: tuple[tuple[str, frozenset[Standing]], ...] = (
     ("grant/", frozenset({Standing.ROUTER, Standing.OWNER})),
     ("group/", frozenset({Standing.ROUTER, Standing.OWNER})),
     ("owner", frozenset({Standing.SIGNER})),
+    ("audit/", frozenset({Standing.SIGNER})),
+    ("order/", frozenset({Standing.SIGNER})),
     ("place/", frozenset({Standing.ROUTER, Standing.BRIDGE, Standing.SIGNER})),
     ("delivery/", frozenset({Standing.BRIDGE})),
     ("health", frozenset({Standing.BRIDGE})),

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nips.event import MAX_CREATED_AT, Event
+from nips.key import is_hex
 from nips.kinds import Kind, Storage, storage
 from nips.nip62 import VANISH
+from nips.own import audit_head, order, stranger
 from nips.refusal import Malformed, Prefix, Refusal
 from relay_local.access import room
 from relay_local.groups import MODERATION
@@ -46,6 +48,8 @@ def parse_address(text: str) -> Address | None:
     pubkey, separator, d = rest.partition(":")
     if not separator or not kind.isascii() or not kind.isdigit() or len(kind) > 5:
         return None
+    if not is_hex(pubkey, 32):  # it is looked up in bytes
+        return None
     return Address(pubkey, int(kind), d)
 
 
@@ -73,6 +77,12 @@ def objection(world: World, new: Event, old: Event | None) -> Refusal | None:
     # A grant that was ended must not come back to life, whoever got hold of the router's key.
     if is_revocation(old):
         return Refusal(Prefix.BLOCKED, "this grant has been revoked for good")
+    # Attack: the signer's ledger put back to an earlier copy. Its signer tells the day's head once
+    # more, and what it told before, which alone shows that rows are missing, would be gone.
+    # And what the owner has ordered is not put differently afterwards.
+    told = (audit_head.D_PREFIX, order.D_PREFIX)
+    if old.pubkey == world.signer and (old.tag("d") or "").startswith(told):
+        return Refusal(Prefix.BLOCKED, "what the signer has told once is not told otherwise")
     if room(new) != room(old):  # moved, a group's event would show itself to another group
         return Refusal(Prefix.RESTRICTED, "a new version stays in the old one's group")
     return None
@@ -95,6 +105,8 @@ def is_ledger(world: World, event: Event) -> bool:
     kind = event.kind
     if kind in MODERATION or 43_001 <= kind <= 43_006 or 46_000 <= kind < 47_000:
         return True
+    if kind == Kind.APP_DATA and (event.tag("d") or "").startswith(stranger.D_PREFIX):
+        return False  # whoever wrote once is not remembered for ever
     return kind == 44_200 or (kind == Kind.APP_DATA and world.is_named(event.pubkey))
 
 

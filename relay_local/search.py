@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from relay_local.connection import Search
+from relay_local.effects import Search
 from relay_local.query import DEFAULT_LIMIT, MAX_LIMIT, in_order_of_arrival, newest, with_bodies
 from relay_local.store import Store
 

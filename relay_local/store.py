@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,8 +27,60 @@ from relay_local.transaction import Transaction
 T = TypeVar("T")
 
 READERS = 3
+MAX_QUERY_S = 10.0
+_STEPS_A_LOOK = 100_000  # of SQLite's machine, some milliseconds, between two looks at the clock
+_MOMENT_S = 0.001  # for how long the event loop itself may be kept by a question
+_STEPS_A_GLANCE = 1_000  # some ten microseconds
 _CHECKPOINT_PAGES = 8_000  # 32 MB of log: few, larger checkpoints
+_WRITER_CACHE_KIB = 16_000  # the pages of every index that new rows go into
 _MAX_BOUND = 500
+
+
+class TooSlow(sqlite3.OperationalError):
+    """A question took longer than anybody may keep a reading connection from the others."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"this took longer than {MAX_QUERY_S:g} s; ask for less, by kinds, since or limit"
+        )
+
+
+@dataclass(slots=True)
+class _Reader:
+    """A reading connection. `ends_s`: when its question must be answered, by the monotonic
+    clock."""
+
+    connection: aiosqlite.Connection
+    ends_s: float = 0.0
+
+    def is_late(self) -> int:
+        return int(time.monotonic() > self.ends_s)
+
+
+class _Quick:
+    """A connection that answers on the event loop, within a moment or not at all: handing a
+    question to a thread and its answer back costs more than most questions do."""
+
+    def __init__(self, path: Path) -> None:
+        self._ends_s = 0.0
+        self._connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+        self._connection.execute("PRAGMA query_only = ON")
+        # Attack: a question that reads all there is would stop everybody's connections.
+        self._connection.set_progress_handler(self._is_late, _STEPS_A_GLANCE)
+
+    def _is_late(self) -> int:
+        return int(time.monotonic() > self._ends_s)
+
+    def rows(self, statement: Statement) -> list[tuple[int, int, bytes, int, bytes | None]] | None:
+        """All rows, or None."""
+        self._ends_s = time.monotonic() + _MOMENT_S
+        try:
+            return self._connection.execute(statement.sql, statement.values).fetchall()
+        except sqlite3.OperationalError:  # asked again where there is time, or it is told
+            return None
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 class Store:
@@ -37,7 +91,10 @@ class Store:
         self.epoch = epoch
         self._writer = writer
         self._thread = thread
-        self._readers: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
+        self._readers: asyncio.LifoQueue[_Reader] = asyncio.LifoQueue()
+        self._quick: _Quick | None = None
+        self._writing = 0
+        self.newest = 0  # the greatest arrival number of this run that a search may have met
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in one transaction on the writer's thread; it is on disk on return.
@@ -45,16 +102,23 @@ class Store:
         What `work` or SQLite raises comes out here, and nothing of the transaction stays.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._in_transaction, work)
+        self._writing += 1
+        try:
+            return await loop.run_in_executor(self._thread, self._in_transaction, work)
+        finally:
+            self._writing -= 1
 
     def _in_transaction(self, work: Callable[[Transaction], T]) -> T:
         self._writer.execute("BEGIN IMMEDIATE")
+        before = self.newest
         try:
             transaction = Transaction(self._writer)
             result = work(transaction)
             transaction.write_out()
+            self.newest = transaction.newest or before  # before anybody can find it
             self._writer.execute("COMMIT")
         except BaseException:
+            self.newest = before
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             raise
@@ -70,6 +134,10 @@ class Store:
         self, statement: Statement
     ) -> list[tuple[int, int, bytes, int, bytes | None]]:
         """The rows of `search` and, where it is short, each one's JSON, of `with_bodies`."""
+        # Beside a busy writer the loop would queue for the interpreter's lock at every row.
+        quick = None if self._writing else self._quick
+        if quick is not None and (found := quick.rows(statement)) is not None:
+            return found
         async with self._reader() as reader:
             rows = await reader.execute_fetchall(statement.sql, statement.values)
         return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
@@ -94,21 +162,34 @@ class Store:
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[aiosqlite.Connection]:
         reader = await self._readers.get()
+        reader.ends_s = time.monotonic() + MAX_QUERY_S
         try:
-            yield reader
+            yield reader.connection
+        except sqlite3.OperationalError as error:
+            if reader.is_late():
+                raise TooSlow from error
+            raise
         finally:
             self._readers.put_nowait(reader)
 
+    def answer_at_once(self, path: Path) -> None:
+        """From now on answer on the event loop what takes but a moment."""
+        self._quick = _Quick(path)
+
     async def add_reader(self, path: Path) -> None:
         """Open one more connection, which can read only."""
-        reader = await aiosqlite.connect(path)
-        await reader.execute("PRAGMA query_only = ON")
+        reader = _Reader(await aiosqlite.connect(path))
+        await reader.connection.execute("PRAGMA query_only = ON")
+        # Attack: a few questions that read all there is would keep everybody from reading.
+        await reader.connection.set_progress_handler(reader.is_late, _STEPS_A_LOOK)
         self._readers.put_nowait(reader)
 
     async def close(self) -> None:
         """Close every connection; nothing may be under way."""
+        if self._quick is not None:
+            self._quick.close()
         while not self._readers.empty():
-            await self._readers.get_nowait().close()
+            await self._readers.get_nowait().connection.close()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._thread, self._writer.close)
         self._thread.shutdown()
@@ -122,6 +203,7 @@ async def open_store(path: Path) -> Store:
     store = Store(writer, thread, epoch)
     for _ in range(READERS):
         await store.add_reader(path)
+    store.answer_at_once(path)
     return store
 
 
@@ -131,6 +213,7 @@ def _open_writer(path: Path) -> tuple[sqlite3.Connection, str]:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
     connection.execute("PRAGMA busy_timeout = 5000")
     connection.executescript(SCHEMA)
     connection.execute("INSERT OR IGNORE INTO meta VALUES ('epoch', ?)", (secrets.token_hex(16),))

@@ -1,54 +1,58 @@
-"""Shell: one writing transaction: what may be asked and done inside it.
-
-What many events need is looked up at once, and their rows go to SQLite together.
-"""
+"""Shell: one writing transaction: what may be done inside it."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
-from hashlib import sha256
+from collections.abc import Callable, Sequence
+from string import ascii_letters
 
 import orjson
 
 from nips.event import Event
-from nips.key import is_hex
-from nips.kinds import Kind
 from relay_local.access import audience, room
+from relay_local.archive import NOBODY, Archive, among
+from relay_local.deletions import Deletions, effect
 from relay_local.pending import Pending
 from relay_local.query import tag_key
 from relay_local.retention import Address, address
 
-_MAX_BOUND = 500
-_EVERYTHING = "62"  # in place of an id or address: all that its author wrote
-_NOBODY = 99  # an audience that no scope has
-WRAP_PREFIX = "1059:"  # before an id: what a recipient of the wrap has deleted
+_LETTERS = frozenset(ascii_letters)
 
 
-class Transaction:
+class Transaction(Archive):
     """What may be asked and done inside the one writing transaction; on the writer's thread.
 
-    New rows wait in memory until something is asked that they could change the answer to, or
-    `write_out` is called, which must be the last.
+    New rows wait in memory, and go to SQLite together: when something is asked that only SQLite
+    can answer about them, or with `write_out`, which must be the last. A new version that is
+    replaced before that is never written.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
+        self.deletions = Deletions(connection)
         self._open = connection
         self._events = Pending("events", 10)
         self._tags = Pending("tags", 3)
+        self._waiting: dict[str, tuple[int, Event]] = {}  # by id, with the arrival number
+        self._placed: dict[Address, Event] = {}  # of those that wait
         self._last_seq: int | None = None
-        self._looked_up: set[bytes] = set()
-        self._known: set[bytes] = set()
-        self._not_deleted: set[str] = set()
+        self._looked_up: set[str] = set()
+        self._known: set[str] = set()
 
     @property
     def _connection(self) -> sqlite3.Connection:
         self.write_out()
         return self._open
 
+    @property
+    def newest(self) -> int | None:
+        """The arrival number of the last event stored in this transaction."""
+        return self._last_seq
+
     def write_out(self) -> None:
         """Hand over to SQLite what still waits. Raises sqlite3.Error."""
-        if self._events:
+        if self._waiting:
+            self._waiting.clear()
+            self._placed.clear()
             self._events.write(self._open)
             self._tags.write(self._open)
 
@@ -56,51 +60,34 @@ class Transaction:
         """Look up at once what will be asked about each of many events: whether it is known,
         and whether it was deleted before it came."""
         ids = {bytes.fromhex(event.id) for event in events}
-        self._looked_up |= ids
-        self._known |= self._among("SELECT id FROM events WHERE id IN", ids)
-        self._known |= self._among("SELECT id FROM gone WHERE id IN", ids)
-        targets = {
-            event.id: [*_deletion_targets(event), _effect(event.pubkey, _EVERYTHING)]
-            for event in events
-        }
-        deleted = self._among(
-            "SELECT target FROM deletions WHERE target IN",
-            {target for of_one in targets.values() for target in of_one},
-        )
-        self._not_deleted |= {
-            event_id for event_id, of_one in targets.items() if deleted.isdisjoint(of_one)
-        }
-
-    def _among(self, select: str, wanted: Collection[bytes]) -> set[bytes]:
-        keys = list(wanted)
-        found: set[bytes] = set()
-        for start in range(0, len(keys), _MAX_BOUND):
-            some = keys[start : start + _MAX_BOUND]
-            marks = ",".join("?" * len(some))
-            found.update(row[0] for row in self._connection.execute(f"{select} ({marks})", some))
-        return found
+        for table in ("events", "gone"):
+            select = f"SELECT id FROM {table} WHERE id IN (VALUES %s)"  # noqa: S608 - ours
+            self._known |= {key.hex() for key in among(self._connection, select, ids)}
+        self._looked_up |= {event.id for event in events}
+        self.deletions.foresee(events)
 
     def knows(self, event_id: str) -> bool:
         """Say whether the id is here, or was."""
+        if event_id in self._looked_up or event_id in self._known:
+            return event_id in self._known
         key = bytes.fromhex(event_id)
-        if key in self._looked_up:
-            return key in self._known
         return self._has("SELECT 1 FROM events WHERE id = ?", key) or self._has(
             "SELECT 1 FROM gone WHERE id = ?", key
         )
 
     def event(self, event_id: str) -> Event | None:
         """A stored event by id."""
-        return self._event("SELECT json FROM events WHERE id = ?", bytes.fromhex(event_id))
+        if event_id in self._waiting:
+            return self._waiting[event_id][1]
+        return self._one("SELECT json FROM events WHERE id = ?", bytes.fromhex(event_id))
 
     def at(self, where: Address) -> Event | None:
         """The version stored at an address."""
-        return self._event(
-            "SELECT json FROM events WHERE pubkey = ? AND kind = ? AND d = ?",
-            bytes.fromhex(where.pubkey),
-            where.kind,
-            where.d,
-        )
+        if (waiting := self._placed.get(where)) is not None:
+            return waiting
+        sql = "SELECT json FROM events WHERE pubkey = ? AND kind = ? AND d = ?"
+        key = bytes.fromhex(where.pubkey)
+        return self._one(sql, key, where.kind, where.d)
 
     def insert(self, event: Event, body: bytes, expires_at: int | None) -> int:
         """Store an event; returns its arrival number."""
@@ -108,11 +95,13 @@ class Transaction:
             self._last_seq = self.last_seq()
         self._last_seq = seq = self._last_seq + 1
         where = address(event)
-        event_id = bytes.fromhex(event.id)
-        self._known.add(event_id)
+        if where is not None:
+            self._placed[where] = event
+        self._known.add(event.id)
+        self._waiting[event.id] = seq, event
         row = (
             seq,
-            event_id,
+            bytes.fromhex(event.id),
             bytes.fromhex(event.pubkey),
             event.kind,
             event.created_at,
@@ -122,113 +111,58 @@ class Transaction:
             expires_at,
             body,
         )
-        self._events.add([row])
-        self._tags.add([(key, event.created_at, seq) for key in _tag_keys(event)])
+        self._events.add(seq, [row])
+        self._tags.add(seq, [(key, event.created_at, seq) for key in _tag_keys(event)])
         return seq
 
     def remove(self, event: Event) -> None:
         """Remove an event's content; its id stays known."""
+        if not self._took_back(event):
+            self._delete(event)
+
+    def _took_back(self, event: Event) -> bool:
+        """Leave out an event that only waits, if it does; not the last one, whose row takes its
+        arrival number out of use for good."""
+        seq, _ = self._waiting.get(event.id, (None, None))
+        if seq is None or seq == self._last_seq:
+            return False
+        del self._waiting[event.id]
+        if (where := address(event)) is not None:
+            del self._placed[where]
+        self._events.drop(seq)
+        self._tags.drop(seq)
+        self._open.execute("INSERT OR IGNORE INTO gone VALUES (?)", (bytes.fromhex(event.id),))
+        return True
+
+    def _delete(self, event: Event) -> None:
+        if event.id in self._waiting:
+            self.write_out()
         key = bytes.fromhex(event.id)
-        row = self._connection.execute("SELECT seq FROM events WHERE id = ?", (key,)).fetchone()
+        row = self._open.execute("SELECT seq FROM events WHERE id = ?", (key,)).fetchone()
         if row is None:
             return
-        self._connection.execute("DELETE FROM events WHERE seq = ?", row)
-        self._connection.execute("DELETE FROM words WHERE rowid = ?", row)
-        self._connection.executemany(
+        self._known.add(event.id)
+        self._open.execute("DELETE FROM events WHERE seq = ?", row)
+        self._open.execute("DELETE FROM words WHERE rowid = ?", row)
+        self._open.executemany(
             "DELETE FROM tags WHERE tag = ? AND created_at = ? AND seq = ?",
             [(tag, event.created_at, row[0]) for tag in _tag_keys(event)],
         )
-        self._connection.execute("INSERT OR IGNORE INTO gone VALUES (?)", (key,))
+        self._open.execute("INSERT OR IGNORE INTO gone VALUES (?)", (key,))
 
     def had_effect(self, pubkey: str, once_key: str) -> bool:
         """Say whether the author's once-key has been used."""
-        return self._has("SELECT 1 FROM once WHERE effect = ?", _effect(pubkey, once_key))
+        sql = "SELECT 1 FROM once WHERE effect = ?"
+        return self._open.execute(sql, (effect(pubkey, once_key),)).fetchone() is not None
 
     def record_effect(self, pubkey: str, once_key: str) -> None:
         """Use up an author's once-key."""
-        self._connection.execute("INSERT INTO once VALUES (?)", (_effect(pubkey, once_key),))
-
-    def record_deletion(self, pubkey: str, target: str, until: int) -> None:
-        """Remember that `pubkey` deleted an id or address, in versions up to `until`."""
-        self._not_deleted.clear()
-        self._connection.execute(
-            "INSERT INTO deletions VALUES (?, ?) ON CONFLICT (target) "
-            "DO UPDATE SET until = max(until, excluded.until)",
-            (_effect(pubkey, target), until),
-        )
-
-    def is_deleted(self, event: Event) -> bool:
-        """Say whether the event's author deleted it before it came."""
-        if event.id in self._not_deleted:
-            return False
-        # NIP-09: "all versions … up to the created_at timestamp of the deletion request"
-        own = _effect(event.pubkey, event.id)
-        return any(
-            self._has(
-                "SELECT 1 FROM deletions WHERE target = ? AND until >= ?",
-                target,
-                event.created_at if address(event) and target != own else 0,
-            )
-            for target in _deletion_targets(event)
-        )
-
-    def saw(self, prefix: str, group: str) -> bool:
-        """Say whether an event of the group is here, or any was, whose id begins with 8 hex
-        digits."""
-        low = bytes.fromhex(prefix)
-        between = (low + bytes(28), low + b"\xff" * 28)
-        return self._has(
-            "SELECT 1 FROM events WHERE id BETWEEN ? AND ? AND room = ?", *between, group
-        ) or self._has("SELECT 1 FROM gone WHERE id BETWEEN ? AND ?", *between)
-
-    def addressed_to(self, pubkey: str, kinds: Sequence[int], group: str) -> list[Event]:
-        """The stored events of some kinds in a group that are `p`-tagged to a key."""
-        marks = ",".join("?" * len(kinds))
-        rows = self._connection.execute(
-            "SELECT e.json FROM tags t JOIN events e ON e.seq = t.seq"  # noqa: S608 - marks
-            f" WHERE t.tag = ? AND e.room = ? AND e.kind IN ({marks})",
-            (tag_key("p", pubkey), group, *kinds),
-        )
-        return [Event.from_json(orjson.loads(row[0])) for row in rows]
-
-    def record_vanishing(self, pubkey: str, until: int) -> None:
-        """Remember that `pubkey` asked to be forgotten, up to a time."""
-        self.record_deletion(pubkey, _EVERYTHING, until)
-
-    def has_vanished(self, event: Event) -> bool:
-        """Say whether the event's author asked that it be forgotten."""
-        if event.id in self._not_deleted:
-            return False
-        return self._has(
-            "SELECT 1 FROM deletions WHERE target = ? AND until >= ?",
-            _effect(event.pubkey, _EVERYTHING),
-            event.created_at,
-        )
-
-    def events_of(
-        self, pubkey: str, until: int, after_seq: int, limit: int
-    ) -> list[tuple[int, Event]]:
-        """Some of what an author wrote up to a time, with arrival numbers, in their order."""
-        rows = self._connection.execute(
-            "SELECT seq, json FROM events WHERE pubkey = ? AND created_at <= ? AND seq > ? "
-            "AND audience <> ? ORDER BY seq LIMIT ?",
-            (bytes.fromhex(pubkey), until, after_seq, _NOBODY, limit),
-        ).fetchall()
-        return [(seq, Event.from_json(orjson.loads(json))) for seq, json in rows]
-
-    def wraps_to(self, pubkey: str, until: int, limit: int) -> list[Event]:
-        """Some of the gift wraps to somebody up to a time."""
-        rows = self._connection.execute(
-            "SELECT e.json FROM tags t JOIN events e ON e.seq = t.seq "
-            "WHERE t.tag = ? AND t.created_at <= ? AND e.kind = ? LIMIT ?",
-            (tag_key("p", pubkey), until, int(Kind.GIFT_WRAP), limit),
-        ).fetchall()
-        return [Event.from_json(orjson.loads(row[0])) for row in rows]
+        self._open.execute("INSERT INTO once VALUES (?)", (effect(pubkey, once_key),))
 
     def erase(self, seq: int, body: bytes) -> None:
         """Keep a row for what follows from it, without its words; nobody is shown it."""
         sql = "UPDATE events SET json = ?, audience = ? WHERE seq = ?"
-        self._connection.execute(sql, (body, _NOBODY, seq))
+        self._connection.execute(sql, (body, NOBODY, seq))
         self._connection.execute("DELETE FROM words WHERE rowid = ?", (seq,))
 
     def rulings(self) -> list[tuple[str, str, str]]:
@@ -247,29 +181,8 @@ class Transaction:
 
     def forget(self, event_id: str) -> None:
         """Let an id that was removed come again."""
-        self._connection.execute("DELETE FROM gone WHERE id = ?", (bytes.fromhex(event_id),))
-
-    def expired(self, now_s: int, limit: int) -> list[Event]:
-        """Some of the stored events whose time is over."""
-        rows = self._connection.execute(
-            "SELECT json FROM events WHERE expires_at <= ? LIMIT ?", (now_s, limit)
-        ).fetchall()
-        return [Event.from_json(orjson.loads(row[0])) for row in rows]
-
-    def next_expiry(self) -> int | None:
-        """The first second at which something stored expires."""
-        sql = "SELECT min(expires_at) FROM events WHERE expires_at IS NOT NULL"
-        found: int | None = self._connection.execute(sql).fetchone()[0]
-        return found
-
-    def of_kinds(self, kinds: Sequence[int]) -> list[Event]:
-        """Every stored event of some kinds in order of arrival."""
-        marks = ",".join("?" * len(kinds))
-        rows = self._connection.execute(
-            f"SELECT json FROM events WHERE kind IN ({marks}) ORDER BY seq",  # noqa: S608 - marks
-            tuple(kinds),
-        )
-        return [Event.from_json(orjson.loads(row[0])) for row in rows]
+        self._known.discard(event_id)
+        self._open.execute("DELETE FROM gone WHERE id = ?", (bytes.fromhex(event_id),))
 
     def indexed(self) -> int:
         """The arrival number up to which the words of what is stored are in the index."""
@@ -290,41 +203,11 @@ class Transaction:
         self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('indexed', ?)", (done,))
         return int(done)
 
-    def last_seq(self) -> int:
-        """The last arrival number given out; 0 before the first."""
-        row = self._connection.execute(
-            "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
-        ).fetchone()
-        return int(row[0]) if row else 0
-
-    def _has(self, sql: str, *values: object) -> bool:
-        return self._connection.execute(sql, values).fetchone() is not None
-
-    def _event(self, sql: str, *values: object) -> Event | None:
-        row = self._connection.execute(sql, values).fetchone()
+    def _one(self, sql: str, *values: object) -> Event | None:
+        row = self._open.execute(sql, values).fetchone()
         return None if row is None else Event.from_json(orjson.loads(row[0]))
 
 
 def _tag_keys(event: Event) -> set[bytes]:
     # NIP-01: "all single-letter … tags are expected to be indexed", by their first value
-    return {
-        tag_key(tag[0], tag[1])
-        for tag in event.tags
-        if len(tag) > 1 and len(tag[0]) == 1 and tag[0].isascii() and tag[0].isalpha()
-    }
-
-
-def _effect(pubkey: str, name: str) -> bytes:
-    return bytes.fromhex(pubkey) + sha256(name.encode()).digest()
-
-
-def _deletion_targets(event: Event) -> list[bytes]:
-    """Under what a deletion of the event would stand: its id, its address, and, for a wrap,
-    the id as each of its recipients deletes it (NIP-09)."""
-    targets = [_effect(event.pubkey, event.id)]
-    if event.kind == Kind.GIFT_WRAP:
-        recipients = [key for key in event.values("p") if is_hex(key, 32)]
-        targets += [_effect(key, WRAP_PREFIX + event.id) for key in recipients]
-    elif where := address(event):
-        targets.append(_effect(event.pubkey, str(where)))
-    return targets
+    return {tag_key(tag[0], tag[1]) for tag in event.tags if len(tag) > 1 and tag[0] in _LETTERS}

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import orjson
-
 from nips.event import Event
 from nips.nip62 import VANISH
 from nips.refusal import Prefix, Refusal
@@ -33,13 +31,13 @@ def objection(transaction: Transaction, world: World, request: Event) -> Refusal
 
 def has_vanished(transaction: Transaction, event: Event) -> bool:
     """NIP-62: "Relays MUST ensure the deleted events cannot be re-broadcasted"."""
-    return event.kind != VANISH and transaction.has_vanished(event)
+    return event.kind != VANISH and transaction.deletions.has_vanished(event)
 
 
 def vanish(transaction: Transaction, world: World, request: Event) -> None:
     """Forget what the request's author wrote up to its time, deletions included, and the gift
     wraps to them."""
-    transaction.record_vanishing(request.pubkey, request.created_at)
+    transaction.deletions.record_vanishing(request.pubkey, request.created_at)
     after = 0
     while page := transaction.events_of(request.pubkey, request.created_at, after, _PAGE):
         for seq, event in page:
@@ -48,7 +46,7 @@ def vanish(transaction: Transaction, world: World, request: Event) -> None:
                 transaction.remove(event)
             elif event.content and not world.is_named(event.pubkey):
                 erased = replace(event, content="")
-                transaction.erase(seq, orjson.dumps(erased.to_json()))
+                transaction.erase(seq, erased.to_bytes())
     while wraps := transaction.wraps_to(request.pubkey, request.created_at, _PAGE):
         for wrap in wraps:
             transaction.remove(wrap)

@@ -29,6 +29,10 @@ class Standing(StrEnum):
     STRANGER = "stranger"
 
 
+CARRIED_KINDS = frozenset({Kind.CHAT, Kind.BUZZ_CHAT})
+_PEOPLE = frozenset({Standing.OWNER, Standing.MEMBER})
+
+
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """The keys a connection has authenticated. `session`: the key whose own socket it came by.
@@ -53,7 +57,14 @@ def standing(world: World, viewer: Viewer, event: Event) -> Standing:
         return Standing.BOT if world.signer in keys else Standing.STRANGER
     if event.kind == Kind.INBOX_RELAYS and author not in keys and keys & world.bridges:
         return Standing.BRIDGE  # somebody's list, fetched from where they publish
-    return _of_key(world, viewer, author) if author in keys else Standing.STRANGER
+    if author in keys:
+        return _of_key(world, viewer, author)
+    if event.kind in CARRIED_KINDS and world.router in keys:
+        # Said on another relay and brought unchanged. Attack: a router that was taken over, which
+        # brings an approval: what people say is carried, never what they decide.
+        of_author = _of_key(world, viewer, author)
+        return of_author if of_author in _PEOPLE else Standing.STRANGER
+    return Standing.STRANGER
 
 
 def carrier(world: World, viewer: Viewer) -> Standing:
@@ -71,14 +82,16 @@ def carrier(world: World, viewer: Viewer) -> Standing:
 
 
 def _of_key(world: World, viewer: Viewer, key: str) -> Standing:
-    named = {
-        world.owner: Standing.OWNER,
-        world.router: Standing.ROUTER,
-        world.signer: Standing.SIGNER,
-        world.chat: Standing.CHAT,
-    }
-    if key in named:
-        return named[key]
+    if key == world.owner:
+        return Standing.OWNER
+    if key == world.router:
+        return Standing.ROUTER
+    if key == world.signer:
+        return Standing.SIGNER
+    if key == world.chat:
+        return Standing.CHAT
+    if key in (world.model, world.console):
+        return Standing.STRANGER  # one reads grants, the other asks by 24133; that is all
     if key in world.bridges:
         return Standing.BRIDGE
     # The session whose key came by another way than its socket: somebody took it out.

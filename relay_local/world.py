@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 
 from nips.event import Event
@@ -24,7 +25,7 @@ BINDING_PREFIX = "group/"
 OWNER_D = "owner"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what follows from the fields is computed once
 class World:
     """The state that access is decided on. `public`: a relay for everybody, without roles.
 
@@ -41,38 +42,48 @@ class World:
     bindings: frozenset[str] = frozenset()
     sessions: Mapping[str, Grant] = field(default_factory=lambda: MappingProxyType({}))
 
-    @property
+    @cached_property
     def owner(self) -> str | None:
         """The owner's key: the configured one, else the one that pairing named."""
         of_roles = self.roles.owner if self.roles else None
         return self.configured_owner or of_roles or self.paired_owner
 
-    @property
+    @cached_property
     def signer(self) -> str | None:
         """The signer's key, where there are roles."""
         return self.roles.signer if self.roles else None
 
-    @property
+    @cached_property
     def router(self) -> str | None:
         """The router's key, where there are roles."""
         return self.roles.router if self.roles else None
 
-    @property
+    @cached_property
     def bot(self) -> str | None:
         """The assistant's identity, where there are roles."""
         return self.roles.bot if self.roles else None
 
-    @property
+    @cached_property
     def chat(self) -> str | None:
         """The terminal's key, where there is one."""
         return self.roles.chat if self.roles else None
 
-    @property
+    @cached_property
+    def model(self) -> str | None:
+        """The model proxy's key, where there is one."""
+        return self.roles.model if self.roles else None
+
+    @cached_property
+    def console(self) -> str | None:
+        """The command line's key, where there is one."""
+        return self.roles.console if self.roles else None
+
+    @cached_property
     def bridges(self) -> frozenset[str]:
         """The keys of the bridges."""
         return frozenset(self.roles.bridges.values()) if self.roles else frozenset()
 
-    @property
+    @cached_property
     def parts(self) -> frozenset[str]:
         """The keys of our own processes: they get the arrival order, and requests."""
         if not self.roles:
@@ -81,7 +92,11 @@ class World:
 
     def is_named(self, pubkey: str) -> bool:
         """Say whether the key has a role of its own, the owner's included."""
-        return pubkey in (self.relay, self.owner, self.bot, self.chat) or pubkey in self.parts
+        return pubkey in self._named
+
+    @cached_property
+    def _named(self) -> frozenset[str | None]:
+        return self.parts | {self.relay, self.owner, self.bot, self.chat, self.model, self.console}
 
     def after(self, event: Event, now_s: int) -> World:
         """The world after an event that has been stored."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from nips.refusal import Prefix, Refusal
 
 DAY_S = 86_400
+LIFETIME_S = 100 * 365 * DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ def charge(cost: Cost, spent: Spent | None, now_s: float) -> Spent | Refusal:
             if spent is not None:
                 used = max(0.0, spent.amount - max(0.0, now_s - spent.at_s) * per_s)
             if used + 1 > capacity:
-                wait = f"in {math.ceil((used + 1 - capacity) / per_s)} s" if per_s else "never"
+                wait_s = (used + 1 - capacity) / per_s if per_s else math.inf
+                wait = f"in {math.ceil(wait_s)} s" if wait_s < LIFETIME_S else "never"
                 return Refusal(
                     Prefix.RATE_LIMITED, f"too fast for {describe(name)}; the next one {wait}"
                 )
@@ -72,12 +74,16 @@ def charge(cost: Cost, spent: Spent | None, now_s: float) -> Spent | Refusal:
 
 
 def describe(name: str) -> str:
-    """What a bucket's name means to a person: `all`, `group/…`, `kind/…/9`, `key/…`."""
+    """What a bucket's name means to a person: `all`, `group/…`, `bunker`, `kind/…/9`, `key/…`."""
     match name.split("/"):
         case ["all", *_]:
             return "all conversations together"
+        case ["questions", *_]:
+            return "asking the owner"
         case ["group", *_]:
             return "this conversation"
+        case ["bunker", *_]:
+            return "all logins together"
         case ["kind", _, kind, *_]:
             return f"kind {kind}"
         case _:

@@ -1,7 +1,10 @@
 """Pure: the signer's side of NIP-46: a request → the step to take.
 
-    ping, get_public_key          Say
-    sign_event [template]         SignEvent, or Deny
+    ping, get_public_key, switch_relays          Say
+    connect [signer, secret, …]   Connect, or Deny       whoever has an invitation's secret
+    logout                        LogOut                 bunker clients only
+    sign_event [template]         SignEvent, AskOwner, or Deny
+    nip44_encrypt, nip44_decrypt  Encrypt, Decrypt, Deny bunker clients that hold it
     unwrap [gift wrap]            Open, or Deny          bridges only
     seal [recipient, rumor]       MakeSeal, or Deny      bridges only
 
@@ -20,13 +23,20 @@ import orjson
 from nips.event import Event, Template
 from nips.key import is_public_key
 from nips.kinds import Kind
-from nips.nip46 import Request
+from nips.nip44 import MAX_CLASSIC_BYTES
+from nips.nip46 import MAX_ID_CHARS, Request, Response, parse_connect
+from nips.own.once import in_group
 from nips.own.roles import Roles
 from nips.refusal import Malformed, Prefix, Refusal
-from signer import policy
+from signer import policy, private_text
 from signer.buckets import Cost
 from signer.ceiling import Ceiling
 from signer.grants import Held, is_live
+from signer.private_text import Decrypt, Encrypt
+
+METHODS = frozenset(
+    {"ping", "get_public_key", "switch_relays", "logout", "sign_event", "unwrap", "seal"}
+) | frozenset(private_text.METHODS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,19 @@ class SignEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class AskOwner:
+    """Ask the owner at these costs, and sign after a yes (approval.py); `uses` as above.
+
+    group: whose session asks, None for a login.
+    """
+
+    template: Template
+    costs: tuple[Cost, ...]
+    uses: tuple[Cost, ...]
+    group: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Open:
     """Open a gift wrap and answer with what is in it."""
 
@@ -78,13 +101,27 @@ class MakeSeal:
 
 
 @dataclass(frozen=True, slots=True)
+class Connect:
+    """Take up the invitation that has this secret; empty where the client has a grant already.
+    name: what the client calls itself."""
+
+    secret: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogOut:
+    """End the client's grant for good, after answering."""
+
+
+@dataclass(frozen=True, slots=True)
 class Deny:
     """Answer with the refusal."""
 
     refusal: Refusal
 
 
-Step = Say | SignEvent | Open | MakeSeal | Deny
+Step = Say | SignEvent | AskOwner | Open | MakeSeal | Connect | LogOut | Encrypt | Decrypt | Deny
 
 
 def body_hash(request: Request) -> str:
@@ -94,35 +131,68 @@ def body_hash(request: Request) -> str:
 
 def handle(request: Request, held: Held | None, view: View) -> Step:
     """Decide about a request of the client key whose grant is `held`."""
-    if held is None:
-        return _deny(Prefix.RESTRICTED, "this key has no grant")
-    if refusal := is_live(held, view.ceiling, view.now_s):
-        return Deny(refusal)
     try:
-        match request.method, request.params:
-            case "ping", ():
-                return Say("pong")
-            case "get_public_key", ():
-                return Say(view.roles.bot)
-            case "sign_event", (template,):
-                return _sign_event(template, held, view)
-            case "unwrap", (wrap,):
-                return _unwrap(wrap, held, view)
-            case "seal", (recipient, rumor):
-                return _seal(recipient, rumor, held, view)
-            case ("ping" | "get_public_key" | "sign_event" | "unwrap" | "seal") as method, params:
-                return _deny(Prefix.INVALID, f"{method} does not take {len(params)} parameters")
-            case "nip44_encrypt" | "nip44_decrypt" | "nip04_encrypt" | "nip04_decrypt", _:
-                return _deny(
-                    Prefix.RESTRICTED, "no key encrypts or decrypts with the bot's key at will"
-                )
-            case method, _:
-                return _deny(Prefix.UNSUPPORTED, f"there is no method {method!r}")
+        if request.method == "connect":
+            return _connect(request, held, view)
+        if held is None:
+            return _deny(
+                Prefix.RESTRICTED,
+                "this key has no grant; connect with the secret of a bunker:// address first",
+            )
+        if refusal := is_live(held, view.ceiling, view.now_s):
+            return Deny(refusal)
+        if request.method in METHODS:
+            return _granted(request, held, view)
     except Malformed as error:
         return _deny(Prefix.INVALID, str(error))
+    if request.method in ("nip04_encrypt", "nip04_decrypt"):
+        return _deny(Prefix.UNSUPPORTED, "NIP-04 is not spoken here, but nip44_… of NIP-44 is")
+    # NIP-46: "Requests made with unknown or unsupported methods MUST be replied with an error."
+    return _deny(Prefix.UNSUPPORTED, f"there is no method {request.method!r}")
 
 
-def _sign_event(text: str, held: Held, view: View) -> Step:
+def _granted(request: Request, held: Held, view: View) -> Step:
+    match request.method, request.params:
+        case "ping", ():
+            return Say("pong")
+        case "get_public_key", ():
+            return Say(view.roles.bot)
+        case "switch_relays", ():
+            # NIP-46: "or `null` if there is nothing to be changed"; as "a JSON stringified
+            # object", since some clients wait for ever for a result that is no string.
+            return Say("null")
+        case "logout", () if held.grant.role == "bunker":
+            return LogOut()
+        case "sign_event", (template,):
+            return _sign_event(template, request, held, view)
+        case ("nip44_encrypt" | "nip44_decrypt") as method, (peer, text):
+            grant, grant_id = held.grant, held.event.id
+            judged = private_text.judge(method, peer, text, grant, view.ceiling, grant_id)
+            return Deny(judged) if isinstance(judged, Refusal) else judged
+        case "unwrap", (wrap,):
+            return _unwrap(wrap, held, view)
+        case "seal", (recipient, rumor):
+            return _seal(recipient, rumor, held, view)
+        case "logout", ():
+            return _deny(Prefix.RESTRICTED, "only a login logs out")
+        case method, params:
+            return _deny(Prefix.INVALID, f"{method} does not take {len(params)} parameters")
+
+
+def _connect(request: Request, held: Held | None, view: View) -> Step:
+    given = parse_connect(request.params)
+    if given.signer != view.roles.signer:
+        return _deny(Prefix.INVALID, "this connect is for another signer")
+    if not given.secret:
+        # An app that comes back with its key; whether it may, its grant says.
+        if held is None or held.grant.role != "bunker":
+            return _deny(Prefix.RESTRICTED, "connect needs the secret of a bunker:// address")
+        if refusal := is_live(held, view.ceiling, view.now_s):
+            return Deny(refusal)
+    return Connect(given.secret, given.name)
+
+
+def _sign_event(text: str, request: Request, held: Held, view: View) -> Step:
     # NIP-46: the template has no pubkey; where a client writes one it must be the bot's.
     template = Template.from_json(_decoded(text), pubkey=view.roles.bot)
     decision = policy.decide(
@@ -137,19 +207,47 @@ def _sign_event(text: str, held: Held, view: View) -> Step:
     match decision:
         case policy.Refuse(refusal):
             return Deny(refusal)
-        case policy.Ask():
-            return _deny(
-                Prefix.RESTRICTED,
-                f"kind {template.kind} needs the owner's own yes each time, "
-                "and this version cannot ask for it",
-            )
+        case policy.Ask(_, costs, uses):
+            if len(template.values("o")) > 1:
+                return _deny(Prefix.INVALID, "an event has one once-key, not two")
+            return AskOwner(template, costs, uses, held.grant.group)
+        case policy.Sign(_, costs, uses) if held.grant.role == "bunker":
+            if not request.is_extended and (too_long := _too_long_to_answer(template)):
+                return Deny(too_long)
+            # Its client brings it to the relays of its owner's choice. It gets no once-key either:
+            # that is for what sessions say, and for relays that keep them.
+            return SignEvent(template, costs, uses, once=None, publish=False)
         case policy.Sign(_, costs, uses):
             given = template.values("o")
             if len(given) > 1:
                 return _deny(Prefix.INVALID, "an event has one once-key, not two")
             # A login answers one relay's challenge; on our relay it would be nothing's.
             publish = template.kind != Kind.AUTH
-            return SignEvent(template, costs, uses, given[0] if given else None, publish)
+            return SignEvent(template, costs, uses, once_of(template, held.grant.group), publish)
+
+
+def once_of(template: Template, group: str | None) -> str | None:
+    """The once-key under which an event that a session asks for is known, None without one.
+
+    Attack: an agent that uses the once-key of another conversation's next answer, which would then
+    be refused, or taken for a repetition.
+    """
+    given = template.tag("o")
+    return None if given is None else in_group(given, group)
+
+
+def _too_long_to_answer(template: Template) -> Refusal | None:
+    """Say why the signed event would not reach a client that reads NIP-44's classic form only:
+    better before it is signed and counted than after."""
+    text = orjson.dumps(template.with_sig("0" * 128).to_json()).decode()
+    answer = Response("0" * MAX_ID_CHARS, text).to_json()
+    if (n_bytes := len(answer.encode())) <= MAX_CLASSIC_BYTES:
+        return None
+    return Refusal(
+        Prefix.INVALID,
+        f"the signed event would make an answer of {n_bytes} bytes, and NIP-44's classic form "
+        f"ends at {MAX_CLASSIC_BYTES}; shorten it",
+    )
 
 
 def _unwrap(text: str, held: Held, view: View) -> Step:

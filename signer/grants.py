@@ -1,4 +1,5 @@
-"""Pure: which grants the signer holds: events of the router folded, key by key.
+"""Pure: which grants the signer holds: events of the router, and of the owner for bunker
+clients, folded key by key.
 
 What is final for a client key stays so whatever arrives later, in whichever order: that it was
 revoked, its hard limit, and the job and group it was made for.
@@ -28,17 +29,23 @@ class Held:
 
 
 def is_grant(event: Event) -> bool:
-    """Say whether an event claims to be a grant, among the router's other records."""
+    """Say whether an event claims to be a grant, among its author's other records."""
     return event.kind == Kind.APP_DATA and (event.tag("d") or "").startswith(D_PREFIX)
 
 
-def admit(event: Event, held: Held | None, roles: Roles, now_s: float) -> Held:
+def admit(
+    event: Event, held: Held | None, roles: Roles, now_s: float, owner: str | None = None
+) -> Held:
     """Take an event that claims to be a grant; returns what is held from now on.
 
-    Raises Malformed when it changes nothing: not the router's, stale, or against what is final.
+    owner: of this installation, where known. Raises Malformed when it changes nothing: neither
+    the router's nor the owner's, stale, or against what is final.
     """
-    grant = parse(event, roles.router)
-    _fits_its_key(grant, roles)
+    by_owner = owner is not None and event.pubkey == owner
+    grant = parse(event, event.pubkey if by_owner else roles.router)
+    _fits_its_key(grant, roles, by_owner)
+    if held is not None and grant.role != held.grant.role:
+        raise Malformed("this key was made for another role")
     if held is None:
         return Held(grant, event, now_s, grant.hard_expires_at, grant.revoked)
     if held.revoked:
@@ -55,12 +62,14 @@ def admit(event: Event, held: Held | None, roles: Roles, now_s: float) -> Held:
     return Held(grant, event, now_s, hard_expires_at, revoked=False)
 
 
-def _fits_its_key(grant: Grant, roles: Roles) -> None:
+def _fits_its_key(grant: Grant, roles: Roles, by_owner: bool) -> None:
+    # Attack: a router that was taken over lets a client of its own log in as the bot. And the
+    # other way: who has the owner's key needs no container to speak from.
+    if by_owner != (grant.role == "bunker"):
+        raise Malformed("a bunker's grant comes from the owner, any other from the router")
     match grant.role, roles.role_of(grant.client):
-        case ("session", None) | ("bridge", "bridge"):
+        case ("session" | "bunker", None) | ("bridge", "bridge"):
             return
-        case "bunker", _:
-            raise Malformed("bunker grants come from the owner, and are not served yet")
         case role, holder:
             # Attack: a bridge's methods for a container's key, which a taken-over router mints.
             raise Malformed(
@@ -79,8 +88,7 @@ def _same_purpose(grant: Grant, before: Grant) -> None:
 def is_live(held: Held, ceiling: Ceiling, now_s: float) -> Refusal | None:
     """Say why the grant may not be used now; None when it may."""
     grant = held.grant
-    longest_s = ceiling.longest_ttl_s if grant.role == "session" else ceiling.bridge_longest_ttl_s
-    end_s = min(grant.expires_at, held.arrived_s + longest_s)
+    end_s = min(grant.expires_at, held.arrived_s + _longest_s(grant, ceiling))
     if held.revoked:
         return Refusal(Prefix.RESTRICTED, "this key's grant was revoked")
     if now_s >= held.hard_expires_at:
@@ -90,3 +98,19 @@ def is_live(held: Held, ceiling: Ceiling, now_s: float) -> Refusal | None:
     if now_s < grant.not_before:
         return Refusal(Prefix.RESTRICTED, "this key's grant has not begun")
     return None
+
+
+def _longest_s(grant: Grant, ceiling: Ceiling) -> int:
+    match grant.role:
+        case "session":
+            return ceiling.longest_ttl_s
+        case "bridge":
+            return ceiling.bridge_longest_ttl_s
+        case "bunker":
+            return ceiling.bunker_longest_ttl_s
+
+
+def ends_s(held: Held, ceiling: Ceiling) -> float:
+    """When a grant ends by itself, in unix seconds, unless it is renewed."""
+    longest_s = held.arrived_s + _longest_s(held.grant, ceiling)
+    return min(held.grant.expires_at, held.hard_expires_at, longest_s)

@@ -1,6 +1,7 @@
 """Pure: what a bridge may have signed: logins at our relays, the profile, the relay lists.
 
-All of them say only what the ceiling says already, so they need no question. Source: NIP-42,
+All of them say only what the ceiling says already, so they need no question; another profile is
+asked about. Source: NIP-42,
 NIP-24, NIP-17 "Publishing", NIP-65.
 """
 
@@ -38,6 +39,14 @@ def refusal(template: Template, ceiling: Ceiling) -> Refusal | None:
     return None
 
 
+def needs_a_yes(template: Template, ceiling: Ceiling) -> bool:
+    """Say whether this is a profile that the owner is asked about: not the ceiling's, but one, of
+    the plain form, and the ceiling lets kind 0 be asked about at all."""
+    if template.kind != Kind.PROFILE or template.tags or not ceiling.may_be_asked(Kind.PROFILE):
+        return False
+    return _profile(template.content) is not None and not _same_profile(template.content, ceiling)
+
+
 def _login(template: Template, ceiling: Ceiling) -> Refusal | None:
     names = sorted(tag[0] for tag in template.tags if len(tag) == 2)
     # Attack: a login at a relay of the attacker's, or one that carries something else along.
@@ -45,7 +54,7 @@ def _login(template: Template, ceiling: Ceiling) -> Refusal | None:
         return _restricted("a login holds one relay and one challenge, nothing else")
     try:
         relay = nip42.normalise(template.tag("relay") or "")
-        known = relay in {nip42.normalise(url) for url in ceiling.relays}
+        known = relay in {nip42.normalise(url) for url in (*ceiling.relays, *ceiling.login_relays)}
     except Malformed as error:
         return Refusal(Prefix.INVALID, str(error))
     if not known:
@@ -57,7 +66,9 @@ def _is_list(template: Template, wanted: tuple[Tag, ...]) -> bool:
     return bool(wanted) and not template.content and sorted(template.tags) == sorted(wanted)
 
 
-def _same_profile(content: str, ceiling: Ceiling) -> bool:
+def _profile(content: str) -> dict[str, Any] | None:
+    """A profile's object; None where the text is none, or reads differently to two readers."""
+
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         # Attack: the same name twice, of which we read one and a client the other.
         if len({name for name, _ in pairs}) != len(pairs):
@@ -67,7 +78,12 @@ def _same_profile(content: str, ceiling: Ceiling) -> bool:
     try:
         given = json.loads(content, object_pairs_hook=unique)
     except (ValueError, RecursionError):
-        return False
+        return None
+    return given if isinstance(given, dict) else None
+
+
+def _same_profile(content: str, ceiling: Ceiling) -> bool:
+    given = _profile(content)
     # As text, because to Python true equals 1.
     wanted = dict(ceiling.profile)
     return bool(wanted) and json.dumps(given, sort_keys=True) == json.dumps(wanted, sort_keys=True)

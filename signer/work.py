@@ -35,9 +35,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The relay has answered for this event."""
+    """The relay has answered for this event: it took it, or refused it for good."""
 
     event_id: str
+    refusal: Refusal | None = None
 
 
 Work = Arrived | Asked | Place | Settled
@@ -45,11 +46,25 @@ Work = Arrived | Asked | Place | Settled
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer to send to `client`, once `publish`, where given, is on the relay."""
+    """An answer to send to `client`, once `publish`, where given, is on the relay.
+
+    classic: the client is taken to read NIP-44's classic form only.
+    """
 
     client: str
     response: Response
     publish: Event | None = None
+    classic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Events that nobody waits for, to be put on the relay in this order."""
+
+    events: tuple[Event, ...]
+
+
+Outcome = Reply | Publication
 
 
 def say(client: str, request: Request, result: str, publish: Event | None = None) -> Reply:

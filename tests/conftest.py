@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 from tests import figures
 
 pytest_plugins = ["tests.image_fixtures"]
+
+
+def pytest_configure() -> None:
+    """Have the workers of a run on several cores, which start after this, roll the same dice."""
+    os.environ[figures.SEED] = str(figures.seed)
 
 
 def pytest_report_header() -> str:

@@ -82,6 +82,6 @@ def roles() -> Roles:
     """The examples' roles.toml, without an owner: a pairing names one."""
     return Roles(
         **{name: KEYS[name] for name in ("relay", "signer", "router", "bot", "chat")},
-        main=the(Kind.CREATE_GROUP).tag("h") or "",
+        main=the(Kind.CREATE_GROUP, by="router").tag("h") or "",
         bridges={"nostr": KEYS["bridge-nostr"]},
     )

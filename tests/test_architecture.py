@@ -23,7 +23,8 @@ IMPURE = {
     "time", "websockets",
 }  # fmt: skip
 COMPOSITION_ROOTS = re.compile(
-    r"^(relay_local|signer|bot)\.__main__$|^bot\.cli$|^bot\.operate\.\w+$|^config(\.|$)"
+    r"^(relay_local|signer|bot)\.__main__$|^signer\.commands\.\w+$|^bot\.cli$"
+    r"|^bot\.operate\.\w+$|^config(\.|$)"
 )
 
 
@@ -123,6 +124,25 @@ def test_nips_is_pure_as_a_whole() -> None:
 def test_no_room_is_without_a_name() -> None:
     nameless = {"util", "utils", "helper", "helpers", "common", "base_", "misc", "manager"}
     assert not nameless & {name.split(".")[-1] for name in MODULES}
+
+
+def log_calls_with_a_second_event() -> list[str]:
+    """Where a log line is given a value called `event`, which is structlog's name for its text."""
+    return [
+        f"{name}:{node.lineno}"
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "log"
+        and any(keyword.arg == "event" for keyword in node.keywords)
+    ]
+
+
+def test_no_log_line_has_a_value_called_event() -> None:
+    """It raises TypeError, and only when the line is said: on what should have been survived."""
+    assert log_calls_with_a_second_event() == []
 
 
 def test_our_top_level_names_are_ours_alone() -> None:

@@ -12,21 +12,30 @@ from typer.main import get_command
 from bot.bridges.nostr import outgoing
 from bot.cli import app
 from bot.operate import debian
-from config.settings import AgentSettings, Settings
+from config.settings import AgentSettings, BudgetSettings, Settings
 from nips import filter as filters
 from nips import frames, nip42, nip44, nip46
 from relay_local import (
     access,
     connection,
     door,
+    feeds,
     information,
     negentropy,
+    peer,
     query,
-    server,
     write_rules,
 )
 from relay_local.world import World
-from signer import pairing, policy
+from signer import (
+    invitation,
+    model_http,
+    model_proxy,
+    model_request,
+    model_room,
+    pairing,
+    signing_rules,
+)
 from signer.ceiling import Ceiling
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,6 +114,7 @@ def test_every_variable_in_the_readme_is_read_by_somebody() -> None:
     read = {"NOSTRCLAW_DATA", debian.FORBID}
     read |= {f"NOSTRCLAW_{name}".upper() for name in Settings.model_fields}
     read |= {f"NOSTRCLAW_AGENT__{name}".upper() for name in AgentSettings.model_fields}
+    read |= {f"NOSTRCLAW_BUDGET__{name}".upper() for name in BudgetSettings.model_fields}
     named = set(re.findall(r"NOSTRCLAW_[A-Z_]+", document("README.md")))
     assert len(named) > 2
     assert named <= read
@@ -118,13 +128,13 @@ LIMITS = (
     f"together {door.STRANGERS_BURST} at once and {door.STRANGERS_PER_S:g} a second",
     f"frames of at most {door.MAX_STRANGER_CHARS >> 10} KiB",
     f"session may write {door.SESSION_BURST} at once and {door.SESSION_PER_S:g} a second",
-    f"{server.MAX_SEARCHES} of its REQs are worked on at a time",
+    f"{peer.MAX_SEARCHES} of its REQs are worked on at a time",
     f"{door.MAX_LIVE_VALUES:,} in all live filters of a connection ({door.MAX_STRANGER_VALUES} for",
     f"{write_rules.MAX_PROGRESS_CHARS:,} characters and {write_rules.MAX_PROGRESS_TAGS} tags",
     f"{frames.MAX_FILTERS} filters in a REQ",
     f"{filters.MAX_VALUES:,} values in one list and {access.MAX_FILTER_VALUES:,} in one filter",
     f"subscription ids of {frames.MAX_SUBSCRIPTION_CHARS} characters",
-    f"{connection.MAX_SUBSCRIPTIONS} subscriptions a connection",
+    f"{feeds.MAX_SUBSCRIPTIONS} subscriptions a connection",
     f"reconcile {negentropy.MAX_NEGOTIATIONS} sets at a time, of at most "
     f"{negentropy.MAX_RECORDS:,} records each",
     f"after {negentropy.IDLE_S:g} s without a message",
@@ -132,10 +142,16 @@ LIMITS = (
     f"at most {write_rules.MAX_AHEAD_S // 60} minutes ahead",
     f"up to {nip44.MAX_EXTENDED_BYTES:,} bytes of plaintext",
     f"Ids are 1 to {nip46.MAX_ID_CHARS} characters; a method takes at most {nip46.MAX_PARAMS}",
-    f"within {policy.CREATED_AT_WITHIN_S} s of the signer's clock",
+    f"within {signing_rules.CREATED_AT_WITHIN_S} s of the signer's clock",
     f"{Ceiling().longest_ttl_s} s for sessions, {Ceiling().bridge_longest_ttl_s} s for bridges",
+    f"lives at most `bunker_longest_ttl_s` ({Ceiling().bunker_longest_ttl_s:,} s)",
+    f"void after an hour, and after {invitation.MAX_TRIES} wrong secrets",
     f"longer than {outgoing.MAX_PART_BYTES:,} bytes of JSON",
     f"`{pairing.ALPHABET}`",
+    f"JSON object of at most {model_request.MAX_BODY_BYTES >> 20} MiB",
+    f"the body did not come within {model_room.BODY_S:g} s",
+    f"takes {model_http.MAX_CONNECTIONS} connections and works on {model_room.MAX_AT_ONCE} req",
+    f"`{model_proxy.ADDRESS}` and the path as asked",
 )
 
 

@@ -11,12 +11,27 @@ import pytest
 from bot import grants, jobs, routing
 from bot import groups as router_groups
 from bot.bridges.nostr.outgoing import rumors
-from nips import nip42, nip44, nip46, nip59
+from bot.codes import code_of
+from nips import nip17, nip42, nip44, nip46, nip59
 from nips.event import Event, Template
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.nip17 import DirectMessage
-from nips.own import binding, delivery, grant, pairing, place
+from nips.own import (
+    audit_head,
+    binding,
+    cost,
+    day_budget,
+    delivery,
+    frame,
+    grant,
+    order,
+    pairing,
+    persona,
+    place,
+    question,
+    stranger,
+)
 from nips.own.once import once_key
 from nips.refusal import Malformed
 from relay_local import groups as relay_groups
@@ -55,7 +70,10 @@ def test_every_example_is_a_real_event(example: Example) -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=IDS)
 def test_every_example_stands_in_the_section_of_its_kind(example: Example) -> None:
-    records = ("Grant", "Binding", "Owner", "Place", "Delivery", "Health")
+    records = (
+        *("Grant", "Binding", "Owner", "Audit", "Order", "Place", "Stranger", "Budget", "Delivery"),
+        *("Health", "Persona", "Question"),
+    )
     if example.title in records:
         assert example.value["kind"] == Kind.APP_DATA
         d = str(example.event.tag("d")).split("/")[0]
@@ -75,14 +93,28 @@ def test_every_kind_has_a_section_and_an_example(kind: Kind) -> None:
 
 def test_our_own_events_parse() -> None:
     router = KEYS["router"]
-    first, last = (grant.parse(event, router) for event in of_kind(Kind.APP_DATA, d="grant/"))
+    of_router = of_kind(Kind.APP_DATA, by="router", d="grant/")
+    first, last = (grant.parse(event, router) for event in of_router)
     assert (first.revoked, last.revoked) == (False, True)
+    login = grant.parse(the(Kind.APP_DATA, by="owner", d="grant/"), KEYS["owner"])
+    assert (login.role, login.client) == ("bunker", KEYS["login"])
     assert binding.parse(the(Kind.APP_DATA, d="group/"), router).counterparts[0] == (
         f"nostr:{KEYS['owner']}"
     )
     assert pairing.parse(the(Kind.APP_DATA, d="owner"), KEYS["signer"]) == KEYS["owner"]
+    assert audit_head.parse(the(Kind.APP_DATA, d="audit/"), KEYS["signer"]).rows == 412
+    ordered = order.parse(the(Kind.APP_DATA, d="order/"), KEYS["signer"])
+    said = nip17.message_template(KEYS["owner"], [KEYS["bot"]], ordered.text, ordered.created_at)
+    assert (ordered.owner, ordered.rumor_id) == (KEYS["owner"], said.id)
+    assert persona.parse(the(Kind.APP_DATA, d="persona"), router)[1].name == "Ada"
+    asked = question.parse(the(Kind.APP_DATA, d="question/"), router)
+    assert (asked.job, asked.state) == (the(Kind.JOB_REQUEST).id, question.State.OPEN)
     assert place.parse(the(Kind.APP_DATA, d="place/"), router).seq > 0
+    day = day_budget.parse(the(Kind.APP_DATA, d="budget/"), router)
+    assert (day.tokens, day.raised[0].runs) == (13, 10)
     assert delivery.parse(the(Kind.APP_DATA, d="delivery/")).delivered
+    shown = stranger.parse(the(Kind.APP_DATA, d="stranger/"), router)
+    assert shown.code == code_of("stranger", shown.network, shown.id)
 
 
 def test_the_once_keys_are_made_as_documented() -> None:
@@ -94,6 +126,9 @@ def test_the_once_keys_are_made_as_documented() -> None:
     assert the(Kind.JOB_ACCEPTED).tag("o") == once_key("attempt", request.id, "1")
     for kind in (Kind.JOB_RESULT, Kind.JOB_ERROR):
         assert the(kind).tag("o") == once_key("end", request.id)
+    assert the(Kind.JOB_CANCEL, by="router").tag("o") == once_key("end", request.id)
+    handed = the(Kind.JOB_PROGRESS, by="router")
+    assert handed.tag("o") == once_key("job", handed.tag("q") or "")
     for kind, call in ((Kind.CHAT, "send_message/1"), (Kind.NOTE, "publish_note/1")):
         assert the(kind, by="bot").tag("o") == once_key(request.id, call)
     begins = re.search(r'sha256 of `\["job","00ff"\]`, and begins `([0-9a-f]+)`', PROTOCOL)
@@ -110,7 +145,8 @@ def test_the_wraps_hold_what_is_shown() -> None:
     shown = [one.event for one in EXAMPLES if one.value["kind"] == Kind.DIRECT_MESSAGE]
     assert shown == [rumor, answer]
     assert DirectMessage.from_rumor(rumor).id == the(Kind.CHAT, by="puppet").tag("proxy")
-    assert rumors(the(Kind.CHAT, by="bot"), KEYS["bot"], KEYS["owner"], rumor.id) == [answer]
+    assert delivery.parse(the(Kind.APP_DATA, d="delivery/")).rumors == (answer.id,)
+    assert rumors(the(Kind.CHAT, by="bot"), KEYS["bot"], [KEYS["owner"]], rumor.id) == [answer]
 
 
 def test_the_request_and_its_answer_can_be_read() -> None:
@@ -125,6 +161,34 @@ def test_the_request_and_its_answer_can_be_read() -> None:
     assert Event.from_json(json.loads(response.result or "")) == reply
 
 
+def test_a_frame_can_be_read_by_the_owner() -> None:
+    shown = the(Kind.FRAME)
+    key = nip44.conversation_key(secret_key("owner"), KEYS["bot"])
+    text = nip44.decrypt(shown.content, key)
+    assert f"\n{text}\n" in PROTOCOL
+    value = json.loads(text)
+    told = frame.parse(json.dumps({name: value[name] for name in ("seq", "kind", "payload")}))
+    again = frame.content(
+        told, now_s=1_767_225_645.12, group=value["channelId"], session=KEYS["session"],
+        turn=the(Kind.JOB_REQUEST).id,
+    )  # fmt: skip
+    assert again == text
+    assert frame.template(KEYS["bot"], KEYS["owner"], shown.content, shown.created_at) == (
+        shown.template
+    )
+
+
+def test_the_cost_can_be_read_by_the_owner() -> None:
+    told = the(Kind.COST)
+    assert (told.pubkey, told.values("p")) == (KEYS["bot"], [KEYS["owner"]])
+    key = nip44.conversation_key(secret_key("owner"), KEYS["bot"])
+    text = nip44.decrypt(told.content, key)
+    found = cost.parse(text)
+    assert found.to_json() == text
+    assert text in PROTOCOL
+    assert cost.template(found, KEYS["bot"], KEYS["owner"], told.content) == told.template
+
+
 def test_the_login_is_one() -> None:
     event = the(Kind.AUTH)
     challenge = event.tag("challenge") or ""
@@ -135,7 +199,10 @@ def test_the_router_decides_as_the_jobs_section_says() -> None:
     jobs_of = [event for event in SIGNED if event.kind in jobs.JOB_KINDS]
     (known,) = jobs.fold(jobs_of, KEYS["router"]).values()
     assert (known.attempts, known.done, known.ended) == (1, True, True)
-    assert jobs.spoken(SIGNED, KEYS["bot"]) == {known.id}
+    assert known.called_off
+    assert set(known.handed) == known.begun == known.settled
+    assert len(known.handed) == 1
+    assert jobs.spoken(SIGNED, KEYS["bot"], KEYS["router"]) == {known.id}
     groups = router_groups.Groups()
     for event in sorted(SIGNED, key=lambda event: event.created_at):
         if event.kind in router_groups.MEMBERSHIP_KINDS - {Kind.REMOVE_USER, Kind.DELETE_GROUP}:
@@ -143,9 +210,11 @@ def test_the_router_decides_as_the_jobs_section_says() -> None:
     bound = binding.parse(the(Kind.APP_DATA, d="group/"), KEYS["router"])
     main = groups.bound(bound, 1).by_id[roles().main]
     said = the(Kind.CHAT, by="puppet")
-    assert routing.route(said, main, roles()) == routing.Work(main.id, said.id)
+    around = routing.Around(said.created_at, "nostrclaw", groups.owners(main.id, KEYS["owner"]))
+    assert routing.route(said, main, roles(), around) == routing.Work(main.id, said.id)
     for by in ("bot", "router"):
-        assert isinstance(routing.route(the(Kind.CHAT, by=by), main, roles()), routing.Ignored)
+        decided = routing.route(the(Kind.CHAT, by=by), main, roles(), around)
+        assert isinstance(decided, routing.Ignored)
 
 
 # What relay and signer say to the examples

@@ -3,13 +3,16 @@
     --signer HEX   public key of the signer, which is asked to sign
     --socket PATH  the relay's, /run/nanoclaw/relay.sock without it
     --folder DIR   the group's, /workspace/group without it
+    --seconds N    how long it may work on its job before it is ended, 600 without it
 
-The session's secret key, 64 hex digits and a newline, comes on stdin. It ends with
+The session's secret key, 64 hex digits and a newline, comes on stdin. Where its job is not there
+yet it writes the line "waiting" when it is ready for it. It ends with
 
     0   the job is done and its 43003 `done` is on the relay
     64  the arguments or the key on stdin are wrong
     65  the job's events are not what they should be
-    69  the relay or the signer stayed away
+    68  the signer signed nothing until the time was over
+    69  the relay stayed away
     75  the relay refused the key, or the signer every word of the answer
 
 and one sentence on stderr where it is not 0.
@@ -26,12 +29,17 @@ from pathlib import Path
 
 from agent_image.agent import lean  # noqa: F401 - the next line imports websockets
 from agent_image.agent.session import serve
+from agent_image.agent.speech import SignerAway
 from nips.key import SecretKey, is_hex, is_public_key
 from nips.refusal import Malformed, Refused
 from relay_local.client import Unanswered
 
 SOCKET = "/run/nanoclaw/relay.sock"
 FOLDER = "/workspace/group"
+SECONDS = "600"
+MAX_SECONDS, MAX_DIGITS = 10**6, 10
+# Kept of the time it may run, for its last words: an answer that did not come is an end of its own.
+END_SHARE, LONGEST_END_S = 0.15, 10.0
 KEY_CHARS = 64
 
 
@@ -41,6 +49,7 @@ class Exit(IntEnum):
     DONE = 0
     USAGE = 64
     BAD_JOB = 65
+    SIGNER_AWAY = 68
     UNAVAILABLE = 69
     REFUSED = 75
 
@@ -56,6 +65,12 @@ class Arguments:
     signer: str
     socket: str
     folder: Path
+    seconds: int
+
+    @property
+    def patience_s(self) -> float:
+        """How long an absent signer can be waited for."""
+        return self.seconds - min(END_SHARE * self.seconds, LONGEST_END_S)
 
 
 def arguments(given: list[str]) -> Arguments:
@@ -63,7 +78,7 @@ def arguments(given: list[str]) -> Arguments:
 
     By hand: argparse takes 8 ms of the time in which a person waits for the answer.
     """
-    options = {"--signer": "", "--socket": SOCKET, "--folder": FOLDER}
+    options = {"--signer": "", "--socket": SOCKET, "--folder": FOLDER, "--seconds": SECONDS}
     while given:
         match given:
             case [name, value, *rest] if name in options and value:
@@ -75,7 +90,13 @@ def arguments(given: list[str]) -> Arguments:
                 )
     if not is_public_key(options["--signer"]):
         raise BadInput("--signer must be followed by the signer's public key in hex")
-    return Arguments(options["--signer"], options["--socket"], Path(options["--folder"]))
+    seconds = options["--seconds"]
+    is_number = seconds.isascii() and seconds.isdigit() and len(seconds) < MAX_DIGITS
+    if not is_number or not 0 < int(seconds) <= MAX_SECONDS:
+        raise BadInput(f"--seconds must be followed by a number from 1 to {MAX_SECONDS}")
+    return Arguments(
+        options["--signer"], options["--socket"], Path(options["--folder"]), int(seconds)
+    )
 
 
 def session_key() -> SecretKey:
@@ -99,16 +120,33 @@ def main(given: list[str]) -> Exit:
     try:
         wanted = arguments(given)
         key = session_key()
-        asyncio.run(serve(f"unix:{wanted.socket}", key, wanted.signer, wanted.folder))
+        asyncio.run(
+            serve(
+                f"unix:{wanted.socket}",
+                key,
+                wanted.signer,
+                wanted.folder,
+                wanted.patience_s,
+                waits=_say_waiting,
+                seconds=wanted.seconds,
+            )
+        )
     except BadInput as error:
         return _end(Exit.USAGE, str(error))
     except Malformed as error:
         return _end(Exit.BAD_JOB, str(error))
+    except SignerAway as error:
+        return _end(Exit.SIGNER_AWAY, str(error))
     except Unanswered as error:
         return _end(Exit.UNAVAILABLE, str(error))
     except Refused as error:
         return _end(Exit.REFUSED, f"refused: {error.refusal}")
     return Exit.DONE
+
+
+def _say_waiting() -> None:
+    sys.stdout.write("waiting\n")
+    sys.stdout.flush()
 
 
 def _end(code: Exit, sentence: str) -> Exit:

@@ -7,21 +7,32 @@ here keep another group's events, and another's job, out of the answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nips.event import Event
 from nips.kinds import Kind
-from nips.own.job import Attempt, JobRequest, parse_attempt, parse_request
+from nips.own import grant
+from nips.own.handed import Handed, parse_handed
+from nips.own.job import (
+    Attempt,
+    JobRequest,
+    parse_attempt,
+    parse_request,
+)
 from nips.refusal import Malformed
 
 AGENT_LABEL = ("l", "ai", "agent")
 MESSAGE_KINDS = frozenset({int(Kind.CHAT), int(Kind.BUZZ_CHAT)})
+IN_GROUP_KINDS = frozenset({int(Kind.REACTION), int(Kind.CHAT)})
+NETWORK = re.compile(r"[a-z0-9-]{1,32}")
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message of the group. `created_at` in unix seconds; `from_agent`: we said it ourselves."""
+    """A message of the group. `created_at` in unix seconds; `from_agent`: we said it ourselves,
+    or another assistant did. network: that it came through, as the bridge says; "" for none."""
 
     id: str
     author: str
@@ -29,17 +40,22 @@ class Message:
     created_at: int
     text: str
     from_agent: bool
+    network: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """The work of one run: `message` is to be answered; `history` came before, oldest first."""
+    """What a run is at: `message` is to be answered; `history` came before, oldest first.
+
+    A run has several messages at times. follow_up: this one is not the first of them.
+    """
 
     id: str
     group: str
     bot: str
     message: Message
     history: tuple[Message, ...]
+    follow_up: bool = False
 
     def find(self, message_id: str) -> Message | None:
         """The message of that id, the one asked or of the history; None for any other id."""
@@ -68,27 +84,71 @@ def read_request(event: Event, started: Event, attempt: Attempt) -> JobRequest:
     return request
 
 
-def read_job(request: JobRequest, events: Iterable[Event]) -> Job:
-    """Put the job together.
+def is_of_main(events: Iterable[Event], started: Event, session: str) -> bool:
+    """Say whether a session is one of the owner's own conversation, among whose events its grant
+    is: no other session's grant holds a kind that is for everybody."""
+    for event in events:
+        try:
+            given = grant.parse(event, started.pubkey)
+        except Malformed:
+            continue
+        if given.client == session:
+            return any(rule.kind not in IN_GROUP_KINDS for rule in given.rules)
+    return False
+
+
+def read_handed(event: Event, started: Event, attempt: Attempt) -> Handed:
+    """Read a 43003 by which a message is handed to the job, or taken back. Raises Malformed."""
+    handed = parse_handed(event)
+    # Else a member who may write to the group could make up what a session works on.
+    if (event.pubkey, handed.job, handed.group) != (started.pubkey, attempt.job, attempt.group):
+        raise Malformed("handed message: not of this job's router, job and group")
+    return handed
+
+
+def read_job(request: JobRequest, events: Iterable[Event], message: str | None = None) -> Job:
+    """Put the job together as it is for one of its messages, the request's first without `message`.
 
     events: the message asked for and the group's last ones, in any order, repetitions allowed;
-    what is not a message of this group is left out, and so is what came after the one asked,
-    for that is another job's. Raises Malformed when the message asked for is not among them.
+    what is not a message of this group is left out, and so is what people said after the one
+    asked, for that is another's turn. What we answered meanwhile is context of a later turn.
+    Raises Malformed when the message asked for is not among them.
     """
+    wanted = message or request.message
+    follow_up = wanted != request.message
     known = {
-        event.id: _message(event, request.bot)
+        event.id: message_of(event, request.bot)
         for event in events
         if event.kind in MESSAGE_KINDS and event.values("h") == [request.group]
     }
-    if (asked := known.pop(request.message, None)) is None:
+    if (asked := known.pop(wanted, None)) is None:
         raise Malformed("job request: its message is not in its group")
     history = sorted(
-        (message for message in known.values() if message.created_at <= asked.created_at),
-        key=lambda message: (message.created_at, message.id),  # as NIP-01 breaks a tie
+        (
+            other
+            for other in known.values()
+            if other.created_at <= asked.created_at or (follow_up and other.author == request.bot)
+        ),
+        key=lambda other: (other.created_at, other.id),  # as NIP-01 breaks a tie
     )
-    return Job(request.id, request.group, request.bot, asked, tuple(history))
+    return Job(request.id, request.group, request.bot, asked, tuple(history), follow_up)
 
 
-def _message(event: Event, bot: str) -> Message:
+def message_of(event: Event, bot: str) -> Message:
+    """A message of the group as what it says. bot: its key in hex."""
     from_agent = event.pubkey == bot or AGENT_LABEL in event.tags
-    return Message(event.id, event.pubkey, event.kind, event.created_at, event.content, from_agent)
+    return Message(
+        event.id,
+        event.pubkey,
+        event.kind,
+        event.created_at,
+        event.content,
+        from_agent,
+        _network(event),
+    )
+
+
+def _network(event: Event) -> str:
+    # NIP-48: ["proxy", <id>, <protocol>]. Only a plain word, for it stands in a line of ours.
+    found = next((tag[2] for tag in event.tags if tag[0] == "proxy" and len(tag) > 2), "")
+    return found if NETWORK.fullmatch(found) else ""

@@ -24,4 +24,11 @@ def without_unused_imports() -> None:
     urllib.request = sys.modules["urllib.request"]  # type: ignore[attr-defined]
 
 
+def with_all_imports() -> None:
+    """Let whoever needs the true ones import them; websockets keeps what it has."""
+    for name in ("websockets.version", "urllib.request"):
+        sys.modules.pop(name, None)
+    vars(urllib).pop("request", None)
+
+
 without_unused_imports()

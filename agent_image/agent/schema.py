@@ -7,7 +7,7 @@ A tool is an async method whose docstring is its description and whose parameter
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, get_args
 
 from agent_image.agent.backends import ToolDescription
@@ -19,9 +19,12 @@ class BadArguments(Exception):
     """The arguments do not fit the tool; the sentence says which one and why."""
 
 
-def describe(tool: Callable[..., object]) -> ToolDescription:
-    """Describe a tool. Raises KeyError for a parameter of a type JSON Schema has no name for."""
-    parameters = _parameters(tool)
+def describe(tool: Callable[..., object], without: Collection[str] = ()) -> ToolDescription:
+    """Describe a tool. without: names of parameters that are not told of, if it has them.
+
+    Raises KeyError for a parameter of a type JSON Schema has no name for.
+    """
+    parameters = {n: p for n, p in _parameters(tool).items() if n not in without}
     properties = {}
     for name, parameter in parameters.items():
         kind, meaning = get_args(parameter.annotation)

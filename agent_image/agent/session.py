@@ -1,48 +1,163 @@
 """Shell: one session: wait for the attempt, read the job, work, say that it is done.
 
 Round trips to the relay: the connection's AUTH, the attempt, the job with its group's messages.
+What is handed to the job meanwhile is answered in turn, each message by itself. The session says
+that it begins with one before it does anything about it: what nobody has begun with may be given
+to another session, should this one end, and nothing else may.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from agent_image.agent.backends import Task, builtin
-from agent_image.agent.job import MESSAGE_KINDS, Job, read_attempt, read_job, read_request
+from agent_image.agent import choice, notes, persona
+from agent_image.agent.allowance import Allowance
+from agent_image.agent.asking import Asking
+from agent_image.agent.backends import Task
+from agent_image.agent.handed import HandedMessages
+from agent_image.agent.job import (
+    MESSAGE_KINDS,
+    Job,
+    is_of_main,
+    read_attempt,
+    read_job,
+    read_request,
+)
+from agent_image.agent.model import Models
 from agent_image.agent.narrate import Narrator
-from agent_image.agent.runner import drive
+from agent_image.agent.observer import Observer
+from agent_image.agent.preference import Preference
+from agent_image.agent.search import Search
 from agent_image.agent.speech import Speaker
+from agent_image.agent.surroundings import NAMING_KINDS, Context, read_people
 from agent_image.agent.tools import Toolbox
 from nips.event import Event
 from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
+from nips.own.job import Attempt, JobRequest
 from nips.refusal import Malformed, Prefix, refused
-from relay_local.client import Caller, Delivery, Link, Lost, Unanswered, connect
+from relay_local.client import Caller, Caught, Delivery, Link, Lost, Unanswered, connect
 
 N_HISTORY = 30  # of the group's messages
+N_PROFILES = 300  # the newest; of a larger group some stay without a name
+LONG_S = 86_400.0
 RELAY_AWAY_S = 60.0  # how long we wait for a relay that is restarting
+SHARE_FOR_MORE = 0.5  # of the run's time; what comes later gets a run with all of its time
 
 
-async def serve(address: str, key: SecretKey, signer: str, folder: Path) -> None:
+def _quietly() -> None:
+    """Nobody is told."""
+
+
+async def serve(
+    address: str,
+    key: SecretKey,
+    signer: str,
+    folder: Path,
+    patience_s: float,
+    *,
+    waits: Callable[[], None] = _quietly,
+    seconds: float = LONG_S,
+) -> None:
     """Do the one job of this session, and return when its end is on the relay.
 
     address: `unix:/path`, as `relay_local.client.connect` takes it. signer: its role key in hex.
-    folder: the group's. Raises Unanswered when relay or signer stay away, Refused when the key or
-    the reply is refused, Malformed when the job's events are not what they should be.
+    folder: the group's. patience_s: from the job's coming on, how long an absent signer is waited
+    for. waits: is called when all is ready and only the job is awaited, for as long as it takes;
+    whoever started us ends one that is not needed. seconds: how long the job may take, of which the
+    agent is warned. Raises Unanswered
+    when the relay stays away, SignerAway when the signer does, Refused when the key or the reply
+    is refused, Malformed when the job's events are not what they should be.
     """
-    async with connect(address, [key]) as link:
+    given, models = folder.parent / "ipc" / "in", Models(key, time.time)
+    observer = Observer()
+    preferred = Preference(
+        choice.read(given), lambda name: choice.make(name, models, observer.wrote)
+    )
+    async with preferred, connect(address, [key]) as link:
+        to_signer = Caller(link, key, signer)
         await _connected(link)
-        job = await _job(link, await _started(link, key.public), key.public)
-        narrator = Narrator(link, key, job, time.time)
-        toolbox = Toolbox(job, Speaker(Caller(link, key, signer), time.time), folder)
-        ran = await drive(builtin.work, Task(job, toolbox.describe()), toolbox, narrator)
-        if ran.refusal and not ran.n_said:
-            # Nobody would hear of it: the router must tell the owner.
-            raise refused(Prefix.RESTRICTED, f"nothing could be said. {ran.refusal}")
-        await narrator.finish()
+        to_signer.listen()
+        started = await _started(link, key.public, waits)
+        takes_more_until_s = time.monotonic() + patience_s * SHARE_FOR_MORE
+        allowance = Allowance(seconds)
+        speaker = Speaker(to_signer, time.time, patience_s)
+        attempt = read_attempt(started, key.public)
+        await preferred.reconsider(choice.read(given))  # it may have waited for long
+        asking = Asking(Caller(link, key, started.pubkey))
+        handed = HandedMessages(link, started, attempt)
+        async with _alongside(handed.follow()), _alongside(observer.run(to_signer)):
+            request, events = await _asked(link, started, attempt)
+            turn = read_job(request, events)
+            known = Context(
+                read_people(events, request.group),
+                router=started.pubkey,
+                is_main=is_of_main(events, started, key.public),
+            )
+            search = Search(link, known)
+
+            def tools(of: Job) -> Toolbox:
+                return Toolbox(of, speaker, asking, folder, search=search, is_main=known.is_main)
+
+            narrator = Narrator(link, key, turn, time.time, observer)
+            with_ = _With(known, tools, folder, narrator, preferred, allowance, observer)
+            dealt: list[str] = []
+            async with _alongside(allowance.tell(narrator.say)):
+                await _answer(turn, with_)
+                for further in request.messages[1:]:
+                    if later := await _turn(link, request, further):
+                        await _answer(later, with_)
+                while time.monotonic() < takes_more_until_s and (message := await handed.take()):
+                    if later := await _turn(link, request, message):
+                        await narrator.begin(message)
+                        await _answer(later, with_)
+                    dealt.append(message)
+            await narrator.finish(dealt)
+        await observer.end(to_signer)
+
+
+@dataclass(frozen=True, slots=True)
+class _With:
+    """What a message is answered with. known: what is known of the group's people. tools: those of
+    one turn."""
+
+    known: Context
+    tools: Callable[[Job], Toolbox]
+    folder: Path
+    narrator: Narrator
+    preferred: Preference
+    allowance: Allowance
+    observer: Observer
+
+
+async def _answer(turn: Job, with_: _With) -> None:
+    """Answer one message."""
+    folder, observer, toolbox = with_.folder, with_.observer, with_.tools(turn)
+    context = replace(
+        with_.known,
+        instructions=notes.instructions(folder),
+        memory=notes.remembered(folder),
+        now_s=int(time.time()),
+    )
+    given = persona.read(folder.parent / "ipc" / "in")
+    task = Task(turn, toolbox.describe(), given, context, with_.allowance.warning)
+    observer.show("turn_started", message=turn.message.id)
+    ran = await with_.preferred.answer(task, toolbox, with_.narrator)
+    was_unheard = ran.refusal is not None and not ran.n_said
+    if (why := ran.failure or (ran.refusal if was_unheard else None)) is None:
+        observer.show("turn_completed", message=turn.message.id)
+    else:
+        observer.show("turn_error", message=turn.message.id, text=why)
+    if was_unheard:
+        # Nobody would hear of it: the router must tell the owner.
+        raise refused(Prefix.RESTRICTED, f"nothing could be said. {ran.refusal}")
 
 
 async def _connected(link: Link) -> None:
@@ -53,7 +168,7 @@ async def _connected(link: Link) -> None:
         raise Unanswered(f"no connection to the relay within {RELAY_AWAY_S:g} s") from None
 
 
-async def _started(link: Link, session: str) -> Event:
+async def _started(link: Link, session: str, waits: Callable[[], None]) -> Event:
     """The 43002 for this session; a container that was started early waits for it."""
     wanted = Filter(kinds=frozenset({int(Kind.JOB_ACCEPTED)}), tags={"p": frozenset({session})})
     async with link.subscribe([wanted]) as stream:
@@ -61,17 +176,22 @@ async def _started(link: Link, session: str) -> Event:
             match item:
                 case Delivery(event):
                     return event
+                case Caught():
+                    waits()
                 case Lost():
                     await _connected(link)
     raise Unanswered("the subscription ended before an attempt came")
 
 
-async def _job(link: Link, started: Event, session: str) -> Job:
-    attempt = read_attempt(started, session)
+async def _asked(link: Link, started: Event, attempt: Attempt) -> tuple[JobRequest, list[Event]]:
+    """The job's request, its first message among the group's last ones, and who is who there."""
+    wanted = Filter(ids=frozenset({attempt.job}))
     events = await _fetch(
         link,
-        Filter(ids=frozenset({attempt.job})),
-        Filter(kinds=MESSAGE_KINDS, tags={"h": frozenset({attempt.group})}, limit=N_HISTORY),
+        wanted,
+        _last_messages(attempt.group),
+        *_who(attempt.group),
+        _grant(started, attempt),
     )
     found = next((event for event in events if event.id == attempt.job), None)
     if found is None:
@@ -80,7 +200,35 @@ async def _job(link: Link, started: Event, session: str) -> Job:
     if not any(event.id == request.message for event in events):
         # The conversation has gone on since.
         events += await _fetch(link, Filter(ids=frozenset({request.message})))
-    return read_job(request, events)
+    return request, events
+
+
+async def _turn(link: Link, request: JobRequest, message: str) -> Job | None:
+    """The job as it is for one of its later messages; None where that was deleted meanwhile."""
+    wanted = Filter(ids=frozenset({message}))
+    events = await _fetch(link, wanted, _last_messages(request.group))
+    try:
+        return read_job(request, events, message)
+    except Malformed:
+        return None
+
+
+def _last_messages(group: str) -> Filter:
+    return Filter(kinds=MESSAGE_KINDS, tags={"h": frozenset({group})}, limit=N_HISTORY)
+
+
+def _who(group: str) -> tuple[Filter, Filter]:
+    """Profiles, of which the relay shows those of the group's members, and the group's state."""
+    profiles = Filter(kinds=frozenset({int(Kind.PROFILE)}), limit=N_PROFILES)
+    return profiles, Filter(kinds=NAMING_KINDS, tags={"d": frozenset({group})})
+
+
+def _grant(started: Event, attempt: Attempt) -> Filter:
+    return Filter(
+        kinds=frozenset({int(Kind.APP_DATA)}),
+        authors=frozenset({started.pubkey}),
+        tags={"p": frozenset({attempt.session})},
+    )
 
 
 async def _fetch(link: Link, *filters: Filter) -> list[Event]:
@@ -89,3 +237,14 @@ async def _fetch(link: Link, *filters: Filter) -> list[Event]:
             return await link.fetch(filters)
     except TimeoutError:
         raise Unanswered(f"the relay did not answer within {RELAY_AWAY_S:g} s") from None
+
+
+@asynccontextmanager
+async def _alongside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do this work for as long as the block runs."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

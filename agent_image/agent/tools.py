@@ -12,17 +12,35 @@ from pathlib import Path
 from typing import Annotated
 
 from agent_image.agent import command, memory, utterance
+from agent_image.agent.article_tool import ArticleTool
+from agent_image.agent.asking import ASKED, Asking, NotDone
 from agent_image.agent.backends import Answer, Call, ToolDescription
+from agent_image.agent.house_tools import HouseTools
 from agent_image.agent.job import Job, Message
+from agent_image.agent.query_tool import QueryTool
 from agent_image.agent.schema import BadArguments, check, describe
+from agent_image.agent.search import Search
 from agent_image.agent.speech import Speaker
 from nips.event import MAX_KIND, Template
 from nips.kinds import Kind
-from nips.refusal import Refused
+from nips.refusal import Prefix, Refused
 
 MAX_TEXT_BYTES = 60_000  # of one message; what signs it allows 65,536 for the whole content
 MAX_SIGN_BYTES = 64
 MAX_LIMIT_S = 300
+# What the signer and the router give the sessions of the owner's own conversation alone.
+MAINS_TOOLS = frozenset(
+    {
+        "publish_note",
+        "publish_article",
+        "publish_event",
+        "nostr_query",
+        "list_groups",
+        "register_group",
+        "propose_change",
+    }
+)
+MAINS_PARAMETERS = frozenset({"conversation", "everywhere"})
 
 
 class ToolRefused(Exception):
@@ -30,31 +48,59 @@ class ToolRefused(Exception):
 
 
 class Toolbox:
-    """The tools, bound to one job, one signer and one folder."""
+    """The tools, bound to one job, one signer, one router and one folder.
 
-    def __init__(self, job: Job, speaker: Speaker, folder: Path) -> None:
-        self._job, self._speaker, self._folder = job, speaker, folder
+    is_main: whether the job is of the owner's own conversation, so that the tools that work only
+    there are described too. search: the way to what was said before. out: where files that are
+    handed over lie; without it `ipc/out` next to the folder.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        speaker: Speaker,
+        asking: Asking,
+        folder: Path,
+        out: Path | None = None,
+        *,
+        search: Search | None = None,
+        is_main: bool = True,
+    ) -> None:
+        self._job, self._speaker, self._folder, self._is_main = job, speaker, folder, is_main
+        self._search = search
+        self._house = HouseTools(
+            job, asking, lambda: self._call_key, folder, out or folder.parent / "ipc" / "out"
+        )
+        articles = ArticleTool(job, speaker, asking, lambda: self._call_key)
         self._calls: Counter[str] = Counter()
         self._call_key = ""
-        self._tools: dict[str, Callable[..., Coroutine[object, object, str]]] = {
-            tool.__name__: tool
-            for tool in (
-                self.send_message,
-                self.react,
-                self.publish_note,
-                self.publish_event,
-                self.remember,
-                self.recall,
-                self.run_command,
-            )
-        }
+        tools: tuple[Callable[..., Coroutine[object, object, str]], ...] = (
+            self.send_message,
+            self.react,
+            self.publish_note,
+            articles.publish_article,
+            self.publish_event,
+            self.remember,
+            self.recall,
+            self.run_command,
+            self.search_history,
+            QueryTool(job, asking, lambda: self._call_key).nostr_query,
+            *self._house.all(),
+        )
+        self._tools = {tool.__name__: tool for tool in tools}
 
     def describe(self) -> tuple[ToolDescription, ...]:
-        """The tools as a model is told of them."""
-        return tuple(describe(tool) for tool in self._tools.values())
+        """The tools as a model is told of them: it is not offered what is never done here.
+
+        Whether it is done is decided elsewhere, so `execute` knows them all.
+        """
+        if self._is_main:
+            return tuple(describe(tool) for tool in self._tools.values())
+        here = (tool for name, tool in self._tools.items() if name not in MAINS_TOOLS)
+        return tuple(describe(tool, MAINS_PARAMETERS) for tool in here)
 
     async def execute(self, call: Call) -> Answer:
-        """Carry out one call. A refusal is an answer; Unanswered and Malformed are raised.
+        """Carry out one call. A refusal is an answer; SignerAway and Malformed are raised.
 
         Calls are made one after another: a call's key is its tool's name and its number.
         """
@@ -66,14 +112,17 @@ class Toolbox:
             check(tool, call.arguments)
             return Answer(True, await tool(**call.arguments))
         except Refused as error:
+            if error.refusal.prefix is Prefix.PENDING:
+                return Answer(True, ASKED)
             return Answer(False, f"The signer refused: {error.refusal}")
-        except (BadArguments, ToolRefused, memory.MemoryRefused) as error:
+        except (BadArguments, ToolRefused, NotDone, memory.MemoryRefused) as error:
             return Answer(False, f"That did not work: {error}.")
 
     async def send_message(
         self,
         text: Annotated[str, "what to say, plain text"],
         reply_to: Annotated[str, "id of the message to answer; the one asked if empty"] = "",
+        conversation: Annotated[str, "name or folder of another one; this one if empty"] = "",
     ) -> str:
         """Say something in this conversation."""
         if not text.strip():
@@ -83,6 +132,8 @@ class Toolbox:
                 f"a message may have {MAX_TEXT_BYTES} bytes and this has {size_bytes}; "
                 "say it in parts"
             )
+        if conversation:
+            return await self._house.say_elsewhere(conversation, text)
         return await self._publish(
             utterance.reply(self._job, self._message(reply_to), text, self._call_key, self._time())
         )
@@ -115,7 +166,8 @@ class Toolbox:
         kind: Annotated[int, "the kind's number, 0 to 65535"],
         content: Annotated[str, "the event's content"],
     ) -> str:
-        """Publish an event of any kind; the signer decides whether this conversation may."""
+        """Publish an event of any kind; the signer decides whether this conversation may, and for
+        some kinds (a profile, say) asks the owner first."""
         if not 0 <= kind <= MAX_KIND:
             raise ToolRefused(f"a kind is a number from 0 to {MAX_KIND}")
         job, key, now = self._job, self._call_key, self._time()
@@ -165,6 +217,19 @@ class Toolbox:
             case code:
                 ending = f"exit code {code}"
         return f"{ending}\n{finished.output}".strip()
+
+    async def search_history(
+        self,
+        words: Annotated[str, "words that a message must all have"],
+        limit: Annotated[int, "how many messages at most, the newest, 1 to 50"] = 10,
+    ) -> str:
+        """Look for what was said in this conversation before, however long ago.
+
+        Answers with who said it, when, the message's id, and the words.
+        """
+        if self._search is None:
+            raise ToolRefused("there is nothing to look through here")
+        return await self._search.find(self._job, words, limit)
 
     async def _publish(self, template: Template) -> str:
         event = await self._speaker.publish(template)

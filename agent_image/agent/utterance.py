@@ -1,14 +1,17 @@
 """Pure: the events that the agent asks the signer for, as templates.
 
-All carry the bot's key as author, the job and a once-key made of (job, call key): a second
-attempt that comes to the same call gets the first attempt's signature, so it speaks once.
+All carry the bot's key as author, the job and a once-key made of (job, call key), for a message
+that is not the job's first of (job, message, call key): a second attempt that comes to the same
+call gets the first attempt's signature, so it speaks once.
 """
 
 from __future__ import annotations
 
 from agent_image.agent.job import AGENT_LABEL, Job, Message
+from nips import nip23
 from nips.event import Tags, Template
 from nips.kinds import Kind
+from nips.nip23 import Article
 from nips.own.once import once_key
 
 
@@ -16,7 +19,7 @@ def reply(job: Job, to: Message, text: str, call_key: str, created_at: int) -> T
     """A message (kind 9) in the job's group that answers `to`. `created_at` in unix seconds."""
     tags = (
         ("h", job.group),
-        ("o", once_key(job.id, call_key)),
+        ("o", _once(job, call_key)),
         ("q", to.id),
         ("p", to.author),
         ("job", job.id),
@@ -30,7 +33,7 @@ def reaction(job: Job, to: Message, sign: str, call_key: str, created_at: int) -
     # NIP-25: "MUST have an e tag … SHOULD include a p tag"; k is the kind reacted to.
     tags = (
         ("h", job.group),
-        ("o", once_key(job.id, call_key)),
+        ("o", _once(job, call_key)),
         ("e", to.id),
         ("p", to.author),
         ("k", str(to.kind)),
@@ -42,8 +45,19 @@ def reaction(job: Job, to: Message, sign: str, call_key: str, created_at: int) -
 
 def public(job: Job, kind: int, content: str, call_key: str, created_at: int) -> Template:
     """An event for everybody: without `h`, so the bridge may carry it outward."""
-    tags = (("o", once_key(job.id, call_key)), ("job", job.id), *_labels())
+    tags = (("o", _once(job, call_key)), ("job", job.id), *_labels())
     return Template(job.bot, created_at, kind, tags, content)
+
+
+def article(job: Job, what: Article, call_key: str, created_at: int) -> Template:
+    """An article for everybody. Raises Malformed."""
+    more = (("o", _once(job, call_key)), ("job", job.id), *_labels())
+    return nip23.template(what, job.bot, created_at, more)
+
+
+def _once(job: Job, call_key: str) -> str:
+    turn = (job.message.id,) if job.follow_up else ()
+    return once_key(job.id, *turn, call_key)
 
 
 def _labels() -> Tags:

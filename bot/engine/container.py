@@ -1,5 +1,7 @@
 """Shell: one created container: started, given its input, watched, ended, removed.
 
+Its time counts from the start, or, where it waits for its job, from the moment that the job comes.
+
 Its output is read by the event loop from the attach socket, so a flood costs one buffer; the
 clock, the growth of its folders and its own end are waited for together, and the first decides.
 """
@@ -46,14 +48,17 @@ class Engine(Protocol):
 
 
 class Container:
-    """A created container: `run` it once, or `discard` it."""
+    """A created container: `run` it once, or `discard` it. `spoke`: set when it has written
+    something."""
 
     def __init__(
         self, engine: Engine, spec: Spec, name: str, stream: socket.socket, began_s: float
     ) -> None:
         self._engine, self._spec, self._name, self._stream = engine, spec, name, stream
+        self.spoke = asyncio.Event()
         self._tail = Tail()
         self._was_run = False
+        self._has_job = asyncio.Event()
         self._began_s = began_s
         self._times_s = {"create": time.monotonic() - began_s}
 
@@ -69,6 +74,18 @@ class Container:
         Removed whatever happens; cancelling ends the program. Raises SandboxUnavailable when it
         does not start.
         """
+        self._has_job.set()
+        return await self.run_waiting(stdin)
+
+    def begin(self) -> None:
+        """The job of a waiting program has come: from now on it is held to its limits."""
+        self._began_s = time.monotonic()
+        self._times_s.clear()
+        self._has_job.set()
+
+    async def run_waiting(self, stdin: bytes) -> Outcome:
+        """As `run`, but its time counts from `begin` on. Until then it does nobody's work: the
+        caller ends one that has waited for long."""
         self._was_run = True
         try:
             await self._start()
@@ -121,6 +138,7 @@ class Container:
         with suppress(ConnectionError):
             while data := await loop.sock_recv(self._stream, RECEIVE_BYTES):
                 self._note("first_byte")
+                self.spoke.set()
                 for part in unframer.feed(data):
                     self._tail.add(part)
                 if self._tail.total_bytes > self._spec.limits.output_bytes:
@@ -131,10 +149,12 @@ class Container:
         return end
 
     async def _until_too_late(self) -> Killed:
+        await self._has_job.wait()
         await asyncio.sleep(self._spec.limits.wall_clock_s)
         return Killed(Why.WALL_CLOCK)
 
     async def _until_too_big(self) -> Killed:
+        await self._has_job.wait()  # a spare costs no walk through its folder every second
         while True:
             began_s = time.monotonic()
             if why := await self._engine.in_thread(_growth, self._spec):

@@ -174,9 +174,15 @@ def _spawn(place: Layout) -> int:
     )
 
 
-def _io(place: Layout) -> list[tuple[int, int, str, int, int] | tuple[int, int, int]]:
+_FileAction = tuple[int, int, str, int, int] | tuple[int, int, int] | tuple[int, int]
+
+
+def _io(place: Layout) -> list[_FileAction]:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    # It outlives us: a lock or a passphrase that we were handed open would stay open in it.
+    inherited = [int(one.name) for one in Path("/proc/self/fd").iterdir()]
     return [
+        *((os.POSIX_SPAWN_CLOSE, number) for number in inherited if number > 2),
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(place.log), flags, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),

@@ -147,8 +147,8 @@ def _flatten(name: str, top: int, prefix: str, moved: Iterator[int]) -> None:
 def check_project(project: Path, data: Path) -> Path:
     """Return the source tree that main's agent may read.
 
-    Raises UnsafeFolder when it contains data, or is in it: keys and other groups' messages
-    would be readable through it.
+    Raises UnsafeFolder when it contains data, or is in it: the agent may read the one, and what
+    it is shown must never come from the other.
     """
     tree, kept = project.resolve(), data.resolve()
     if tree == kept or tree in kept.parents or kept in tree.parents:

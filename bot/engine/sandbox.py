@@ -27,12 +27,18 @@ from bot.engine.outcome import Exited, Killed, Outcome, Why
 
 _ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException, OSError)
 
+PING_S = 0.5  # a person waits for it
+
 log = structlog.get_logger()
 T = TypeVar("T")
 
 
 class SandboxUnavailable(Exception):
     """The engine did not do what a job needs: one sentence why, one with the remedy."""
+
+
+class EngineAway(SandboxUnavailable):
+    """The engine does not answer; whether it could hold an agent is not known yet."""
 
 
 class Sandbox:
@@ -45,6 +51,7 @@ class Sandbox:
         self._image, self._installation = image, installation
         self._threads = ThreadPoolExecutor(4 * at_once + 2, "engine")
         self._swap_is_accounted = False
+        self._checking, self._is_checked = asyncio.Lock(), False
         self._settling: set[asyncio.Task[None]] = set()
         self._unremoved: set[str] = set()
 
@@ -59,6 +66,27 @@ class Sandbox:
             )
         self._swap_is_accounted = bool(info.get("SwapLimit"))
 
+    async def trouble(self) -> str | None:
+        """Why no container could be started now; None where the engine answers."""
+        try:
+            async with asyncio.timeout(PING_S):
+                await self._call(self._api.ping)
+        except SandboxUnavailable as error:
+            return str(error)
+        except TimeoutError:
+            return "The container engine is slow to answer. Read its log."
+        return None
+
+    async def away(self) -> str | None:
+        """Why the engine does not answer; None where it does, however slowly or badly."""
+        try:
+            await self._call(self._api.ping)
+        except EngineAway as error:
+            return str(error)
+        except SandboxUnavailable:
+            return None  # an attempt finds out, and tells, what is wrong
+        return None
+
     async def remove_leftovers(self) -> int:
         """End and remove every container of this installation: a killed predecessor's.
 
@@ -69,6 +97,7 @@ class Sandbox:
         await asyncio.gather(*(self._remove(container["Id"]) for container in found))
         if found:
             log.info("leftover containers removed", count=len(found))
+        self._is_checked = True
         return len(found)
 
     async def run(self, spec: Spec, stdin: bytes) -> Outcome:
@@ -81,6 +110,10 @@ class Sandbox:
         Raises SandboxUnavailable.
         """
         began_s = time.monotonic()
+        async with self._checking:
+            if not self._is_checked:  # it was away when it was to be
+                await self.check()
+                await self.remove_leftovers()
         for left in tuple(self._unremoved):
             await self._remove(left)
         creation = asyncio.ensure_future(self._call(self._create, spec))
@@ -182,7 +215,7 @@ class Sandbox:
                 f"The agent's image {self._image} is not there. `nostrclaw up` builds it."
             ) from error
         except requests.ConnectionError as error:
-            raise SandboxUnavailable(
+            raise EngineAway(
                 "The container engine does not answer. Start it, or read its log."
             ) from error
         except _ENGINE_ERRORS as error:

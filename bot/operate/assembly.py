@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
+from bot.engine.folders import UnsafeFolder, check_project
+from bot.operate.models import ModelsError, configured, proxy
 from bot.operate.plan import Plan, Program
 from config.roles import RolesError, ensure_key, load, save, write_whole
 from config.runtime import runtime_dir
@@ -20,7 +22,7 @@ from config.settings import Settings
 from nips.own.roles import Roles
 from nips.refusal import Malformed
 
-ROLE_KEYS = ("relay", "signer", "router", "bridge-nostr", "chat")
+ROLE_KEYS = ("relay", "signer", "router", "bridge-nostr", "chat", "model", "console")
 ALREADY_PAIRED = 3  # exit status of `python -m signer pair`
 SOURCE_TREE = Path(__file__).resolve().parents[2]
 
@@ -53,6 +55,11 @@ class Installation:
         return f"unix:{self.run / 'relay.sock'}"
 
     @property
+    def signer_socket(self) -> Path:
+        """The relay's socket for the signer, in a folder of the signer's own user."""
+        return self.run / "signer" / "relay.sock"
+
+    @property
     def plan_file(self) -> Path:
         return self.run / "plan.json"
 
@@ -67,15 +74,14 @@ class Installation:
 def installation(data: Path) -> Installation:
     """Make the data folder, mode 0700, and find its folder for sockets.
 
-    Raises AssemblyError when it lies inside the program's own folder, whose files an agent of
-    the main group may be shown.
+    Raises AssemblyError when it and the program's own folder, whose source an agent of the main
+    group may read, lie one in the other.
     """
     data = data.expanduser().resolve()
-    if data.is_relative_to(SOURCE_TREE):
-        raise AssemblyError(
-            f"The data folder {data} lies inside the program's own folder {SOURCE_TREE}. Choose "
-            "one outside it with --data."
-        )
+    try:
+        check_project(SOURCE_TREE, data)
+    except UnsafeFolder as error:
+        raise AssemblyError(str(error)) from error
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         data.chmod(0o700)
@@ -121,6 +127,7 @@ def prepare(place: Installation, settings: Settings, owner: str | None) -> Roles
         )
     main = known.main if known else str(uuid4())
     bot = _identity(place, settings, main)
+    _open_to_signer(place)
     roles = Roles(
         relay=keys["relay"],
         signer=keys["signer"],
@@ -129,7 +136,10 @@ def prepare(place: Installation, settings: Settings, owner: str | None) -> Roles
         main=main,
         owner=owner or (known.owner if known else None),
         chat=keys["chat"],
-        bridges={"nostr": keys["bridge-nostr"]},
+        model=keys["model"],
+        console=keys["console"],
+        bridges={**(known.bridges if known else {}), "nostr": keys["bridge-nostr"]},
+        former=_former(known, bot),
     )
     if roles != known:
         save(place.roles_file, roles)
@@ -141,10 +151,35 @@ def _identity(place: Installation, settings: Settings, main: str) -> str:
     argv += ["--name", settings.name, "--about", settings.about]
     for url in settings.relays:
         argv += ["--relay-url", url]
+    argv += ["--login-url", settings.router_relay]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise AssemblyError(f"The signer could not make its identity: {done.stderr.strip()}")
     return done.stdout.strip().splitlines()[-1]
+
+
+def _former(known: Roles | None, bot: str) -> tuple[str, ...]:
+    """The identities of before; another one in the signer's folder was a rotation."""
+    if known is None:
+        return ()
+    every = known.former if known.bot == bot else (*known.former, known.bot)
+    return tuple(key for key in every if key != bot)
+
+
+def _open_to_signer(place: Installation) -> None:
+    """Make the folder in which the relay's socket for the signer stands, closed to all others.
+
+    Started as root the signer becomes the user to whom `init` has given its folder.
+    """
+    folder = place.signer_socket.parent
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if os.geteuid() == 0:
+            owner = place.signer.stat()
+            os.chown(folder, owner.st_uid, owner.st_gid)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise AssemblyError(f"{folder} cannot be made the signer's: {error.strerror}") from error
 
 
 def pairing_code(place: Installation) -> str | None:
@@ -164,8 +199,18 @@ def pairing_code(place: Installation) -> str | None:
 def plan(
     place: Installation, settings: Settings, roles: Roles, *, image: str, engine_root: Path
 ) -> Plan:
-    """The programs of this installation, and what to do when they have ended."""
+    """The programs of this installation, and what to do when they have ended.
+
+    The model proxy is among them where a provider of models is configured.
+    """
     python = sys.executable
+    try:
+        models = configured(place.signer)
+    except ModelsError as error:
+        raise AssemblyError(str(error)) from error
+    calling = proxy(
+        place.signer, place.key("model"), place.roles_file, place.relay_address, place.run / "s"
+    )
     return Plan(
         programs=(
             Program("relay", relay_argv(place, settings), "relay: ready"),
@@ -176,10 +221,12 @@ def plan(
                     "--data", str(place.signer),
                     "--key", str(place.key("signer")),
                     "--roles", str(place.roles_file),
-                    "--relay", place.relay_address,
+                    "--relay", f"unix:{place.signer_socket}",
+                    "--keyring-hours", str(settings.keyring_hours),
                 ),
                 "signer: ready",
             ),
+            *((calling,) if models else ()),
             Program(
                 "bot",
                 (
@@ -188,6 +235,7 @@ def plan(
                     "--run", str(place.run),
                     "--image", image,
                     "--engine-root", str(engine_root),
+                    *(part for model in models for part in ("--model", str(model))),
                 ),
                 "bot: ready",
             ),
@@ -205,6 +253,7 @@ def relay_argv(place: Installation, settings: Settings) -> tuple[str, ...]:
         "--data", str(place.data / "relay"),
         "--listen", settings.listen,
         "--unix", str(place.run / "relay.sock"),
+        "--unix", str(place.signer_socket),
         "--roles", str(place.roles_file),
         "--key", str(place.key("relay")),
         "--sessions", str(place.run / "s"),

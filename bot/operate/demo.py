@@ -1,7 +1,8 @@
 """Shell: the demonstration: a direct message becomes a container becomes a reply.
 
-Every part is a real process; the people are nostr-sdk clients on public relays. It ends with
-`demo: ok` only if each step held.
+Every part is a real process, the `claude` program among them; the people are nostr-sdk clients on
+public relays, and what stands in for the model's provider is on loopback. It ends with `demo: ok`
+only if each step held.
 """
 
 from __future__ import annotations
@@ -10,16 +11,28 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from bot.engine.host import EngineUnavailable, engine
 from bot.operate.assembly import SOURCE_TREE, AssemblyError
 from bot.operate.house import House, HouseError, house
 from bot.operate.image import ImageError, ensure_image
-from bot.operate.person import Person, person
+from bot.operate.person import Message, Person, person
+from bot.operate.stand_in import StandIn, StandInError, stand_in
 from bot.operate.steps import Steps
 
 ENGINE_ROOT = SOURCE_TREE / ".engine"
+FAILURES = (HouseError, ImageError, EngineUnavailable, AssemblyError, StandInError)
+ARTICLE = (
+    "Write about relays. [[tool publish_article title=On relays; text=Each is a "
+    "room with a door.]] [[say It waits for your yes.]]"
+)
+LOOK = (
+    "Look around where you are. [[tool run_command line=cat /proc/*/environ /proc/*/cmdline > "
+    "seen.txt]] [[say I looked around.]]"
+)
 
 
 class DemoFailed(Exception):
@@ -35,7 +48,7 @@ def run(*, as_json: bool) -> int:
                 image = ensure_image(found, steps.announce)
             os.environ["DOCKER_HOST"] = found.url  # the bot uses the very same engine
             asyncio.run(_show(steps, image))
-    except (DemoFailed, HouseError, ImageError, EngineUnavailable, AssemblyError) as error:
+    except (DemoFailed, *FAILURES) as error:
         sys.stderr.write(f"demo: failed: {error}\n")
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -51,13 +64,26 @@ async def _show(steps: Steps, image: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     async with AsyncExitStack() as stack:
-        with steps.step("two public relays, then relay, signer and bot"):
-            there = await stack.enter_async_context(house(image=image, engine_root=ENGINE_ROOT))
+        with steps.step("two public relays, then relay, signer, bot, and a stand-in of a model"):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="stand-in-"))
+            model = await stack.enter_async_context(stand_in(Path(folder)))
+            there = await stack.enter_async_context(
+                house(
+                    image=image,
+                    engine_root=ENGINE_ROOT,
+                    prepared=lambda place: model.configure(place.signer),
+                    agent={"backends": ["builtin"]},
+                )
+            )
         with steps.step("two people with keys of their own, on the public relays"):
             owner = await stack.enter_async_context(person(there.public_relays))
             stranger = await stack.enter_async_context(person(there.public_relays))
         try:
             await _conversation(steps, there, owner, stranger)
+            await _with_claude(steps, there, owner, model)
+            with steps.step("the stranger, whose message came first of all, was never answered"):
+                _expect(await stranger.stored_wraps() == 0, "a stranger was answered")
+                _expect(stranger.unheard() == 0, "a stranger heard something")
         except (DemoFailed, TimeoutError) as error:
             words = str(error) or "a message did not arrive in time"
             last = {name: there.log(name).splitlines()[-5:] for name in ("relay", "signer", "bot")}
@@ -76,22 +102,53 @@ async def _conversation(steps: Steps, there: House, owner: Person, stranger: Per
         steps.fact("the bot", greeting.text)
     with steps.step("a message by a public relay is answered from a container"):
         await owner.say(bot, "Good morning! What can you do?")
-        answer = await owner.hear()
+        answer = await _heard(owner, "Your message arrived.")
         _expect(answer.sender == bot, "the reply is not by the bot")
         steps.fact("the bot", answer.text)
-    with steps.step("a container cannot have a profile (kind 0) signed"):
+    with steps.step("a container has no profile (kind 0) signed: the owner is asked, and says no"):
         await owner.say(bot, '/sign 0 {"name":"Mallory"}')
-        refusal = await owner.hear()
-        _expect("kind 0" in refusal.text, f"no refusal came, but: {refusal.text}")
+        question = await _heard(owner, "❓")
+        await owner.react(bot, question.rumor_id, "❌")
+        outcome = await _heard(owner, "❌ Not published, as you said no")
         profiles = await owner.fetch(kinds=[0], authors=[bot])
         _expect(
             all("Mallory" not in str(event["content"]) for event in profiles),
             "a profile was signed for the container",
         )
-        steps.fact("the bot", refusal.text)
-    with steps.step("the stranger, whose message came first of all, was never answered"):
-        _expect(await stranger.stored_wraps() == 0, "a stranger was answered")
-        _expect(stranger.unheard() == 0, "a stranger heard something")
+        steps.fact("the bot", outcome.text)
+
+
+async def _with_claude(steps: Steps, there: House, owner: Person, model: StandIn) -> None:
+    """The same conversation with the real `claude` program, asking a stand-in of its provider."""
+    bot = there.roles.bot
+    with steps.step("the owner has the claude program answer from now on"):
+        await owner.say(bot, "/group main backend claude")
+        steps.fact("the bot", (await _heard(owner, "✅ main: works with claude")).text)
+    with steps.step("it works in the container, where its provider's key is nowhere"):
+        await owner.say(bot, LOOK)
+        answer = await _heard(owner, "I looked around.")
+        seen = (there.place.data / "groups/main/seen.txt").read_bytes()
+        _expect(b"ANTHROPIC_BASE_URL" in seen, "the program was not to be seen in there")
+        _expect(model.key.encode() not in seen, "the provider's key was in the container")
+        steps.fact("claude", answer.text)
+    with steps.step("it writes an article by a tool: the owner is asked, and says yes"):
+        await owner.say(bot, ARTICLE)
+        question = await _heard(owner, "❓")
+        await owner.react(bot, question.rumor_id, "✅")
+        outcome = await _heard(owner, "✅ Published, as you approved: kind 30023")
+        steps.fact("the bot", outcome.text)
+
+
+async def _heard(owner: Person, beginning: str) -> Message:
+    """The owner's next message that begins so; others come between, about the stranger say."""
+    passed: list[str] = []
+    try:
+        while not (message := await owner.hear()).text.startswith(beginning):
+            passed.append(message.text)
+    except TimeoutError:
+        said = " / ".join(passed) or "nothing"
+        raise DemoFailed(f"no message began with {beginning!r}; what came was: {said}") from None
+    return message
 
 
 def _expect(held: bool, otherwise: str) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import shutil
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from nips.own.roles import Roles
 
 START_WAIT_S = 120.0
 GREETING = "house: ready"
+PORTS = range(10_240, 32_000)
 
 
 class HouseError(Exception):
@@ -59,12 +61,14 @@ async def house(
     engine_root: Path,
     owner: str | None = None,
     folder: Path | None = None,
+    prepared: Callable[[Installation], None] | None = None,
     **given: object,
 ) -> AsyncIterator[House]:
     """Start a whole installation and stop it afterwards.
 
     owner: hex, or None to have it paired by code. folder: kept afterwards; without it a
-    temporary one that is removed. given: settings. Raises HouseError when it does not start.
+    temporary one that is removed. prepared: called before anything starts. given: settings. Raises
+    HouseError when it does not start.
     """
     root = folder or Path(tempfile.mkdtemp(prefix="nostrclaw-"))
     place = assembly.installation(root / "data")
@@ -75,6 +79,8 @@ async def house(
         settings.write(place.data, given | {"listen": listen, "relays": public})
         chosen = settings.load(place.data)
         roles = await asyncio.to_thread(assembly.prepare, place, chosen, owner)
+        if prepared is not None:
+            await asyncio.to_thread(prepared, place)
         code = None if roles.owner else await asyncio.to_thread(assembly.pairing_code, place)
         made = assembly.plan(place, chosen, roles, image=image, engine_root=engine_root)
         relays = tuple(
@@ -93,13 +99,17 @@ async def house(
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of this machine's loopback that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [made.getsockname()[1] for made in sockets]
-    finally:
-        for made in sockets:
-            made.close()
+    """Ports of this machine's loopback that nobody listens on now.
+
+    Below those that the system gives to outgoing connections: one of them could take a port before
+    its program listens there, or while that program is started again.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = PORTS.start + secrets.randbelow(len(PORTS))
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found = list(dict.fromkeys([*found, port]))
+    return found
 
 
 def _public_relay(name: str, url: str, data: Path) -> Program:

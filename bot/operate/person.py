@@ -33,14 +33,15 @@ class Person:
     """A key, its relays, and the messages that reach it."""
 
     def __init__(self, client: sdk.Client, keys: sdk.Keys, relays: Sequence[str]) -> None:
-        self._client, self._keys, self._relays = client, keys, tuple(relays)
+        self.keys, self._client, self._relays = keys, client, tuple(relays)
         self._heard: asyncio.Queue[Message] = asyncio.Queue()
         self._wraps: set[str] = set()
+        self._said_at: dict[tuple[str, str], int] = {}
 
     @property
     def public_key(self) -> str:
         """Hex."""
-        return str(self._keys.public_key().to_hex())
+        return str(self.keys.public_key().to_hex())
 
     async def announce_inbox(self) -> None:
         """Publish the relays where this person reads messages (kind 10050, NIP-17)."""
@@ -50,7 +51,7 @@ class Person:
     async def publish(self, kind: int, content: str, tags: Sequence[sdk.Tag] = ()) -> sdk.Event:
         """Sign an event and send it to all of the person's relays."""
         builder = sdk.EventBuilder(sdk.Kind(kind), content).tags(list(tags))
-        event = await builder.finalize_async(self._keys)
+        event = await builder.finalize_async(self.keys)
         await self.send(event)
         return event
 
@@ -59,18 +60,36 @@ class Person:
         await self._client.send_event(event)
 
     async def wrap(self, to: str, text: str) -> sdk.Event:
-        """A gift wrap of a direct message, not yet sent."""
-        return await sdk.nip17_make_private_msg_async(self._keys, sdk.PublicKey.parse(to), text)
+        """A gift wrap of a direct message, not yet sent.
 
-    async def wrap_rumor(self, to: str, kind: int, text: str) -> sdk.Event:
-        """A gift wrap of a rumor of any kind, not yet sent."""
+        The same text to the same person in one second would be one message by its id (NIP-17):
+        said again, it is dated a second later.
+        """
+        at_s = max(int(time.time()), self._said_at.get((to, text), 0) + 1)
+        self._said_at[to, text] = at_s
+        return await self.wrap_rumor(to, 14, text, at_s)
+
+    async def wrap_rumor(self, to: str, kind: int, text: str, at_s: int | None = None) -> sdk.Event:
+        """A gift wrap of a rumor of any kind, not yet sent. at_s: its date, now without it."""
         receiver = sdk.PublicKey.parse(to)
         rumor = (
             sdk.EventBuilder(sdk.Kind(kind), text)
             .tags([sdk.Tag.parse(["p", to])])
-            .finalize_unsigned(self._keys.public_key())
+            .custom_created_at(sdk.Timestamp.from_secs(at_s or int(time.time())))
+            .finalize_unsigned(self.keys.public_key())
         )
-        return await sdk.nip59_make_gift_wrap_async(self._keys, receiver, rumor)
+        return await sdk.nip59_make_gift_wrap_async(self.keys, receiver, rumor)
+
+    async def react(self, to: str, rumor_id: str, sign: str) -> None:
+        """React to a direct message as NIP-17 has it: a kind 7 inside a wrap."""
+        receiver = sdk.PublicKey.parse(to)
+        tags = [["p", to], ["e", rumor_id], ["k", "14"]]
+        rumor = (
+            sdk.EventBuilder(sdk.Kind(7), sign)
+            .tags([sdk.Tag.parse(tag) for tag in tags])
+            .finalize_unsigned(self.keys.public_key())
+        )
+        await self.send(await sdk.nip59_make_gift_wrap_async(self.keys, receiver, rumor))
 
     async def say(self, to: str, text: str) -> None:
         """Send a direct message through the public relays."""
@@ -101,7 +120,7 @@ class Person:
         wanted = (
             sdk.Filter()
             .kind(sdk.Kind(1059))
-            .pubkey(self._keys.public_key())
+            .pubkey(self.keys.public_key())
             .since(sdk.Timestamp.from_secs(since))
         )
         await self._client.subscribe(sdk.ReqTarget.auto([wanted]))
@@ -114,7 +133,7 @@ class Person:
             return
         self._wraps.add(wrap_id)
         try:
-            gift = await sdk.UnwrappedGift.from_gift_wrap_async(self._keys, event)
+            gift = await sdk.UnwrappedGift.from_gift_wrap_async(self.keys, event)
         except sdk.NostrSdkError:
             return
         rumor = gift.rumor().ensure_id()

@@ -2,8 +2,10 @@
 
 Theory of operation: programs start in order, each after the one before said that it is ready;
 one that ends is started again after a growing pause, alone, since every part finds its
-connections again by itself. On SIGTERM or SIGINT they end in the opposite order. A program
-that calls its start a user's mistake (exit status 2) ends everything, with its own words.
+connections again by itself. What else a program prints is for the person at the
+terminal and is passed on; its log is its stderr. On SIGTERM or SIGINT they end in the opposite
+order. A program that calls its start a user's mistake (exit status 2) ends everything, with its
+own words.
 Imports nothing but the standard library: it lives as long as the machine does.
 """
 
@@ -72,7 +74,10 @@ class Supervisor:
             if became_ready:
                 self._note(program.name, pid=process.pid, ready=True, restarts=failures)
                 ready.set()
+            hearing = asyncio.create_task(self._hear(program, process))
             status = await process.wait()
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
             del self._processes[program.name]
             self._note(program.name, pid=None, ready=False, status=status)
             if self._stopping.is_set():
@@ -113,11 +118,23 @@ class Supervisor:
                 async for line in process.stdout:
                     if line.decode(errors="replace").startswith(program.ready):
                         return True
+                    self._pass_on(program, line)
         except TimeoutError:
             say(f"{program.name} was not ready after {READY_WAIT_S:g} s; it is ended")
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
         return False
+
+    async def _hear(self, program: Program, process: asyncio.subprocess.Process) -> None:
+        """Pass on what the program has to say, until it ends."""
+        assert process.stdout is not None
+        async for line in process.stdout:
+            self._pass_on(program, line)
+
+    def _pass_on(self, program: Program, line: bytes) -> None:
+        if words := line.decode(errors="replace").strip():
+            self._note(program.name, said=words)
+            say(words)
 
     async def _stop_all(self) -> None:
         for program in reversed(self._plan.programs):

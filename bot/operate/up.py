@@ -68,4 +68,9 @@ def _next_step(
     else:
         console.print("Next: write to it, as a private message (NIP-17) from your Nostr client,")
         console.print(f"or here with [bold]nostrclaw chat --data {place.data}[/].")
+    if not (place.signer / "passphrase").exists() and "CREDENTIALS_DIRECTORY" not in os.environ:
+        console.print(
+            "You keep the passphrase of the bot's key. Until the signer has it everything"
+        )
+        console.print(f"waits: [bold]nostrclaw key unlock --data {place.data}[/]", soft_wrap=True)
     console.print(f"Your Nostr client may also connect to [bold]ws://{listen}[/].")

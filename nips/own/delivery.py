@@ -3,6 +3,7 @@
 Kind 30078 by the bridge, replaced as things move on:
 
     ["d", "delivery/<id of the event>"]
+    ["i", "<id of a rumor that carries the event>"]                    one for each
     ["wrap", "<wrap's id>", "<recipient's key>"]                       one for each recipient
     ["relay", "wss://relay.example", "ok", "", "1700000000"]           one for each relay
     ["relay", "wss://other.example", "failed", "blocked: no", "1700000003"]
@@ -49,11 +50,13 @@ class RelayState:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The delivery of the event `event_id` (hex)."""
+    """The delivery of the event `event_id` (hex). rumors: the ids by which its recipients know
+    it, so that what they say of it can be understood here."""
 
     event_id: str
     wraps: tuple[Wrap, ...] = ()
     relays: tuple[RelayState, ...] = ()
+    rumors: tuple[str, ...] = ()
 
     @property
     def delivered(self) -> bool:
@@ -65,6 +68,7 @@ def template(delivery: Delivery, bridge: str, created_at: int) -> Template:
     """The unsigned event of the bridge (hex)."""
     taken = sum(relay.status is Status.OK for relay in delivery.relays)
     tags: list[Tag] = [("d", D_PREFIX + delivery.event_id)]
+    tags += [("i", rumor) for rumor in delivery.rumors]
     tags += [("wrap", wrap.id, wrap.recipient) for wrap in delivery.wraps]
     tags += [
         ("relay", relay.url, str(relay.status), relay.reason, str(relay.at))
@@ -97,4 +101,5 @@ def parse(event: Event | Template) -> Delivery:
             case ("wrap" | "relay", *_):
                 raise Malformed(f"delivery: a {tag[0]} tag is incomplete or wrong")
     event_id = hex32("delivery: the event's id", d.removeprefix(D_PREFIX))
-    return Delivery(event_id, tuple(wraps), tuple(relays))
+    rumors = tuple(hex32("delivery: a rumor's id", value) for value in event.values("i"))
+    return Delivery(event_id, tuple(wraps), tuple(relays), rumors)

@@ -1,7 +1,7 @@
 """Pure: a grant, by which the signer knows what a client key may ask for.
 
 Source: PROTOCOL.md "Signer grant". Kind 30078, `["d","grant/<client>"]`, `["p",client]`, signed
-by the router; the content is the JSON of the `Grant`:
+by the router, or by the owner for a bunker client; the content is the JSON of the `Grant`:
 
     {"client":"<hex>","role":"session","group":"<uuid>","job":"<event id>",
      "methods":["sign_event"],
@@ -11,7 +11,9 @@ by the router; the content is the JSON of the `Grant`:
      "not_before":1700000000,"expires_at":1700000180,"hard_expires_at":1700000900,
      "max_uses":200,"revoked":false}
 
-What is not listed is denied. An unknown field is refused: it may be a restriction.
+`rate` over all rules together where there is one, and `models` (model_scope.py) where a session
+may use language models. What is not listed is denied. An unknown field is refused: it may be a
+restriction.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from nips.own.fields import (
     only_tag,
     text,
 )
+from nips.own.model_scope import ModelScope
 from nips.refusal import Malformed
 
 Role = Literal["session", "bridge", "bunker"]
@@ -75,6 +78,7 @@ class Rule:
 @dataclass(frozen=True, slots=True)
 class Grant:
     """The scope of one client key. Times in unix seconds; `group` and `job` of sessions only.
+    `rate` bounds everything together that the grant allows, besides its rules' own rates.
 
     A session that waits for its job has neither job nor rules. `hard_expires_at` never moves
     when a grant is renewed; `revoked` is final for the key.
@@ -91,6 +95,8 @@ class Grant:
     group: str | None = None
     job: str | None = None
     revoked: bool = False
+    models: ModelScope | None = None
+    rate: Rate | None = None
 
     def live_at(self, now_s: int) -> bool:
         """Say whether the grant may be used at this second: from `not_before` on, and before
@@ -115,6 +121,8 @@ class Grant:
             "hard_expires_at": self.hard_expires_at,
             "max_uses": self.max_uses,
             "revoked": self.revoked,
+            **({} if self.models is None else {"models": self.models.to_json()}),
+            **({} if self.rate is None else {"rate": _rate_to_json(self.rate)}),
         }
 
     @classmethod
@@ -150,19 +158,23 @@ class Grant:
             group=None if group is None else group_id("grant: group", group),
             job=None if job is None else hex32("grant: job", job),
             revoked=revoked,
+            models=None
+            if (models := value.get("models")) is None
+            else ModelScope.from_json(models),
+            rate=None if (rate := value.get("rate")) is None else _rate_from_json(rate),
         )
 
 
-def parse(event: Event, router: str) -> Grant:
-    """Read a grant that `router` (hex) signed.
+def parse(event: Event, author: str) -> Grant:
+    """Read a grant that `author` (hex), the router or the owner, signed.
 
     The relay is transport, not authority: id, signature and author are checked here, and that
     `d`, `p` and content name the same client, so a grant cannot be shelved under another key.
     Raises Malformed.
     """
     of_kind("grant", event, Kind.APP_DATA)
-    if event.pubkey != router:
-        raise Malformed("grant: not signed by the router")
+    if event.pubkey != author:
+        raise Malformed("grant: not signed by the router, nor by the owner")
     event.verify()
     grant = Grant.from_json(json_object("grant", event.content))
     if only_tag("grant", event, "d") != D_PREFIX + grant.client:
@@ -172,11 +184,11 @@ def parse(event: Event, router: str) -> Grant:
     return grant
 
 
-def template(grant: Grant, router_pubkey: str, created_at: int) -> Template:
+def template(grant: Grant, author: str, created_at: int) -> Template:
     """The unsigned event of a grant; the same client's next one replaces it."""
     state = "revoked" if grant.revoked else f"until {grant.expires_at}"
     return Template(
-        router_pubkey,
+        author,
         created_at,
         Kind.APP_DATA,
         (
@@ -197,8 +209,12 @@ def _rule_to_json(rule: Rule) -> dict[str, Any]:
         if (limit := getattr(rule, name)) is not None:
             out[name] = limit
     if rule.rate is not None:
-        out["rate"] = {"capacity": rule.rate.capacity, "per_s": rule.rate.per_s}
+        out["rate"] = _rate_to_json(rule.rate)
     return out
+
+
+def _rate_to_json(rate: Rate) -> dict[str, Any]:
+    return {"capacity": rate.capacity, "per_s": rate.per_s}
 
 
 def _rule_from_json(value: object) -> Rule:

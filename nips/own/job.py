@@ -1,38 +1,57 @@
 """Pure: the life of a job: 43001 request, 43002 attempt, 43003 progress, 43004 result, 43006
-error. Source: PROTOCOL.md "Jobs".
+error, 43005 cancel. Source: PROTOCOL.md "Jobs".
 
-    43001  h, ["e", message], ["p", bot], o            router   one for a message
-    43002  h, ["e", job], ["attempt", "1"], ["p", session], o   router   one for an attempt
-    43003  h, ["e", job], ["status", "running" | "done"]        session  content: a line
-    43004  h, ["e", job], ["status", "completed"], o            router   the end
-    43006  h, ["e", job], ["status", "error"], o                router   the end, in plain words
+    43001  h, ["e", message]…, ["p", bot], o, ["not_before", s]  router   one for a message
+    43002  h, ["e", job], ["attempt", "1"], ["p", session], o    router   one for an attempt
+    43003  h, ["e", job], ["status", "running" | "done"], ["q", message]…   session  what it is at
+    43004  h, ["e", job], ["status", "completed"], o             router   the end
+    43006  h, ["e", job], ["status", "error"], o                 router   the end, in plain words
+    43005  h, ["e", job], ["q", message]…                        who may   it is to end
+    43005  h, ["e", job], ["status", "cancelled"], o             router   the end
 
-A job ends once: result and error share one once-key. Parsers check forms, not signatures.
+Messages that come later are handed to it (handed.py). A job ends once: the three
+ends share one once-key. Parsers check forms, not signatures.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nips.event import Event, Tag, Template
 from nips.kinds import Kind
-from nips.own.fields import group_id, hex32, of_kind, only_tag
+from nips.own.fields import hex32, of_kind, only_tag
+from nips.own.job_tags import count_of, group_of, job_of, key_of, named_by
 from nips.own.once import once_key
 from nips.refusal import Malformed
 
-MAX_ATTEMPTS = 99
 MAX_LINE_CHARS = 2_000  # of a progress line
+MAX_SECONDS_DIGITS = 11
+ENDINGS = {
+    Kind.JOB_RESULT: "A request was answered",
+    Kind.JOB_ERROR: "A request could not be answered",
+    Kind.JOB_CANCEL: "A request was called off",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """43001: somebody's message is to be answered by the bot. Ids and keys in hex."""
+    """43001: messages, at least one, are to be answered by the bot. Ids and keys in hex.
+
+    not_before: unix seconds until which it waits, None for none.
+    """
 
     id: str
     group: str
-    message: str
+    messages: tuple[str, ...]
     bot: str
     created_at: int
+    not_before: int | None = None
+
+    @property
+    def message(self) -> str:
+        """The one that it was made for."""
+        return self.messages[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +68,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """43003: a session says what it does; `done` is the last thing it says."""
+    """43003: a session says what it does; `done` is the last thing it says.
+
+    messages: while it runs, the handed one that it begins with; of `done`, all handed ones that it
+    has dealt with.
+    """
 
     id: str
     group: str
@@ -57,6 +80,22 @@ class Progress:
     session: str
     line: str
     done: bool
+    messages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """43005: a job is to end without an answer; `ended`: the router says that it has.
+
+    messages: handed ones that go with it. The others get a job of their own.
+    """
+
+    id: str
+    group: str
+    job: str
+    author: str
+    messages: tuple[str, ...]
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +109,28 @@ class JobEnd:
     words: str
 
 
-def request(router: str, group: str, message: str, bot: str, created_at: int) -> Template:
-    """43001 for a message's id."""
-    return Template(
-        router,
-        created_at,
-        Kind.JOB_REQUEST,
-        (
-            ("h", group),
-            ("e", message),
-            ("p", bot),
-            ("o", once_key("job", message)),
-            ("alt", "A request to the assistant"),
-        ),
-        "",
+def request(
+    router: str,
+    group: str,
+    message: str,
+    bot: str,
+    created_at: int,
+    *,
+    not_before: int | None = None,
+    after: str | None = None,
+) -> Template:
+    """43001 for a message's id. `after`: the job that it had been handed to, and that ended
+    without it."""
+    waiting: tuple[Tag, ...] = () if not_before is None else (("not_before", str(not_before)),)
+    tags: tuple[Tag, ...] = (
+        ("h", group),
+        ("e", message),
+        ("p", bot),
+        *waiting,
+        ("o", key_of(message, after)),
+        ("alt", "A request to the assistant"),
     )
+    return Template(router, created_at, Kind.JOB_REQUEST, tags, "")
 
 
 def attempt(
@@ -108,14 +154,22 @@ def attempt(
 
 
 def progress(
-    session: str, group: str, job: str, line: str, created_at: int, *, done: bool = False
+    session: str,
+    group: str,
+    job: str,
+    line: str,
+    created_at: int,
+    *,
+    done: bool = False,
+    messages: Sequence[str] = (),
 ) -> Template:
-    """43003 by the session itself."""
+    """43003 by the session itself; `messages` as `Progress` has them."""
     status = "done" if done else "running"
     tags: tuple[Tag, ...] = (
         ("h", group),
         ("e", job),
         ("status", status),
+        *(("q", message) for message in messages),
         ("alt", f"Work on a request: {status}"),
     )
     return Template(session, created_at, Kind.JOB_PROGRESS, tags, line[:MAX_LINE_CHARS])
@@ -131,16 +185,38 @@ def error(router: str, group: str, job: str, words: str, created_at: int) -> Tem
     return _end(router, group, job, created_at, Kind.JOB_ERROR, "error", words)
 
 
+def cancel(
+    author: str, group: str, job: str, created_at: int, messages: Sequence[str] = ()
+) -> Template:
+    """43005: the job is to end, and these messages handed to it with it."""
+    tags: tuple[Tag, ...] = (
+        ("h", group),
+        ("e", job),
+        *(("q", message) for message in messages),
+        ("alt", "A request is called off"),
+    )
+    return Template(author, created_at, Kind.JOB_CANCEL, tags, "")
+
+
+def cancelled(router: str, group: str, job: str, created_at: int) -> Template:
+    """43005: the job has ended because it was called off."""
+    return _end(router, group, job, created_at, Kind.JOB_CANCEL, "cancelled", "")
+
+
 def parse_request(event: Event | Template) -> JobRequest:
     """Read a 43001. Raises Malformed."""
     what = "job request"
     of_kind(what, event, Kind.JOB_REQUEST)
+    messages = named_by(what, event, "e")
+    if not messages:
+        raise Malformed(f"{what}: needs an 'e' tag")
     return JobRequest(
         event.id,
-        _group(what, event),
-        _event_id(what, event),
+        group_of(what, event),
+        messages,
         hex32(f"{what}: p", only_tag(what, event, "p")),
         event.created_at,
+        _not_before(what, event),
     )
 
 
@@ -148,14 +224,11 @@ def parse_attempt(event: Event | Template) -> Attempt:
     """Read a 43002. Raises Malformed."""
     what = "job attempt"
     of_kind(what, event, Kind.JOB_ACCEPTED)
-    number = only_tag(what, event, "attempt")
-    if not (number.isascii() and number.isdigit() and 1 <= len(number) <= 2 and number[0] != "0"):
-        raise Malformed(f"{what}: attempt must be a number from 1 to {MAX_ATTEMPTS}")
     return Attempt(
         event.id,
-        _group(what, event),
-        _event_id(what, event),
-        int(number),
+        group_of(what, event),
+        job_of(what, event),
+        count_of(what, event, "attempt"),
         hex32(f"{what}: p", only_tag(what, event, "p")),
         event.created_at,
     )
@@ -170,11 +243,26 @@ def parse_progress(event: Event | Template) -> Progress:
         raise Malformed(f"{what}: status must be running or done")
     return Progress(
         event.id,
-        _group(what, event),
-        _event_id(what, event),
+        group_of(what, event),
+        job_of(what, event),
         event.pubkey,
         event.content,
         status == "done",
+        named_by(what, event, "q"),
+    )
+
+
+def parse_cancel(event: Event | Template) -> Cancel:
+    """Read a 43005. Raises Malformed. A client that knows no `status` and no `q` is understood."""
+    what = "job cancel"
+    of_kind(what, event, Kind.JOB_CANCEL)
+    return Cancel(
+        event.id,
+        group_of(what, event),
+        job_of(what, event),
+        event.pubkey,
+        named_by(what, event, "q"),
+        event.values("status") == ["cancelled"],
     )
 
 
@@ -188,26 +276,27 @@ def parse_end(event: Event | Template) -> JobEnd:
             completed = False
         case _:
             raise Malformed(f"{what}: must be kind 43004 completed or kind 43006 error")
-    return JobEnd(event.id, _group(what, event), _event_id(what, event), completed, event.content)
+    return JobEnd(event.id, group_of(what, event), job_of(what, event), completed, event.content)
 
 
 def _end(
     router: str, group: str, job: str, created_at: int, kind: Kind, status: str, words: str
 ) -> Template:
-    alt = "A request was answered" if kind == Kind.JOB_RESULT else "A request could not be answered"
     tags: tuple[Tag, ...] = (
         ("h", group),
         ("e", job),
         ("status", status),
         ("o", once_key("end", job)),
-        ("alt", alt),
+        ("alt", ENDINGS[kind]),
     )
     return Template(router, created_at, kind, tags, words)
 
 
-def _group(what: str, event: Event | Template) -> str:
-    return group_id(f"{what}: h", only_tag(what, event, "h"))
-
-
-def _event_id(what: str, event: Event | Template) -> str:
-    return hex32(f"{what}: e", only_tag(what, event, "e"))
+def _not_before(what: str, event: Event | Template) -> int | None:
+    match event.values("not_before"):
+        case []:
+            return None
+        case [text] if text.isascii() and text.isdigit() and len(text) <= MAX_SECONDS_DIGITS:
+            return int(text)
+        case _:
+            raise Malformed(f"{what}: not_before must be one number of unix seconds")

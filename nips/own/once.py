@@ -19,3 +19,9 @@ def once_key(*parts: str) -> str:
     '1784b540'
     """
     return sha256(json.dumps(parts, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
+
+
+def in_group(once: str, group: str | None) -> str:
+    """The once-key as it counts where an agent chose it: its conversation's own, so that the same
+    value in another conversation is another one. `group`: its UUID; None leaves it as it is."""
+    return once if group is None else once_key(group, once)

@@ -7,6 +7,9 @@ bot = "<64 hex>"        the assistant's identity
 main = "<uuid>"         the owner's own group
 owner = "<64 hex>"      optional: until then a pairing names the owner
 chat = "<64 hex>"       optional: the terminal's key
+model = "<64 hex>"      optional: the model proxy, which reads grants and writes nothing
+console = "<64 hex>"    optional: the machine's own command line, which asks the router
+former = ["<64 hex>"]   optional: identities that the assistant had before; they may nothing
 [bridges]
 nostr = "<64 hex>"      one for each bridge
 """
@@ -22,7 +25,7 @@ from nips.own.fields import GROUP_ID, known_only
 from nips.refusal import Malformed
 
 _REQUIRED = ("relay", "signer", "router", "bot")
-_OPTIONAL = ("owner", "chat")
+_OPTIONAL = ("owner", "chat", "model", "console")
 _BRIDGE_NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
@@ -37,10 +40,14 @@ class Roles:
     main: str
     owner: str | None = None
     chat: str | None = None
+    model: str | None = None
+    console: str | None = None
     bridges: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    former: tuple[str, ...] = ()
 
     def role_of(self, pubkey: str) -> str | None:
-        """`relay`, `signer`, `router`, `bot`, `owner`, `chat` or `bridge`; None for others."""
+        """`relay`, `signer`, `router`, `bot`, `owner`, `chat`, `model`, `console` or
+        `bridge`; None for others."""
         for role in (*_REQUIRED, *_OPTIONAL):
             if getattr(self, role) == pubkey:
                 return role
@@ -54,6 +61,9 @@ class Roles:
         """The file's text; `parse(tomllib.loads(text))` gives the same value back."""
         names = (*_REQUIRED, "main", *_OPTIONAL)
         lines = [f'{name} = "{value}"' for name in names if (value := getattr(self, name))]
+        if self.former:
+            quoted = ", ".join(f'"{key}"' for key in self.former)
+            lines.append(f"former = [{quoted}]")
         lines += ["", "[bridges]", *(f'{name} = "{key}"' for name, key in self.bridges.items())]
         return "\n".join(lines) + "\n"
 
@@ -64,7 +74,7 @@ def parse(mapping: Mapping[str, object]) -> Roles:
     No key may hold two roles: what one of them may do the other would then do too, and the
     agent's identity must not be what decides (`bot`) nor the terminal what approves (`owner`).
     """
-    known_only("roles", mapping, {*_REQUIRED, *_OPTIONAL, "main", "bridges"})
+    known_only("roles", mapping, {*_REQUIRED, *_OPTIONAL, "main", "bridges", "former"})
     keys: dict[str, str] = {}
     for role in (*_REQUIRED, *_OPTIONAL):
         given = mapping.get(role)
@@ -82,10 +92,14 @@ def parse(mapping: Mapping[str, object]) -> Roles:
         if not isinstance(name, str) or not name or not _BRIDGE_NAME_CHARS.issuperset(name):
             raise Malformed("roles: a bridge's name is made of a-z, 0-9 and -")
         bridges[name] = _key(f"bridges.{name}", given)
-    every = [*keys.values(), *bridges.values()]
+    given_former = mapping.get("former", [])
+    if not isinstance(given_former, list):
+        raise Malformed("roles: former must be an array of keys")
+    former = tuple(_key("former", given) for given in given_former)
+    every = [*keys.values(), *bridges.values(), *former]
     if len(set(every)) != len(every):
         raise Malformed("roles: one key holds two roles; every role needs a key of its own")
-    return Roles(main=main, bridges=MappingProxyType(bridges), **keys)
+    return Roles(main=main, bridges=MappingProxyType(bridges), former=former, **keys)
 
 
 def _key(name: str, given: object) -> str:

@@ -8,7 +8,7 @@ async with connect("unix:/run/…/relay.sock", keys=[key]) as link:
 """
 
 from relay_local.client.caller import Caller
-from relay_local.client.link import SOCKET_URL, Link, Unanswered, connect
+from relay_local.client.link import SOCKET_URL, Link, Login, Unanswered, connect
 from relay_local.client.stream import Caught, Delivery, Lost, Stream
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Caught",
     "Delivery",
     "Link",
+    "Login",
     "Lost",
     "Stream",
     "Unanswered",

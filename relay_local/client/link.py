@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.asyncio.client import connect as tcp_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
-from nips import frames, nip42
-from nips.event import Event
+from nips import frame_parser, frames, nip42
+from nips.event import Event, Template
 from nips.filter import Filter
 from nips.key import SecretKey
 from nips.refusal import Malformed, Prefix, Refused, refused
@@ -31,6 +31,16 @@ CHALLENGE_WAIT_S = 10.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 
 
+class Login(Protocol):
+    """A key that is somewhere else: `public` in hex, and what signs its logins."""
+
+    @property
+    def public(self) -> str: ...
+
+    async def sign(self, template: Template) -> Event:
+        """Sign a 22242. May wait; the connection is given up meanwhile and made again."""
+
+
 class Unanswered(Exception):
     """No answer came before the deadline; whether the peer acted is not known."""
 
@@ -38,9 +48,11 @@ class Unanswered(Exception):
 class Link:
     """See `connect`. Every method may be called from any number of tasks."""
 
-    def __init__(self, address: str, keys: Iterable[SecretKey], relay_url: str | None) -> None:
+    def __init__(
+        self, address: str, keys: Iterable[SecretKey | Login], relay_url: str | None
+    ) -> None:
         self._address = address
-        self._keys = {key.public: key for key in keys}
+        self._keys: dict[str, SecretKey | Login] = {key.public: key for key in keys}
         self._relay_url = relay_url or (SOCKET_URL if address.startswith("unix:") else address)
         self._connection: ClientConnection | None = None
         self._challenge: asyncio.Future[str] | None = None
@@ -61,15 +73,39 @@ class Link:
         Sent again after each reconnection until an OK arrives. Raises Unanswered after
         `deadline_s`, Refused when the relay does not accept our keys.
         """
-        with self._awaiting_ok(event.id) as future:
+        async with self.publishing(event) as answered:
+            if deadline_s is None:
+                return await answered
+            try:
+                async with asyncio.timeout(deadline_s):
+                    return await answered
+            except TimeoutError:
+                raise Unanswered(f"no OK within {deadline_s:g} s") from None
+
+    @asynccontextmanager
+    async def publishing(self, event: Event) -> AsyncIterator[asyncio.Future[frames.Ok]]:
+        """`publish`, for who has something to do meanwhile: the future gets the OK, and until
+        the block ends the event is sent again after each reconnection."""
+        with self._awaiting_ok(event.id) as answered:
             self._unsettled[event.id] = frames.Publish(event)
             if self._ready.is_set():
                 await self._send(frames.Publish(event))
-            try:
-                async with asyncio.timeout(deadline_s):
-                    return await future
-            except TimeoutError:
-                raise Unanswered(f"no OK within {deadline_s:g} s") from None
+            yield answered
+
+    async def offer(self, event: Event, answered: Callable[[frames.Ok], None]) -> None:
+        """Send an event once, on the connection there is, and go on.
+
+        answered: called with its OK, accepted or not, at most once; never where the connection
+        breaks before. Raises Refused when the relay does not accept our keys.
+        """
+
+        def tell(ok: asyncio.Future[frames.Ok]) -> None:
+            self._forget(event.id, ok)
+            if not ok.cancelled() and ok.exception() is None:
+                answered(ok.result())
+
+        self._await_ok(event.id).add_done_callback(tell)
+        await self._send(frames.Publish(event))
 
     @asynccontextmanager
     async def subscribe(
@@ -122,6 +158,11 @@ class Link:
                 if error.refusal.prefix is not Prefix.ERROR:
                     raise
                 # The connection broke; the next one takes this key along, and we see it do so.
+
+    @property
+    def is_up(self) -> bool:
+        """Say whether the connection is up and authenticated now."""
+        return self._ready.is_set() and self._fatal is None
 
     async def connected(self) -> None:
         """Wait until the connection is up and authenticated. Raises Refused when it cannot be."""
@@ -176,7 +217,7 @@ class Link:
         try:
             async for data in connection:
                 try:
-                    frame = frames.parse_relay(data)
+                    frame = frame_parser.parse_relay(data)
                 except Malformed:
                     continue  # a frame we do not know; the relay may be newer than we are
                 await self._receive(frame)
@@ -207,10 +248,12 @@ class Link:
         for frame in list(self._unsettled.values()):
             await self._send(frame)
 
-    async def _authenticate(self, key: SecretKey, challenge: str) -> None:
-        event = nip42.auth_template(key.public, challenge, self._relay_url, int(time.time())).sign(
-            key, secrets.token_bytes(32)
-        )
+    async def _authenticate(self, key: SecretKey | Login, challenge: str) -> None:
+        template = nip42.auth_template(key.public, challenge, self._relay_url, int(time.time()))
+        if isinstance(key, SecretKey):
+            event = template.sign(key, secrets.token_bytes(32))
+        else:
+            event = await key.sign(template)
         with self._awaiting_ok(event.id) as future:
             await self._send(frames.Authenticate(event))
             if refusal := (await future).refusal:
@@ -238,17 +281,24 @@ class Link:
 
     @contextmanager
     def _awaiting_ok(self, event_id: str) -> Iterator[asyncio.Future[frames.Ok]]:
+        future = self._await_ok(event_id)
+        try:
+            yield future
+        finally:
+            self._forget(event_id, future)
+
+    def _await_ok(self, event_id: str) -> asyncio.Future[frames.Ok]:
         if self._fatal:
             raise self._fatal
         future: asyncio.Future[frames.Ok] = asyncio.get_running_loop().create_future()
         self._oks.setdefault(event_id, set()).add(future)
-        try:
-            yield future
-        finally:
-            self._oks[event_id].discard(future)
-            if not self._oks[event_id]:  # two tasks may publish the same event
-                del self._oks[event_id]
-                self._unsettled.pop(event_id, None)
+        return future
+
+    def _forget(self, event_id: str, future: asyncio.Future[frames.Ok]) -> None:
+        self._oks[event_id].discard(future)
+        if not self._oks[event_id]:  # two tasks may publish the same event
+            del self._oks[event_id]
+            self._unsettled.pop(event_id, None)
 
     def _lose(self) -> None:
         self._connection = None
@@ -276,7 +326,7 @@ class Link:
 
 @asynccontextmanager
 async def connect(
-    address: str, keys: Iterable[SecretKey] = (), relay_url: str | None = None
+    address: str, keys: Iterable[SecretKey | Login] = (), relay_url: str | None = None
 ) -> AsyncIterator[Link]:
     """Connect to a relay for the length of a `with` block.
 

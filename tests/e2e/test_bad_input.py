@@ -85,9 +85,12 @@ async def test_a_forged_wrap_reaches_no_agent(scene: Scene, attack: str) -> None
     assert event.id().to_hex() in scene.house.log("bot"), "it left no line in the log"
 
 
-async def test_a_stranger_is_counted_and_never_answered(scene: Scene) -> None:
+async def test_a_stranger_is_shown_to_the_owner_and_never_answered(scene: Scene) -> None:
     async with person(scene.house.public_relays) as stranger:
         await stranger.say(scene.house.roles.bot, "/say to a stranger")
+        shown = (await scene.owner.hear()).text
+        assert "/allow" in shown
+        assert "to a stranger" not in shown
         assert await scene.ask("/say to the owner") == "to the owner"
         assert await stranger.stored_wraps() == 0
         assert "to a stranger" not in scene.house.log("bot")

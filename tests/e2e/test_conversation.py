@@ -12,6 +12,7 @@ from agent_image import base_image, build
 from bot.operate.assembly import SOURCE_TREE
 from bot.operate.house import house
 from bot.operate.person import person
+from tests.e2e.conftest import containers_of
 from tests.figures import figure
 
 SUITES = {"as usual": "", "trixie": "trixie"}
@@ -58,20 +59,23 @@ async def test_first_light(docker_client: docker.DockerClient, image: str, suite
 
         # The code is spent: a second person who learns it gets nothing.
         await stranger.say(bot, there.code)
+        assert "/allow" in (await owner.hear()).text
         await owner.say(bot, CODENAME)
         released = (await owner.hear()).text
         assert released.startswith("exit code 0\n")
         assert released.endswith(suite)
         await owner.say(bot, "What can you do?")
-        assert "No model is configured" in (await owner.hear()).text
+        assert "without a language model" in (await owner.hear()).text
 
         await owner.say(bot, '/sign 0 {"name":"Mallory"}')
-        assert "kind 0" in (await owner.hear()).text
+        heard = {message.text[:11]: message for message in (await owner.hear(), await owner.hear())}
+        assert set(heard) == {"I asked the", "❓ The agent"}
+        await owner.react(bot, heard["❓ The agent"].rumor_id, "❌")
+        assert "you said no" in (await owner.hear()).text
         profiles = await owner.fetch(kinds=[0], authors=[bot])
         assert all("Mallory" not in str(found["content"]) for found in profiles)
 
         assert await stranger.stored_wraps() == 0
         assert stranger.unheard() == 0
         assert owner.unheard() == 0
-    left = docker_client.containers.list(all=True, filters={"label": "nostrclaw.installation"})
-    assert not left
+    assert containers_of(docker_client, there.place.data) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,10 @@ from bot.engine.host import Engine
 from bot.operate.assembly import SOURCE_TREE
 
 OTHER_UID = 1234  # neither root nor the container's 1000
-CONVERSATION = "tests/e2e/test_conversation.py"
+CONVERSATION = (
+    "tests/e2e/test_conversation.py",
+    "tests/e2e/test_users.py::test_the_signer_is_a_user_of_its_own",
+)
 
 
 def copy_of_the_project(target: Path) -> Path:
@@ -44,9 +48,11 @@ def test_from_a_path_of_150_characters(engine: Engine, agent_image: str, tmp_pat
     folder = tmp_path / ("x" * max(1, 150 - len(str(tmp_path)) - 1))
     assert len(str(folder)) >= 150
     copy_of_the_project(folder)
+    # Closed to others, as a home often is: also to the user that the signer becomes.
+    assert any(stat.S_IMODE(above.stat().st_mode) == 0o700 for above in folder.parents)
     environ = os.environ | {"DOCKER_HOST": engine.url}
-    said = run([sys.executable, "-m", "pytest", "-q", CONVERSATION], folder, environ)
-    assert "1 passed" in said
+    said = run([sys.executable, "-m", "pytest", "-q", *CONVERSATION], folder, environ)
+    assert "2 passed" in said
 
 
 @pytest.mark.timeout(600)
@@ -72,8 +78,8 @@ def test_as_an_unprivileged_user(engine: Engine, agent_image: str) -> None:
         with open_to(socket):
             run([*as_other, "make", "install"], folder, environ)
             python = str(folder / ".venv/bin/python")
-            said = run([*as_other, python, "-m", "pytest", "-q", CONVERSATION], folder, environ)
-        assert "1 passed" in said
+            said = run([*as_other, python, "-m", "pytest", "-q", *CONVERSATION], folder, environ)
+        assert "2 passed" in said
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

@@ -109,3 +109,30 @@ async def the_reply_arrives_once(
     assert [text for text in heard[:-1] if marker in text] == []
     record_property(f"killed at {moment.name}", 1)
     record_property("replies, each once", 2)
+
+
+@rounds("request-kills")
+async def test_a_killed_bot_does_what_an_agent_asked_of_it_once(
+    mortal: Scene, round_: int, record_property: Count
+) -> None:
+    chance = dice("kills", "requests", round_)
+    name, marker = f"room{round_}", f"word-{round_}-{chance.randrange(10**9)}"
+    bot = mortal.house.roles.bot
+    assert (await mortal.ask(f"/group new {name} trigger none", 90)).startswith("✅")
+    while (pid := mortal.house.pid("bot")) is None:
+        await asyncio.sleep(0.05)
+    await mortal.owner.say(bot, f"/tell {name} {marker}")
+    # From before the container has started to after it has ended.
+    await asyncio.sleep(chance.uniform(0.0, 0.6))
+    os.kill(pid, signal.SIGKILL)
+
+    told = [await mortal.hear(90, "word of what was asked")]
+    await mortal.owner.say(bot, f"/say fence {marker}")
+    while told[-1] != f"fence {marker}":
+        told.append(await mortal.hear(90, "the fence"))
+    assert len(told) == 2, told
+    said = await mortal.own_client.fetch([Filter(kinds=frozenset({int(Kind.CHAT)}), limit=500)])
+    there = [event for event in said if event.content == marker]
+    # Where it was not done, the owner was told that it was not.
+    assert len(there) == 1 or (not there and told[0].startswith("I could not")), told
+    record_property("asked for, done once", len(there))

@@ -17,15 +17,20 @@ from time import time
 
 import docker
 
-from bot.attempt import Layout, Runner
+from bot.attempt import NO_SPARES, Runner
 from bot.author import Author
+from bot.backends import Backends
+from bot.budgets import Budgets
+from bot.engine import project
 from bot.engine.host import Engine
 from bot.engine.outcome import Limits
 from bot.engine.sandbox import Sandbox
+from bot.engine.spare_rules import Bounds
 from bot.operate import assembly
-from bot.operate.assembly import SOURCE_TREE, Installation
+from bot.operate.assembly import Installation
 from bot.place import Place
 from bot.router import Router
+from bot.run_folders import Layout
 from config import settings
 from config.roles import read_key
 from nips.event import Event, Template
@@ -35,6 +40,7 @@ from nips.kinds import Kind
 from nips.own import pairing
 from nips.own.grant import Grant
 from nips.own.grant import parse as parse_grant
+from nips.own.model_scope import ModelScope
 from nips.own.roles import Roles
 from relay_local.client import Delivery, Link, connect
 
@@ -46,6 +52,7 @@ LIMITS = Limits(
     free_disk_bytes=0,
 )
 ENDS = frozenset({int(Kind.JOB_RESULT), int(Kind.JOB_ERROR)})
+SIGNS = frozenset({"✅", "❌", "🚫"})  # the router's, on a message that was dealt with
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +72,18 @@ class Stage:
         return self.roles.router[:16]
 
     def layout(self) -> Layout:
-        return Layout(self.place.data, self.place.run, SOURCE_TREE)
+        return Layout(self.place.data, self.place.run, project.refresh(self.place.run))
 
     @asynccontextmanager
     async def router(
-        self, command: str | None = None, limits: Limits = LIMITS, places: int = 4
+        self,
+        command: str | None = None,
+        limits: Limits = LIMITS,
+        places: int = 4,
+        models: ModelScope | None = None,
+        budgets: Budgets | None = None,
+        backends: Backends | None = None,
+        spares: Bounds = NO_SPARES,
     ) -> AsyncIterator[Router]:
         """A router that serves, in this process. `command`: a Python program for its containers."""
         key = read_key(self.place.key("router"))
@@ -77,8 +91,13 @@ class Stage:
         argv = None if command is None else ("python3", "-c", command)
         async with connect(self.place.relay_address, [key]) as link:
             author = Author(link, key)
-            runner = Runner(author, self.roles, sandbox, self.layout(), limits, argv)
-            made = Router(link, key, self.roles, runner, places=places, pauses_s=(0.1, 0.2))
+            runner = Runner(
+                author, self.roles, sandbox, self.layout(), limits, argv, models, bounds=spares
+            )
+            made = Router(
+                link, key, self.roles, runner, print,
+                places=places, pauses_s=(0.1, 0.2), budgets=budgets, backends=backends,
+            )  # fmt: skip
             serving = asyncio.create_task(made.serve())
             ready = asyncio.create_task(made.ready.wait())
             await asyncio.wait({serving, ready}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
@@ -108,6 +127,30 @@ class Stage:
                 self.client, Filter(kinds=frozenset({int(Kind.JOB_REQUEST)}), tags=about(message))
             )
             return await first(self.client, Filter(kinds=ENDS, tags=about(request)))
+
+    async def dealt_with(self, message: Event, timeout_s: float = 60) -> str:
+        """Wait for the router's last sign on the message: ✅, ❌ or 🚫."""
+        signs = Filter(
+            kinds=frozenset({int(Kind.REACTION)}),
+            authors=frozenset({self.roles.router}),
+            tags=about(message),
+        )
+        async with asyncio.timeout(timeout_s), self.client.subscribe([signs]) as stream:
+            async for item in stream:
+                if isinstance(item, Delivery) and item.event.content in SIGNS:
+                    return item.event.content
+        raise AssertionError("the subscription ended")
+
+    async def react(self, sign: str, to: Event, by: SecretKey | None = None) -> Event:
+        """A reaction in main, the owner's or somebody else's."""
+        author = by or self.owner
+        tags = (("h", self.roles.main), ("e", to.id), ("p", to.pubkey))
+        event = Template(author.public, int(time()), Kind.REACTION, tags, sign).sign(
+            author, token_bytes(32)
+        )
+        ok = await self.client.publish(event, deadline_s=10)
+        assert ok.accepted, ok.message
+        return event
 
     async def find(self, *kinds: int, **tags: str) -> list[Event]:
         """What the owner's client finds, oldest first."""
@@ -198,12 +241,14 @@ class Stage:
         async with connect(self.place.relay_address, [router]) as link, asyncio.timeout(20):
             await first(link, bound)
 
-    async def router_process(self) -> asyncio.subprocess.Process:
-        """A router in a process of its own, that has said it is ready."""
+    async def router_process(self, *program: str, spares: int = 0) -> asyncio.subprocess.Process:
+        """A router in a process of its own, that has said it is ready. program: a Python program
+        for its containers, and the models that they may ask."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.image.router_process", str(self.place.data), self.image,
+            *program,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, "DOCKER_HOST": self.engine.url},
+            env={**os.environ, "DOCKER_HOST": self.engine.url, "SPARES": str(spares)},
         )  # fmt: skip
         assert process.stdout is not None
         said = b""
@@ -249,7 +294,7 @@ async def a_stage(
     relay = [str(part) for part in assembly.relay_argv(place, chosen)[1:]]
     signing = [
         "-m", "signer", "run", "--data", str(place.signer), "--key", str(place.key("signer")),
-        "--roles", str(place.roles_file), "--relay", place.relay_address,
+        "--roles", str(place.roles_file), "--relay", f"unix:{place.signer_socket}",
     ]  # fmt: skip
     try:
         async with (

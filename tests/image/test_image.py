@@ -180,6 +180,12 @@ def test_of_our_code_only_what_the_agent_imports(layers: Files) -> None:
         assert not [name for name in inside if re.match(alien, name)]
 
 
+def packed(site: Path, project: Path = build.PROJECT) -> bytes:
+    out = io.BytesIO()
+    build.context(out, site, project)
+    return out.getvalue()
+
+
 def test_secrets_beside_the_sources_are_left_out(tmp_path: Path) -> None:
     """Attack: a key lies in the project's folder when the image is built."""
     project, site = tmp_path / "project", tmp_path / "site"
@@ -189,13 +195,13 @@ def test_secrets_beside_the_sources_are_left_out(tmp_path: Path) -> None:
         target = project / path.relative_to(build.PROJECT)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
-    usual = build.context(site, project)
+    usual = packed(site, project)
     hidden = ("data/keys/relay", ".env", "signer/key", "nips/__pycache__/event.pyc", "bot/x.py")
     for name in hidden:
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_bytes(secret)
     (project / "nips/link.py").symlink_to(project / "data/keys/relay")
-    assert build.context(site, project) == usual
+    assert packed(site, project) == usual
     assert secret not in usual
 
 
@@ -218,9 +224,9 @@ def test_the_tag_follows_every_input(tmp_path: Path) -> None:
 def test_the_context_is_the_same_bytes_whenever_it_is_made(tmp_path: Path) -> None:
     (tmp_path / "b.py").write_text("b")
     (tmp_path / "a.py").write_text("a")
-    first = build.context(tmp_path)
+    first = packed(tmp_path)
     os.utime(tmp_path / "a.py", (1, 1))
-    assert build.context(tmp_path) == first
+    assert packed(tmp_path) == first
     with tarfile.open(fileobj=io.BytesIO(first)) as tar:
         assert {(m.uid, m.gid, m.mtime) for m in tar} == {(0, 0, build.EPOCH_S)}
 
@@ -374,5 +380,36 @@ def test_the_images_lock_asks_nothing_of_the_host() -> None:
     pinned = [line for line in lines if re.match(r"^\w", line)]
     assert len(pinned) > 3
     assert not [line for line in pinned if ";" in line]
-    ours = (build.PROJECT / "requirements.lock").read_text("utf-8")
-    assert not [line for line in pinned if line.split()[0] not in ours]
+
+
+def test_what_both_locks_name_is_one_version() -> None:
+    """The agent's own code is tested on the host, with what the host has."""
+    ours = pins(build.PROJECT / "requirements.lock")
+    theirs = pins(wheels.LOCK)
+    assert {
+        "orjson",
+        "websockets",
+        "coincurve",
+        "cryptography",
+        "h11",
+    } <= ours.keys() & theirs.keys()
+    assert {n: v for n, v in theirs.items() if v != ours.get(n, v)} == {}
+
+
+def pins(lock: Path) -> dict[str, str]:
+    found = re.findall(r"^([a-z0-9-]+)==([^ ;]+)", lock.read_text("utf-8"), re.MULTILINE)
+    return dict(found)
+
+
+def test_the_program_for_claude_runs_hardened(
+    docker_client: docker.DockerClient, agent_image: str
+) -> None:
+    said = docker_client.containers.run(
+        agent_image, ["--version"], entrypoint="/opt/claude/claude", **HARDENED
+    )
+    assert b"Claude Code" in said
+    code = "import claude_agent_sdk as s, pathlib; print(pathlib.Path(s.__file__).parent)"
+    said = docker_client.containers.run(
+        agent_image, ["-P", "-S", "-c", code], entrypoint="python3", **HARDENED
+    )
+    assert said == b"/opt/agent/claude_agent_sdk\n"

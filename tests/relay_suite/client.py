@@ -44,20 +44,49 @@ def made(
 
 
 class Client:
-    """One connection that has authenticated where it was asked to."""
+    """One connection that has authenticated where it was asked to. `challenge`: what it was
+    asked with, or nothing."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: ClientConnection, url: str, challenge: str) -> None:
         self.socket = socket
+        self.url = url
+        self.challenge = challenge
+        self.ended: set[str] = set()
 
     async def hear(self) -> list[Any]:
         async with asyncio.timeout(WAIT_S):
             while True:
                 frame = list(json.loads(await self.socket.recv()))
-                if frame[0] != "AUTH":
+                if frame[0] == "AUTH":  # NIP-42: "At any moment the relay may send" one
+                    self.challenge = frame[1]
+                elif frame[0] == "CLOSED" and frame[1] in self.ended:
+                    continue  # a relay may end a subscription whose every id it has served
+                else:
+                    if frame[0] == "EOSE":
+                        self.ended.add(frame[1])
                     return frame
 
     async def say(self, *frame: object) -> None:
+        if frame[0] == "REQ":
+            self.ended.discard(str(frame[1]))
         await self.socket.send(json.dumps(frame))
+
+    async def authenticate(self, key: SecretKey, **changes: Any) -> tuple[bool, str]:
+        """Answer the challenge in a key's name; `changes`: what is said otherwise than right."""
+        if not self.challenge:  # some relays ask only when they need to know
+            assert not (await self.ok(made(key, 1, ("-",))))[0]
+        given: Json = {"challenge": self.challenge, "url": self.url, "at": now()} | changes
+        template = nip42.auth_template(key.public, given["challenge"], given["url"], given["at"])
+        event = template.sign(key, secrets.token_bytes(32)).to_json() | given.get("fields", {})
+        await self.say("AUTH", event)
+        frame = await self.hear()
+        assert frame[:2] == ["OK", event["id"]], frame
+        return frame[2], frame[3]
+
+    async def ask(self, *frame: object) -> list[Any]:
+        """Send one frame and take the next answer to it."""
+        await self.say(*frame)
+        return await self.hear()
 
     async def ok(self, event: Event | Json) -> tuple[bool, str]:
         """Publish; the OK's verdict and message."""
@@ -99,14 +128,16 @@ class Client:
 
 
 @asynccontextmanager
-async def dial(url: str, key: SecretKey) -> AsyncIterator[Client]:
-    async with connect(url, max_size=16 << 20) as socket:
+async def dial(url: str, *keys: SecretKey, **options: Any) -> AsyncIterator[Client]:
+    """Connect and authenticate the keys, if the relay asks who it is. options: of the socket."""
+    async with connect(url, max_size=16 << 20, **options) as socket:
+        client = Client(socket, url, "")
         with suppress(TimeoutError):
             async with asyncio.timeout(GREETING_S):
                 frame = json.loads(await socket.recv())
-                if frame[0] == "AUTH":
-                    answer = nip42.auth_template(key.public, frame[1], url, now())
-                    signed = answer.sign(key, secrets.token_bytes(32))
-                    await socket.send(json.dumps(["AUTH", signed.to_json()]))
-                    await socket.recv()
-        yield Client(socket)
+                assert frame[0] == "AUTH", frame
+                client.challenge = frame[1]
+        if client.challenge:
+            for key in keys:
+                assert (await client.authenticate(key))[0]
+        yield client

@@ -64,6 +64,33 @@ async def other(target: Target) -> AsyncIterator[Client]:
         yield client
 
 
+@pytest.fixture(scope="session")
+async def open_relay(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[str]:
+    """The address of a relay on which anybody may write: the one given, or one of ours."""
+    if given := request.config.getoption("--relay", default=None):
+        yield given
+        return
+    async with relay_process(tmp_path_factory.mktemp("all"), "--open") as relay:
+        yield relay.url
+
+
+@pytest.fixture
+async def client_of_open(open_relay: str) -> AsyncIterator[Client]:
+    async with dial(open_relay) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Target]:
+    """A private relay of ours; the key is its owner's."""
+    owner = new_key()
+    data = tmp_path_factory.mktemp("house")
+    async with relay_process(data, "--owner", owner.public) as relay:
+        yield Target(relay.url, owner)
+
+
 @pytest.fixture
 def me(target: Target) -> SecretKey:
     return target.member

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import secrets
 
 import pytest
 
@@ -104,6 +106,34 @@ async def test_replaceable_events_keep_the_newest(client: Client, me: SecretKey,
     await client.ok(pair[1])
     # NIP-01: "the event with the lowest id (first in lexical order) should be retained"
     assert await client.find(mine) == [pair[0].id]
+
+
+@pytest.mark.parametrize("limit", [{"limit": 1}, {}], ids=["the newest", "all"])
+async def test_an_address_is_never_empty_while_it_is_replaced(
+    client: Client, other: Client, me: SecretKey, limit: Json
+) -> None:
+    mark = secrets.token_hex(8)
+    versions = [made(me, 30_078, ("d", mark), at=now() - 1_000 + n) for n in range(400)]
+    await client.keep(versions[0])
+
+    async def replace_all() -> None:
+        for some in (versions[n : n + 20] for n in range(1, len(versions), 20)):
+            for event in some:
+                await client.say("EVENT", event.to_json())
+            for _ in some:
+                assert (await client.hear())[2] is True
+
+    writing = asyncio.create_task(replace_all())
+    ids = [event.id for event in versions]
+    reached = 0
+    while not writing.done():
+        found = await other.find({"authors": [me.public], "kinds": [30_078], "#d": [mark]} | limit)
+        assert found, f"nothing at the address after version {reached}"
+        newest = max(map(ids.index, found))
+        assert newest >= reached
+        reached = newest
+    await writing
+    assert await other.find({"authors": [me.public], "#d": [mark]}) == [ids[-1]]
 
 
 async def test_addresses_are_apart(client: Client, me: SecretKey) -> None:

@@ -10,15 +10,28 @@ out and sends the answer back as the value of the `yield`:
 `Call` is answered with an `Answer`, `Narrate` with None. The generator ends when the work is done;
 what it said was said by calls of `send_message`. A refusal is an answer too (`ok` False, `text` a
 sentence for the person), so a backend that ignores answers still ends well. Cancelling closes
-the generator at its `yield`.
+the generator at its `yield`. A backend that could not do its work raises `BackendFailed`.
+
+`Prepared` is a backend with what takes long before it: the session prepares it while it waits for
+its job, has it work once for each message, and closes it.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from agent_image.agent.job import Job
+from agent_image.agent.surroundings import Context
+from nips.own.persona import Persona
+
+NOBODY = Persona()
+NOTHING_KNOWN = Context()
+
+
+def _no_warning() -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +45,15 @@ class ToolDescription:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a backend is given: the job and the tools it may call."""
+    """What a backend is given: the job, the tools it may call, who it is to be, and what it is
+    to know (context.py makes prompts of it). warning: what its model is to be told beside the next
+    answer, "" for nothing; asked for once before each answer."""
 
     job: Job
     tools: tuple[ToolDescription, ...]
+    persona: Persona = NOBODY
+    context: Context = NOTHING_KNOWN
+    warning: Callable[[], str] = _no_warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +78,50 @@ class Narrate:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call came to: a text for a model or a person, and whether it was done."""
+    """What a call came to: a text for a model or a person, and whether it was done. warning: what
+    the model is to be told besides, once: that its time is nearly over."""
 
     ok: bool
     text: str
+    warning: str = ""
+
+    @property
+    def for_model(self) -> str:
+        """The text as a model gets it."""
+        return f"{self.text}\n\n{self.warning}" if self.warning else self.text
 
 
 Step = Call | Narrate
 Steps = AsyncGenerator[Step, Answer | None]
 Backend = Callable[[Task], Steps]
+
+
+class BackendFailed(Exception):
+    """The work could not be done, whatever was done of it; the sentence is for the person."""
+
+
+class Prepared(Protocol):
+    """A backend that is made ready before its job is known, and used for one job."""
+
+    async def prepare(self) -> None:
+        """Import and open what takes long. What fails here fails again in `work`, and is told
+        there: raises nothing but CancelledError."""
+
+    def work(self, task: Task) -> Steps:
+        """Answer one message; its steps may raise BackendFailed."""
+
+    async def close(self) -> None:
+        """End what was opened. Never raises; called once, whatever happened before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A backend that needs no preparation, as one that is prepared."""
+
+    work: Backend
+
+    async def prepare(self) -> None:
+        """Nothing takes long."""
+
+    async def close(self) -> None:
+        """Nothing was opened."""

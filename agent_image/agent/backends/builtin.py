@@ -5,39 +5,51 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent_image.agent.backends import Answer, Call, Narrate, Steps, Task
+from agent_image.agent.backends import Answer, Call, Narrate, Steps, Task, house_commands
 from agent_image.agent.backends.commands import (
+    Article,
     Command,
     Empty,
     Help,
-    Incomplete,
     Note,
+    Query,
     React,
     Recall,
     Remember,
     Run,
     Say,
+    Search,
     Sign,
     Text,
     Unknown,
     parse,
 )
+from agent_image.agent.backends.house_commands import Incomplete
 
 HELP = """\
 I answer plain commands:
 /help – this list
 /say TEXT – I say it
 /note TEXT – a public note under my name
+/article TITLE, and the text in lines of its own – a public article, if my owner agrees
 /react 👍 – a reaction to your message
 /remember TEXT – I keep it for this conversation
 /recall [WORDS] – what I was told to remember
+/search WORDS – what was said here before
+/query WORDS – what is public on my relays
 /run COMMAND – in a container without a network
+/sendfile NAME – a file of this conversation's folder
+/askowner QUESTION – for a yes or a no
+/myname NAME – what I am called here
+/rules JSON – of this conversation, as {"paused":true}
+/propose TITLE, and a patch in lines of its own – to my program, in my owner's own
+/conversations, /newconversation NAME, /tell CONVERSATION TEXT – in my owner's own
 /sign KIND CONTENT – I ask my signer for an event of any kind; it decides"""
 NO_MODEL = (
-    "No model is configured here, so I only know plain commands; send /help for the list. "
-    "This version of my image has the built-in backend alone. Model backends come with its "
-    "next version: to choose one then, set `backend` for this group."
+    "I work without a language model here, so I only know plain commands; send /help for the "
+    "list. With `nostrclaw model add` my owner gives me one."
 )
+HEARD = "I have heard my owner's answer."
 EMPTY = "Your message arrived, but I see no text in it. Send me some words, or /help."
 LONG_CHARS = 1_000  # from here on a person may wonder whether all of it arrived
 
@@ -53,7 +65,10 @@ class Plan:
 
 async def work(task: Task) -> Steps:
     """Answer the job's message with one message; a refusal is told as it came."""
-    plan = plan_of(parse(task.job.message.text))
+    if task.context.router and task.job.message.author == task.context.router:
+        yield _say(HEARD)
+        return
+    plan = plan_of(parse(task.job.message.text), task.persona.name)
     if plan.line is not None:
         yield Narrate(plan.line)
     answer: Answer | None = Answer(True, "")
@@ -65,17 +80,21 @@ async def work(task: Task) -> Steps:
         yield _say(said.text)
 
 
-def plan_of(command: Command) -> Plan:
-    """Decide what a command asks for. The words never repeat what a person or a file said,
-    except where that is what was asked: /say, /recall, /run."""
+def plan_of(command: Command, name: str | None = None) -> Plan:
+    """Decide what a command asks for. name: what the assistant is called here. The words never
+    repeat what a person or a file said, except where that is what was asked: /say, /recall, /run.
+    """
     match command:
         case Help():
-            return Plan(lambda _: HELP)
+            return Plan(lambda _: f"I am {name}. {HELP}" if name else HELP)
         case Say(text):
             return Plan(lambda _: text)
         case Note(text):
             call = Call("publish_note", {"text": text})
             return Plan(lambda done: f"Your note is {done}.", call)
+        case Article(title, text):
+            call = Call("publish_article", {"title": title, "text": text})
+            return Plan(lambda done: done[:1].upper() + done[1:], call)
         case React(sign):
             call = Call("react", {"sign": sign})
             return Plan(lambda _: "Done, I reacted to your message.", call)
@@ -87,12 +106,40 @@ def plan_of(command: Command) -> Plan:
         case Run(line):
             call = Call("run_command", {"line": line})
             return Plan(lambda output: output, call, "running a command")
+        case Search(words):
+            return Plan(lambda found: found, Call("search_history", {"words": words}))
+        case Query(words):
+            return Plan(lambda found: found, Call("nostr_query", {"search": words}))
         case Sign(kind, content):
             call = Call("publish_event", {"kind": kind, "content": content})
-            return Plan(lambda done: f"The signer agreed: {done}.", call)
+            return Plan(lambda done: done[:1].upper() + done[1:], call)
+        case _ if (asked := _call_of_the_house(command)) is not None:
+            return Plan(lambda done: done, asked)
         case _:
             words = _plain_answer(command)
             return Plan(lambda _: words)
+
+
+def _call_of_the_house(command: Command) -> Call | None:
+    match command:
+        case house_commands.SendFile(name):
+            return Call("send_file", {"name": name})
+        case house_commands.AskOwner(question):
+            return Call("ask_owner", {"question": question})
+        case house_commands.Propose(title, patch):
+            return Call("propose_change", {"title": title, "patch": patch})
+        case house_commands.MyName(name):
+            return Call("set_persona", {"name": name})
+        case house_commands.ListGroups():
+            return Call("list_groups", {})
+        case house_commands.NewGroup(name, people):
+            return Call("register_group", {"name": name, "people": people})
+        case house_commands.SetGroup(conversation, changes):
+            return Call("set_group", {"conversation": conversation, "changes": changes})
+        case house_commands.Tell(conversation, text):
+            return Call("send_message", {"text": text, "conversation": conversation})
+        case _:
+            return None
 
 
 def _plain_answer(command: Command) -> str:

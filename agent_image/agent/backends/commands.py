@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from agent_image.agent.backends import house_commands
+from agent_image.agent.backends.house_commands import HouseCommand, Incomplete
 from nips.event import MAX_KIND
 
 # In a group people call the assistant by name first: "@claw, /help".
@@ -14,9 +16,12 @@ COMMAND = re.compile(r"/([a-zA-Z]{1,20})(?:\s+(.*))?", re.DOTALL)
 USAGE = {
     "say": "/say TEXT",
     "note": "/note TEXT",
+    "article": "/article TITLE, then a new line and the text in Markdown",
     "react": "/react 👍",
     "remember": "/remember TEXT",
     "run": "/run COMMAND",
+    "search": "/search WORDS",
+    "query": "/query WORDS",
     "sign": f"/sign KIND CONTENT, with a KIND from 0 to {MAX_KIND}",
 }
 SIGN = re.compile(r"([0-9]{1,5})(?:\s(.*))?", re.DOTALL)
@@ -31,6 +36,14 @@ class Help:
 class Note:
     """`/note TEXT`."""
 
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """`/article TITLE`, and from the next line on its text."""
+
+    title: str
     text: str
 
 
@@ -63,6 +76,20 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Search:
+    """`/search WORDS`."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`/query WORDS`."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sign:
     """`/sign KIND CONTENT`."""
 
@@ -75,13 +102,6 @@ class Say:
     """`/say TEXT`."""
 
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Incomplete:
-    """A command that lacks what it needs; `usage` shows its form."""
-
-    usage: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +124,22 @@ class Text:
 
 
 Command = (
-    Help | Note | React | Remember | Recall | Run | Sign | Say | Incomplete | Unknown | Empty | Text
+    Help
+    | Note
+    | Article
+    | React
+    | Remember
+    | Recall
+    | Run
+    | Search
+    | Query
+    | Sign
+    | Say
+    | HouseCommand
+    | Incomplete
+    | Unknown
+    | Empty
+    | Text
 )
 
 
@@ -122,8 +157,8 @@ def parse(text: str) -> Command:
 
 
 def _command(name: str, rest: str) -> Command:
-    if not rest and name in USAGE:
-        return Incomplete(USAGE[name])
+    if not rest and (usage := USAGE.get(name) or house_commands.USAGE.get(name)):
+        return Incomplete(usage)
     match name:
         case "help":
             return Help()
@@ -131,6 +166,10 @@ def _command(name: str, rest: str) -> Command:
             return Say(rest)
         case "note":
             return Note(rest)
+        case "article":
+            title, _, text = rest.partition("\n")
+            known = title.strip() and text.strip()
+            return Article(title.strip(), text.strip()) if known else Incomplete(USAGE[name])
         case "react":
             return React(rest)
         case "remember":
@@ -139,10 +178,14 @@ def _command(name: str, rest: str) -> Command:
             return Recall(rest)
         case "run":
             return Run(rest)
+        case "search":
+            return Search(rest)
+        case "query":
+            return Query(rest)
         case "sign":
             found = SIGN.fullmatch(rest)
             if found is None or int(found[1]) > MAX_KIND:
                 return Incomplete(USAGE[name])
             return Sign(int(found[1]), found[2] or "")
         case _:
-            return Unknown(name)
+            return house_commands.parse(name, rest) or Unknown(name)

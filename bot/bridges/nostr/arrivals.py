@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self
 
+from bot.bridges.nostr.lookup import Lookup
 from bot.bridges.nostr.pool import Ended, Heard, Pool
 from bot.bridges.nostr.tending import Progress, Tending
 from nips.event import Event
@@ -24,7 +25,7 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
     """The pool's one reader.
 
     public_key: whose wraps. healthy: per relay the unix second up to which nothing was missed,
-    from an earlier run.
+    from an earlier run. `lookup` answers what is asked once.
     """
 
     def __init__(self, pool: Pool, public_key: str, healthy: Mapping[str, int]) -> None:
@@ -40,6 +41,7 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
             url: Tending(pool, url, public_key, healthy.get(url), self._progress)
             for url in pool.relays
         }
+        self.lookup = Lookup(pool)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -106,6 +108,8 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
 
     async def _read(self) -> None:
         async for note in self._pool.notes():
+            if self.lookup.hear(note):
+                continue
             tending = self._tending[note.url]
             tending.hear(note)
             match note:

@@ -14,13 +14,19 @@ from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.contacts import Contacts
 from bot.bridges.nostr.counterparts import Counterparts
 from bot.bridges.nostr.courier import Courier
+from bot.bridges.nostr.doorbell import Doorbell
+from bot.bridges.nostr.forwarding import Forwarding
 from bot.bridges.nostr.health import Health
 from bot.bridges.nostr.inbox import Inbox
 from bot.bridges.nostr.outbox import Outbox
 from bot.bridges.nostr.pool import Pool
 from bot.bridges.nostr.presence import Presence
+from bot.bridges.nostr.references import References
 from bot.bridges.nostr.waiting import Patience
 from bot.place import Place
+from bot.requests.callers import TheRouter
+from bot.requests.methods import Method, table
+from bot.requests.reception import Reception
 from nips.key import SecretKey
 from nips.nip42 import auth_template
 from nips.own.roles import Roles
@@ -68,10 +74,15 @@ class Bridge:
             asyncio.TaskGroup() as tasks,
         ):
             contacts = Contacts(link)
-            presence = Presence(link, key, counterparts, contacts, arrivals)
+            doorbell = Doorbell(Caller(link, key, roles.router), contacts, counterparts)
+            presence = Presence(link, key, counterparts, contacts, arrivals, doorbell)
+            references = References(link, key.public, lambda who: presence.key_of(who).public)
+            forwarding = Forwarding(
+                link, roles.bot, counterparts, presence, references, doorbell
+            )  # fmt: skip
             courier = Courier(link, key, pool, arrivals, contacts, self._local_urls, tasks)
             inbox = Inbox(
-                link, caller, roles.bot, counterparts, presence, Place(link, key, "nostr-inbox")
+                link, caller, roles.bot, counterparts, forwarding, Place(link, key, "nostr-inbox")
             )  # fmt: skip
             outbox = Outbox(
                 link,
@@ -83,7 +94,14 @@ class Bridge:
                 courier,
                 Place(link, key, "nostr-outbox"),
             )
-            announce = Announce(link, caller, roles.bot, self._relays, self._profile, courier)
+            # What the router alone asks: its key decides, as everywhere.
+            reception = Reception(
+                link,
+                key,
+                lambda who: TheRouter(who) if who == roles.router else None,
+                table([Method("query", (TheRouter,), arrivals.lookup.query)]),
+            )
+            announce = Announce(link, caller, roles, self._relays, self._profile, courier)
             for work in (counterparts.run(), contacts.follow_local(), inbox.store(arrivals)):
                 tasks.create_task(work)
             await counterparts.caught.wait()
@@ -92,10 +110,12 @@ class Bridge:
             for work in (
                 contacts.follow_public(arrivals),
                 presence.run(),
+                doorbell.run(),
                 inbox.process(),
                 outbox.run(),
                 announce.run(),
-                health.run(arrivals, inbox.counts),
+                health.run(arrivals, forwarding.counts),
+                reception.serve(),
             ):
                 tasks.create_task(work)
 
@@ -106,12 +126,13 @@ class Bridge:
             async with asyncio.timeout(AUTH_DEADLINE_S):
                 while True:
                     template = auth_template(self._roles.bot, challenge, url, int(time.time()))
+                    served = self._caller.served
                     try:
                         return await self._caller.call("sign_event", json.dumps(template.to_json()))
                     except Refused as error:
                         # At the start the grant may not be there yet.
                         log.info("login not signed; asking again", relay=url, reason=str(error))
-                    await patience.pause()
+                    await patience.pause(served)
         except (TimeoutError, Unanswered):
             log.warning("no login", relay=url, reason="the signer did not sign it in time")
             return None

@@ -28,6 +28,7 @@ class Contacts:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._expected: frozenset[str] = frozenset()
+        self._visitors: frozenset[str] = frozenset()
         self._lists: dict[str, Event] = {}
         self._profiles: dict[str, Event] = {}
         self._change = asyncio.Event()
@@ -43,10 +44,21 @@ class Contacts:
         found = self._profiles.get(person)
         return shown_name(person, found.content if found else None)
 
-    def expect(self, people: frozenset[str]) -> bool:
-        """Believe what is said of these people (hex), and of no others; says if that is new."""
-        former, self._expected = self._expected, people
-        return people != former
+    def knows(self, person: str) -> bool:
+        """Say whether their profile is known."""
+        return person in self._profiles
+
+    def expect(
+        self, people: frozenset[str], visitors: frozenset[str] = frozenset()
+    ) -> bool:  # fmt: skip
+        """Believe what is said of these people (hex), and of no others; says if that is new.
+        visitors: of whom the name alone is wanted, for as long as they are named here."""
+        former = self._expected, self._visitors
+        self._expected, self._visitors = people, visitors
+        # Attack: a crowd at the door, each with a profile as long as a relay takes it.
+        for gone in self._profiles.keys() - people - visitors:
+            del self._profiles[gone]
+        return (people, visitors) != former
 
     @property
     def change(self) -> asyncio.Event:
@@ -73,8 +85,11 @@ class Contacts:
 
     async def learn(self, event: Event) -> None:
         """Take what a public relay says; an inbox list goes to the local relay."""
-        known = self._lists if event.kind == Kind.INBOX_RELAYS else self._profiles
-        if event.pubkey not in self._expected or not is_newer(event, known.get(event.pubkey)):
+        is_list = event.kind == Kind.INBOX_RELAYS
+        known = self._lists if is_list else self._profiles
+        # Of whoever only wrote once, no list is kept: it would stay on the local relay.
+        wanted = self._expected if is_list else self._expected | self._visitors
+        if event.pubkey not in wanted or not is_newer(event, known.get(event.pubkey)):
             return
         try:
             # Attack: a relay invents a list and so learns who writes to whom.

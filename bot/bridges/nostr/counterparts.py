@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from bot.bridges.nostr.puppets import counterpart, public_key_of
+from bot.bridges.nostr.puppets import public_key_of
 from nips.event import Event
 from nips.filter import Filter
 from nips.kinds import Kind
@@ -77,8 +77,8 @@ class Counterparts:
 
     @property
     def people(self) -> frozenset[str]:
-        """Everybody bound to any group, in hex."""
-        return frozenset(key for bound in self._bound.values() for key in bound.people)
+        """Everybody bound to any group of which messages are taken, in hex."""
+        return frozenset(key for bound in self.groups().values() for key in bound.people)
 
     @property
     def public_people(self) -> frozenset[str]:
@@ -86,21 +86,32 @@ class Counterparts:
         return self.people - {self._roles.chat or ""}
 
     def groups(self) -> dict[str, Bound]:
-        """Every bound group by its UUID, as of now."""
+        """Every bound group of which messages are taken, by its UUID, as of now."""
+        return {group: b for group, b in self._bound.items() if not b.binding.archived}
+
+    def every_group(self) -> dict[str, Bound]:
+        """The same, and the archived ones."""
         return dict(self._bound)
 
-    def bound_to(self, person: str) -> Bound | None:
-        """The group in which a person's messages belong; main first where there are several."""
-        found = sorted(
-            (group != self._roles.main, group)
-            for group, bound in self._bound.items()
-            if counterpart(person) in bound.binding.counterparts
-        )
-        return self._bound[found[0][1]] if found else None
+    def of_conversation(self, people: frozenset[str]) -> Bound | None:
+        """The group in which messages among these people and the assistant belong, archived
+        or not.
 
-    def will_be_bound(self, person: str) -> bool:
+        NIP-17: "The set of `pubkey` + `p` tags defines a chat room": of exactly these people,
+        or, where it is one, their direct conversation; main first where there are several.
+        """
+        is_room = len(people) > 1
+        found = sorted(
+            (bound.binding.archived, group != self._roles.main, group)
+            for group, bound in self._bound.items()
+            if bound.binding.room == is_room
+            and (people == set(bound.people) if is_room else people <= set(bound.people))
+        )
+        return self._bound[found[0][-1]] if found else None
+
+    def will_be_bound(self, people: frozenset[str]) -> bool:
         """Say whether this is the owner, named a moment ago, whose main group is being made."""
-        return person == self.owner and self._roles.main not in self._bound
+        return people == {self.owner} and self._roles.main not in self._bound
 
     @property
     def change(self) -> asyncio.Event:

@@ -20,7 +20,7 @@ from typing import Any
 import structlog
 
 from bot.bridges.nostr.arrivals import Arrivals
-from bot.bridges.nostr.inbox import Counts
+from bot.bridges.nostr.forwarding import Counts
 from nips.event import Template
 from nips.filter import Filter
 from nips.key import SecretKey

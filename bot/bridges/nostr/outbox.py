@@ -19,6 +19,7 @@ from bot.bridges.nostr.courier import Courier, Parcel
 from bot.bridges.nostr.outgoing import rumors
 from bot.bridges.nostr.presence import Presence
 from bot.bridges.nostr.waiting import Patience
+from bot.notice import HERE_ONLY
 from bot.place import Place, follow
 from nips import nip59
 from nips.event import Event, Template
@@ -27,6 +28,7 @@ from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.own import delivery as deliveries
 from nips.own.delivery import Status, Wrap
+from nips.own.once import once_key
 from nips.own.roles import Roles
 from nips.refusal import Malformed, Prefix, Refused
 from relay_local.client import Caller, Caught, Delivery, Link, Unanswered
@@ -74,24 +76,44 @@ class Outbox:
         bound = self._counterparts.groups().get(message.tag("h") or "")
         if bound is None or not bound.people or message.id in self._known:
             return
+        if HERE_ONLY in message.tags and message.pubkey == self._roles.router:
+            return
         reply_to = await self._answered(message)
         wraps: list[tuple[Event, str]] = []
-        for recipient in self._recipients(message, bound):
-            for rumor in rumors(message, self._roles.bot, recipient, reply_to):
-                seal = await self._seal(rumor, recipient)
-                if seal is None:
-                    return
-                wraps.append((_wrap(seal, recipient), recipient))
+        said: dict[str, None] = {}
+        for rumor, recipient in self._letters(message, bound, reply_to):
+            seal = await self._seal(rumor, recipient)
+            if seal is None:
+                return
+            wraps.append((_wrap(seal, recipient), recipient))
+            said[rumor.id] = None
         for wrap, _ in wraps:
             if refusal := (await self._link.publish(wrap)).refusal:
                 log.error("reply not stored", event_id=message.id, reason=str(refusal))
                 return
         self._known.add(message.id)
         await self._courier.carry(
-            deliveries.Delivery(message.id, tuple(Wrap(wrap.id, to) for wrap, to in wraps)),
+            deliveries.Delivery(
+                message.id, tuple(Wrap(wrap.id, to) for wrap, to in wraps), rumors=tuple(said)
+            ),
             [Parcel(wrap, to) for wrap, to in wraps],
             message.created_at,
         )
+
+    def _letters(
+        self, message: Event, bound: Bound, reply_to: str | None
+    ) -> list[tuple[Template, str]]:
+        """The rumors, each with whom it is sealed for. NIP-17: in a room one and the same is
+        sealed for everybody."""
+        bot, people = self._roles.bot, bound.people
+        if bound.binding.room:
+            made = rumors(message, bot, people, reply_to)
+            return [(rumor, person) for person in people for rumor in made]
+        return [
+            (rumor, person)
+            for person in self._recipients(message, bound)
+            for rumor in rumors(message, bot, [person], reply_to)
+        ]
 
     def _recipients(self, message: Event, bound: Bound) -> list[str]:
         tagged = set(message.values("p"))
@@ -105,6 +127,10 @@ class Outbox:
         if (quoted := message.tag("q")) is None:
             return None
         for found in await self._link.fetch([Filter(ids=frozenset({quoted}))]):
+            # Attack: a reply that quotes another group's message: that person's direct message
+            # would be named to these people.
+            if found.tag("h") != message.tag("h"):
+                continue
             for tag in found.tags:
                 if tag[0] == "proxy" and tag[2:] == ("nostr",):
                     return tag[1]
@@ -114,10 +140,13 @@ class Outbox:
         """Ask the signer until it answers; None when it will never seal this."""
         patience = Patience()
         text = json.dumps(rumor.to_json(), separators=(",", ":"), ensure_ascii=False)
+        # Made of the rumor: asked again, even by a bridge that died in between, it is one seal.
+        request = once_key("seal", recipient, rumor.id)
         while True:
+            served = self._caller.served
             try:
                 answer = await self._caller.call(
-                    "seal", recipient, text, deadline_s=SEAL_DEADLINE_S
+                    "seal", recipient, text, deadline_s=SEAL_DEADLINE_S, request_id=request
                 )
                 return Event.from_json(json.loads(answer))
             except Unanswered:
@@ -130,7 +159,7 @@ class Outbox:
             except (Malformed, ValueError) as error:
                 log.error("seal not understood", rumor=rumor.id, reason=str(error))
                 return None
-            await patience.pause()
+            await patience.pause(served)
 
     async def _resume(self) -> None:
         wanted = Filter(

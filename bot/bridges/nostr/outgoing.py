@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from nips import nip32
 from nips.event import Event, Template
 from nips.nip17 import message_template
 from nips.own.delivery import Delivery, RelayState, Status
@@ -55,19 +56,29 @@ def _json_bytes(text: str) -> int:
     return len(json.dumps(text, ensure_ascii=False).encode()) - 2
 
 
-def rumors(message: Event, bot: str, recipient: str, reply_to: str | None) -> list[Template]:
-    """The direct messages that carry a kind 9 to one person.
+def rumors(
+    message: Event, bot: str, recipients: Sequence[str], reply_to: str | None
+) -> list[Template]:
+    """The direct messages that carry a kind 9 to one person, or to all of a room.
 
-    Made of the kind 9 alone, so they have the same ids whenever they are made again.
-    reply_to: the id of the rumor that it answers, where that is known.
+    Made of the kind 9 and the recipients alone, so they have the same ids whenever they are made
+    again. reply_to: the id of the rumor that it answers, where that is known.
     """
     return [
         # One second apart: clients order by it.
-        message_template(
-            bot, [recipient], part, message.created_at + index, None if index else reply_to
+        labelled(
+            message_template(
+                bot, recipients, part, message.created_at + index, None if index else reply_to
+            )
         )
         for index, part in enumerate(split(message.content))
     ]
+
+
+def labelled(rumor: Template) -> Template:
+    """The same, said to be a program's: two assistants that write to each other would otherwise
+    take each answer for a person's, without end."""
+    return replace(rumor, tags=(*rumor.tags, *nip32.AI))
 
 
 def waiting(url: str) -> tuple[Status, str]:

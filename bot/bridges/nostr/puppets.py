@@ -10,18 +10,21 @@ import json
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from nips.event import Template
+from nips import nip32
+from nips.event import Event, Tag, Template
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.nip17 import DirectMessage
 from nips.nip19 import encode_npub
-from nips.nip29 import GroupRole, put_user
+from nips.nip29 import GroupRole, put_user, remove_user
+from nips.own.binding import mark
 from nips.own.once import once_key
 from nips.refusal import Malformed
 
 NETWORK = "nostr"
 LABEL = b"nostrclaw puppet v1"
 MAX_NAME_CHARS = 60
+MAX_REACTION_CHARS = 64
 
 
 def counterpart(public_key: str) -> str:
@@ -68,30 +71,67 @@ def profile_template(puppet: str, name: str, created_at: int) -> Template:
 
 
 def membership_template(
-    bridge: str, group: str, puppet: str, binding_id: str, created_at: int
+    bridge: str, group: str, puppet: str, binding_id: str, person: str, created_at: int
 ) -> Template:
-    """The 9000 that makes a puppet a member; once for each version of the binding."""
+    """The 9000 that makes a puppet of `person` (hex) a member; once for each version of the
+    binding."""
     template = put_user(bridge, group, puppet, [GroupRole.PUPPET], created_at)
     once = once_key("puppet", group, puppet, binding_id)
     return Template(
-        template.pubkey, created_at, template.kind, (*template.tags, ("o", once)), ""
+        template.pubkey,
+        created_at,
+        template.kind,
+        (*template.tags, ("for", mark(group, counterpart(person))), ("o", once)),
+        "",
     )  # fmt: skip
 
 
-def message_template(puppet: str, group: str, message: DirectMessage, now_s: int) -> Template:
-    """The kind 9 of a direct message; the once-key makes every repetition the same event."""
+def removal_template(bridge: str, group: str, puppet: str, created_at: int) -> Template:
+    """The 9001 that ends a puppet's membership."""
+    return remove_user(bridge, group, puppet, created_at)
+
+
+def message_template(
+    puppet: str, group: str, message: DirectMessage, now_s: int, answered: Event | None = None
+) -> Template:
+    """The kind 9 of a direct message; the once-key makes every repetition the same event.
+
+    answered: what it answers, as it stands in the group.
+    """
+    # NIP-C7: ["q", <event-id>, <relay-url>, <pubkey>]
+    quote: list[Tag] = [("q", answered.id, "", answered.pubkey)] if answered else []
+    # Attack: another assistant, whose every answer would be work here, and ours work there.
+    labels = nip32.AI if message.by_agent else ()
     return Template(
         puppet,
         # A sender's clock cannot put a message ahead of those that come after it.
         min(message.created_at, now_s),
         Kind.CHAT,
-        (
-            ("h", group),
-            ("o", once_key(message.id)),
-            # NIP-48: ["proxy", <id>, <protocol>]
-            ("proxy", message.id, NETWORK),
-            # NIP-70: what came encrypted is not to be passed on by anybody else.
-            ("-",),
-        ),
+        (*_carried(group, message.id), *quote, *labels),
         message.content,
+    )
+
+
+def reaction_template(
+    puppet: str, rumor: Template, about: Event, group: str, now_s: int
+) -> Template:
+    """The kind 7 of a reaction that came as a rumor. about: what it is about, in the group."""
+    target: tuple[Tag, ...] = (("e", about.id), ("p", about.pubkey), ("k", str(about.kind)))
+    return Template(
+        puppet,
+        min(rumor.created_at, now_s),
+        Kind.REACTION,
+        (*_carried(group, rumor.id), *target),
+        rumor.content[:MAX_REACTION_CHARS],
+    )
+
+
+def _carried(group: str, rumor_id: str) -> tuple[Tag, ...]:
+    return (
+        ("h", group),
+        ("o", once_key(rumor_id)),
+        # NIP-48: ["proxy", <id>, <protocol>]
+        ("proxy", rumor_id, NETWORK),
+        # NIP-70: what came encrypted is not to be passed on by anybody else.
+        ("-",),
     )

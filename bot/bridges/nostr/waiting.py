@@ -23,7 +23,10 @@ class Patience:
     def __init__(self) -> None:
         self._pause_s = FIRST_PAUSE_S
 
-    async def pause(self) -> None:
-        """Wait; nothing announces that a peer which refused would now accept."""
-        await asyncio.sleep(self._pause_s)
+    async def pause(self, *sooner: asyncio.Event) -> None:
+        """Wait; at most until one of the events that announce that a peer would now accept."""
+        if sooner:
+            await first_of(*sooner, timeout_s=self._pause_s)
+        else:
+            await asyncio.sleep(self._pause_s)
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)

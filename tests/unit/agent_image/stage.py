@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import shutil
 import sys
@@ -29,6 +30,7 @@ from relay_local.client import Link, connect
 ROOT = Path(__file__).parents[3]
 READY_S = 30.0
 MAIN_KINDS = (1, 7, 9)
+IN_GROUP = (7, 9)
 
 
 @dataclass
@@ -81,6 +83,7 @@ class Stage:
     owner: SecretKey
     link: Link
     relay: Process
+    signer: Process
     group_folder: Path
     latest: int = field(default_factory=lambda: int(time.time()))
 
@@ -96,8 +99,8 @@ class Stage:
         return event
 
     async def ask(self, text: str) -> Event:
-        """The owner says something in the group."""
-        tags = (("h", self.group),)
+        """The owner says something in the group; twice the same is two messages."""
+        tags = (("h", self.group), ("nonce", secrets.token_hex(8)))
         template = Template(self.owner.public, int(time.time()), Kind.CHAT, tags, text)
         return await self.put(template, self.owner)
 
@@ -113,7 +116,7 @@ class Stage:
         now = int(time.time())
         in_job, in_group = ("job", request.id), ("h", self.group)
         rules = tuple(
-            Rule(kind, required=(in_job,) if kind == Kind.NOTE else (in_group, in_job))
+            Rule(kind, required=(in_group, in_job) if kind in IN_GROUP else (in_job,))
             for kind in kinds
         )
         given = Grant(
@@ -140,7 +143,9 @@ class Stage:
     def socket(self, session: SecretKey) -> Path:
         return self.folder / "s" / session.public[:16] / "relay.sock"
 
-    async def agent(self, session: SecretKey, stdin: bytes | None = None) -> Process:
+    async def agent(
+        self, session: SecretKey, stdin: bytes | None = None, seconds: int = 600
+    ) -> Process:
         """Start the agent with its key on stdin."""
         return await begin(
             self.folder / f"agent-{session.public[:8]}.log",
@@ -148,6 +153,7 @@ class Stage:
             *("--signer", self.roles.signer),
             *("--socket", str(self.socket(session))),
             *("--folder", str(self.group_folder)),
+            *("--seconds", str(seconds)),
             stdin=session.raw.hex().encode() + b"\n" if stdin is None else stdin,
         )
 
@@ -183,15 +189,29 @@ class Stage:
     async def start_relay(self) -> None:
         self.relay = await start_relay(self.folder)
 
+    async def start_signer(self) -> None:
+        self.signer = await start_signer(self.folder)
+
 
 async def start_relay(folder: Path) -> Process:
     return await begin(
         folder / "relay.log",
         "relay_local",
         *("--data", str(folder / "relay"), "--listen", "127.0.0.1:0"),
-        *("--unix", str(folder / "relay.sock"), "--roles", str(folder / "roles.toml")),
+        *("--unix", str(folder / "relay.sock"), "--unix", str(folder / "g" / "relay.sock")),
+        *("--roles", str(folder / "roles.toml")),
         *("--sessions", str(folder / "s"), "--key", str(folder / "keys" / "relay")),
         ready="relay: ready",
+    )
+
+
+async def start_signer(folder: Path) -> Process:
+    return await begin(
+        folder / "signer.log",
+        "signer",
+        *("run", "--data", str(folder / "signer"), "--key", str(folder / "keys" / "signer")),
+        *("--roles", str(folder / "roles.toml"), "--relay", f"unix:{folder}/g/relay.sock"),
+        ready="signer: ready",
     )
 
 
@@ -212,6 +232,10 @@ async def a_stage() -> AsyncIterator[Stage]:
             stderr=asyncio.subprocess.DEVNULL,
         )
         bot = (await init.communicate())[0].decode().strip().splitlines()[-1]
+        # A socket for the user that the signer becomes, where it was started as root.
+        (folder / "g").mkdir(mode=0o700)
+        kept = (folder / "signer").stat()
+        os.chown(folder / "g", kept.st_uid, kept.st_gid)
         roles = Roles(
             relay=keys["relay"].public,
             signer=keys["signer"].public,
@@ -225,18 +249,14 @@ async def a_stage() -> AsyncIterator[Stage]:
         save(folder / "roles.toml", roles)
         relay = await start_relay(folder)
         (folder / "group").mkdir()
-        signer = await begin(
-            folder / "signer.log",
-            "signer",
-            *("run", "--data", str(folder / "signer"), "--key", str(folder / "keys" / "signer")),
-            *("--roles", str(folder / "roles.toml"), "--relay", f"unix:{folder}/relay.sock"),
-            ready="signer: ready",
-        )
-        stack.push_async_callback(signer.kill)
+        signer = await start_signer(folder)
         both = [keys["router"], keys["owner"]]
         link = await stack.enter_async_context(connect(f"unix:{folder}/relay.sock", both))
-        made = Stage(folder, roles, keys["router"], keys["owner"], link, relay, folder / "group")
+        made = Stage(
+            folder, roles, keys["router"], keys["owner"], link, relay, signer, folder / "group"
+        )
         stack.push_async_callback(lambda: made.relay.kill())
+        stack.push_async_callback(lambda: made.signer.kill())
         router, now = made.router.public, int(time.time())
         flags = frozenset({"private", "closed"})
         for template in (

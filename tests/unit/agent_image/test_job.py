@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
-from agent_image.agent.job import read_attempt, read_job, read_request
+from agent_image.agent import utterance
+from agent_image.agent.job import is_of_main, read_attempt, read_handed, read_job, read_request
+from bot import grants
 from nips.event import Event
-from nips.own.job import Attempt, JobRequest
+from nips.own import grant
+from nips.own import handed as handed_events
+from nips.own.job import Attempt, JobRequest, parse_request
+from nips.own.once import once_key
 from nips.refusal import Malformed
 
 OTHER_GROUP = "00000000-0000-4000-8000-000000000000"
@@ -82,7 +87,7 @@ def test_another_groups_message_is_neither_answered_nor_shown(scene: Any) -> Non
 
 
 def test_a_message_that_is_not_there_is_refused(scene: Any) -> None:
-    request = JobRequest("01" * 32, scene.group, "02" * 32, scene.bot.public, scene.now)
+    request = JobRequest("01" * 32, scene.group, ("02" * 32,), scene.bot.public, scene.now)
     with pytest.raises(Malformed, match="not in its group"):
         read_job(request, [scene.message("hello")])
 
@@ -115,3 +120,65 @@ def test_a_job_that_does_not_fit_its_attempt_is_refused(
     request, event, attempt = started(scene, scene.message("hello"))
     with pytest.raises(Malformed, match=sentence):
         read_request(change(request), event, attempt)
+
+
+def test_a_later_message_has_what_we_said_meanwhile_as_context(scene: Any) -> None:
+    first, second = scene.message("first"), scene.message("second")
+    ours = scene.sign(scene.bot, 9, ("h", scene.group), content="to the first", at=5)
+    later = scene.message("third", at=3)
+    request, _, _ = started(scene, first)
+    events = [first, second, ours, later]
+    turn = read_job(parse_request(request), events, second.id)
+    assert (turn.message.text, turn.follow_up) == ("second", True)
+    assert [message.text for message in turn.history] == ["first", "to the first"]
+    assert not read_job(parse_request(request), events).follow_up
+
+
+def test_a_later_message_has_call_keys_of_its_own(scene: Any) -> None:
+    first, second = scene.message("first"), scene.message("second")
+    request = parse_request(scene.request(first))
+    turns = [read_job(request, [first, second], one.id) for one in (first, second)]
+    keys = [
+        utterance.reply(turn, turn.message, "hi", "send_message/1", scene.now).tag("o")
+        for turn in turns
+    ]
+    assert keys[0] == once_key(request.id, "send_message/1")
+    assert keys[1] == once_key(request.id, second.id, "send_message/1")
+
+
+@pytest.mark.parametrize("whose", ["somebody's", "another job's", "another group's"])
+def test_nobody_but_the_jobs_router_hands_a_message_over(scene: Any, whose: str) -> None:
+    """Attack: a member of the group makes up what a session works on."""
+    request, event, attempt = started(scene, scene.message("hello"))
+    author = scene.person if whose == "somebody's" else scene.router
+    template = handed_events.handed(
+        author.public,
+        OTHER_GROUP if whose == "another group's" else scene.group,
+        "ab" * 32 if whose == "another job's" else request.id,
+        "cd" * 32,
+        scene.now,
+    )
+    with pytest.raises(Malformed):
+        read_handed(template.sign(author, bytes(32)), event, attempt)
+    right = handed_events.handed(scene.router.public, scene.group, request.id, "cd" * 32, scene.now)
+    assert read_handed(right.sign(scene.router, bytes(32)), event, attempt).message == "cd" * 32
+
+
+def test_a_session_knows_by_its_own_grant_whether_it_is_mains(scene: Any) -> None:
+    started = scene.attempt(scene.request(scene.message("hello")))
+
+    def given(*, is_main: bool, author: Any = None, client: Any = None) -> Event:
+        by = author or scene.router
+        made = grants.of_session(
+            (client or scene.session).public, scene.group, "ab" * 32, is_main=is_main,
+            now_s=scene.now, wall_clock_s=60,
+        )  # fmt: skip
+        return grant.template(made, by.public, scene.now).sign(by, bytes(32))
+
+    session = scene.session.public
+    assert is_of_main([started, given(is_main=True)], started, session)
+    assert not is_of_main([given(is_main=False)], started, session)
+    assert not is_of_main([], started, session)
+    # Somebody else's grant, or one that somebody else wrote.
+    assert not is_of_main([given(is_main=True, client=scene.person)], started, session)
+    assert not is_of_main([given(is_main=True, author=scene.person)], started, session)

@@ -11,17 +11,27 @@ import pytest
 import websockets
 
 from agent_image.agent.__main__ import FOLDER, SOCKET, Arguments, BadInput, Exit, arguments
+from nips.key import SecretKey
 from tests.unit.agent_image.stage import ROOT, begin
 
 KEY = b"07" * 32 + b"\n"
+GOOD = SecretKey(bytes.fromhex("07" * 32)).public
 
 
 def test_the_command_line_is_read(scene: Any) -> None:
     signer = scene.signer.public
-    assert arguments(["--signer", signer]) == Arguments(signer, SOCKET, Path(FOLDER))
+    assert arguments(["--signer", signer]) == Arguments(signer, SOCKET, Path(FOLDER), 600)
     assert arguments(
-        ["--folder", "/a b", "--signer", signer, "--socket", "/run/x.sock"]
-    ) == Arguments(signer, "/run/x.sock", Path("/a b"))
+        ["--folder", "/a b", "--signer", signer, "--socket", "/run/x.sock", "--seconds", "20"]
+    ) == Arguments(signer, "/run/x.sock", Path("/a b"), 20)
+
+
+@pytest.mark.parametrize(("seconds", "patience_s"), [(600, 590), (20, 17), (1, 0.85)])
+def test_the_signer_is_waited_for_while_there_is_time_to_say_so(
+    scene: Any, seconds: int, patience_s: float
+) -> None:
+    given = arguments(["--signer", scene.signer.public, "--seconds", str(seconds)])
+    assert given.patience_s == pytest.approx(patience_s)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +44,10 @@ def test_the_command_line_is_read(scene: Any) -> None:
         (["--socket", "/x"], "--signer must be followed"),
         (["--relay", "/x"], "cannot use '--relay'"),
         (["run"], "cannot use 'run'"),
+        (["--signer", GOOD, "--seconds", "0"], "--seconds must be followed"),
+        (["--signer", GOOD, "--seconds", "-1"], "--seconds must be followed"),
+        (["--signer", GOOD, "--seconds", "1e3"], "--seconds must be followed"),
+        (["--signer", GOOD, "--seconds", "9" * 5_000], "--seconds must be followed"),
     ],
 )
 def test_a_wrong_command_line_says_what_is_right(given: list[str], sentence: str) -> None:

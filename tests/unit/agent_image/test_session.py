@@ -59,6 +59,14 @@ async def test_what_the_grant_does_not_allow_is_refused_in_words(stage: Stage, k
     assert f"kind {kind}" in reply.content
 
 
+async def test_what_needs_the_owners_yes_is_asked_and_the_job_goes_on(stage: Stage) -> None:
+    (reply,) = await stage.answers('/sign 0 {"name":"Mallory"}', kinds=(0, 9))
+    assert reply.content.startswith("I asked the owner: ")
+    asked = await stage.link.fetch([Filter(kinds=frozenset({46_010}))])
+    assert [event.values("p") for event in asked] == [[stage.owner.public]]
+    assert "Mallory" in asked[0].content
+
+
 async def test_a_refused_note_is_told(stage: Stage) -> None:
     (reply,) = await stage.answers("/note hello", kinds=(9,))
     assert reply.content.startswith("The signer refused: ")

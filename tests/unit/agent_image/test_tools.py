@@ -9,22 +9,29 @@ from typing import Any
 
 import pytest
 
+from agent_image.agent.asking import Asking
 from agent_image.agent.backends import Call
 from agent_image.agent.speech import LONGEST_STEP_S, Speaker
-from agent_image.agent.tools import MAX_TEXT_BYTES, Toolbox
+from agent_image.agent.tools import MAINS_PARAMETERS, MAINS_TOOLS, MAX_TEXT_BYTES, Toolbox
 from relay_local.client import Caller, Link
 
 
 @pytest.fixture
-def speaker(scene: Any, clock: Callable[[], float]) -> Speaker:
+async def speaker(scene: Any, clock: Callable[[], float]) -> Speaker:
     """A speaker whose link never connects: what reaches it would wait."""
     link = Link("unix:/nowhere", [], None)
-    return Speaker(Caller(link, scene.session, scene.signer.public), clock)
+    return Speaker(Caller(link, scene.session, scene.signer.public), clock, 60.0)
 
 
 @pytest.fixture
-def toolbox(scene: Any, speaker: Speaker, tmp_path: Path) -> Toolbox:
-    return Toolbox(scene.job(scene.message("hello")), speaker, tmp_path)
+async def asking(scene: Any) -> Asking:
+    """A way to the router that never connects."""
+    return Asking(Caller(Link("unix:/nowhere", [], None), scene.session, scene.router.public))
+
+
+@pytest.fixture
+def toolbox(scene: Any, speaker: Speaker, asking: Asking, tmp_path: Path) -> Toolbox:
+    return Toolbox(scene.job(scene.message("hello")), speaker, asking, tmp_path)
 
 
 def test_every_tool_is_described_for_a_model(toolbox: Toolbox) -> None:
@@ -33,10 +40,20 @@ def test_every_tool_is_described_for_a_model(toolbox: Toolbox) -> None:
         "send_message",
         "react",
         "publish_note",
+        "publish_article",
         "publish_event",
         "remember",
         "recall",
         "run_command",
+        "search_history",
+        "nostr_query",
+        "send_file",
+        "set_persona",
+        "set_group",
+        "list_groups",
+        "register_group",
+        "ask_owner",
+        "propose_change",
     ]
     assert all(tool.description for tool in described.values())
     assert described["run_command"].parameters == {
@@ -48,6 +65,24 @@ def test_every_tool_is_described_for_a_model(toolbox: Toolbox) -> None:
         "required": ["line"],
         "additionalProperties": False,
     }
+
+
+def test_what_is_mains_alone_no_other_agent_is_told_of(
+    scene: Any, speaker: Speaker, asking: Asking, tmp_path: Path
+) -> None:
+    job = scene.job(scene.message("hello"))
+    elsewhere = Toolbox(job, speaker, asking, tmp_path, is_main=False)
+    described = {tool.name: str(tool.parameters) for tool in elsewhere.describe()}
+    assert described.keys().isdisjoint(MAINS_TOOLS)
+    assert {"send_message", "set_group", "set_persona"} <= described.keys()
+    for name in MAINS_PARAMETERS:
+        assert not any(f"'{name}'" in parameters for parameters in described.values())
+    in_main = {
+        tool.name: str(tool.parameters)
+        for tool in Toolbox(job, speaker, asking, tmp_path).describe()
+    }
+    assert in_main.keys() >= MAINS_TOOLS
+    assert "'conversation'" in in_main["send_message"]
 
 
 async def test_memory_is_kept_in_the_folder(toolbox: Toolbox, tmp_path: Path) -> None:
@@ -105,9 +140,9 @@ async def test_a_call_that_makes_no_sense_is_answered(
 
 
 async def test_a_folder_that_is_gone_is_answered(
-    scene: Any, speaker: Speaker, tmp_path: Path
+    scene: Any, speaker: Speaker, asking: Asking, tmp_path: Path
 ) -> None:
-    toolbox = Toolbox(scene.job(scene.message("hello")), speaker, tmp_path / "gone")
+    toolbox = Toolbox(scene.job(scene.message("hello")), speaker, asking, tmp_path / "gone")
     for call in (Call("run_command", {"line": "ls"}), Call("remember", {"text": "x"})):
         answer = await toolbox.execute(call)
         assert not answer.ok

@@ -16,7 +16,8 @@ from nips.own.grant import Grant
 SESSION, JOB, BRIDGE = "aa" * 32, "bb" * 32, "cc" * 32
 GROUP = "00000000-0000-4000-8000-000000000001"
 NOW_S = 1_800_000_000
-NEVER = {0, 3, 5, 13, 14, 62, 1059, 10002, 10050, 22242, 24133, 30078, *range(9000, 9023)}
+NEVER = {13, 14, 62, 1059, 22242, 24133, 30078, *range(9000, 9023)}
+ONLY_ASKED = {0, 3, 5, 10002, 10050}
 
 
 def session(*, is_main: bool = False, wall_clock_s: float = 600) -> Grant:
@@ -25,10 +26,22 @@ def session(*, is_main: bool = False, wall_clock_s: float = 600) -> Grant:
     )
 
 
+def test_one_that_waits_may_do_nothing_and_outlives_its_wait_by_one_job() -> None:
+    waiting = grants.of_waiting(SESSION, GROUP, now_s=NOW_S, wait_s=900, wall_clock_s=600)
+    assert (waiting.methods, waiting.rules, waiting.models, waiting.job) == ((), (), None, None)
+    assert waiting.max_uses == 0
+    assert waiting.expires_at == NOW_S + 180
+    assert grants.renewed(waiting, NOW_S + 120).expires_at == NOW_S + 300
+    late = grants.of_session(
+        SESSION, GROUP, JOB, is_main=False, now_s=NOW_S + 900, wall_clock_s=600
+    )
+    assert late.hard_expires_at == waiting.hard_expires_at
+
+
 def test_a_session_speaks_in_its_group_about_its_job() -> None:
     grant = session()
     assert (grant.role, grant.group, grant.job) == ("session", GROUP, JOB)
-    assert grant.methods == ("sign_event",)
+    assert grant.methods == ("sign_event", "frame")
     assert {rule.kind for rule in grant.rules} == {Kind.REACTION, Kind.CHAT}
     for rule in grant.rules:
         assert rule.required == (("h", GROUP), ("job", JOB))
@@ -45,6 +58,18 @@ def test_main_alone_publishes_and_then_without_its_groups_name() -> None:
 @pytest.mark.parametrize("is_main", [True, False])
 def test_no_session_asks_for_what_is_never_a_sessions(is_main: bool) -> None:
     assert not NEVER & {rule.kind for rule in session(is_main=is_main).rules}
+
+
+def test_what_speaks_for_the_bot_is_asked_in_main_and_nowhere_else() -> None:
+    asked = {rule.kind: rule for rule in session(is_main=True).rules if rule.mode == "ask"}
+    assert set(asked) == ONLY_ASKED
+    assert all(rule.forbidden == ("h",) for rule in asked.values())
+    assert all(rule.required == (("job", JOB),) for rule in asked.values())
+    # An article is the ceiling's to ask about or to approve beforehand.
+    (article,) = [rule for rule in session(is_main=True).rules if rule.kind == 30_023]
+    assert (article.mode, article.forbidden) == ("allow", ("h",))
+    elsewhere = {rule.kind for rule in session().rules}
+    assert not elsewhere & {*ONLY_ASKED, 30_023}
 
 
 def test_a_bridge_opens_and_seals_and_shows_itself() -> None:

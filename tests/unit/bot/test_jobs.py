@@ -8,18 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.engine.outcome import Exited, Killed, Limits, Outcome, Why
+from bot.failure import INTERRUPTED, Failure
 from bot.jobs import (
-    FINAL,
-    INTERRUPTED,
     Again,
+    CallOff,
     Complete,
-    Failure,
     GiveUp,
     Job,
     Nothing,
     Step,
-    failure_of,
     fold,
     next_step,
     spoken,
@@ -27,6 +24,7 @@ from bot.jobs import (
 from nips.event import Event, Template
 from nips.key import SecretKey
 from nips.kinds import Kind
+from nips.own import handed as handed_events
 from nips.own import job as job_events
 
 ROUTER, BOT, STRANGER, S1, S2 = (SecretKey(bytes([n]) * 32) for n in range(1, 6))
@@ -83,9 +81,69 @@ def end(*, completed: bool, author: SecretKey = ROUTER) -> Event:
 def test_a_job_is_what_its_events_say(
     more: tuple[Event, ...], attempts: int, done: bool, ended: bool
 ) -> None:
-    wanted = Job(REQUEST.id, GROUP, MESSAGE, 100, attempts, done, ended)
+    wanted = Job(REQUEST.id, GROUP, (MESSAGE,), 100, attempts=attempts, done=done, ended=ended)
     assert fold((REQUEST, *more), ROUTER.public) == {REQUEST.id: wanted}
     assert fold((*reversed(more), REQUEST), ROUTER.public) == {REQUEST.id: wanted}
+
+
+M1, M2, M3, M4 = (f"{n:02x}" * 32 for n in range(0xD1, 0xD5))
+
+
+def handed(message: str, author: SecretKey = ROUTER) -> Event:
+    return by(author, handed_events.handed(author.public, GROUP, REQUEST.id, message, 102))
+
+
+def at(session: SecretKey, *messages: str, done: bool = False) -> Event:
+    template = job_events.progress(
+        session.public, GROUP, REQUEST.id, "", 103, done=done, messages=messages
+    )
+    return by(session, template)
+
+
+def call(author: SecretKey, *messages: str) -> Event:
+    return by(author, job_events.cancel(author.public, GROUP, REQUEST.id, 103, messages))
+
+
+ENDED_EARLY = by(ROUTER, job_events.cancelled(ROUTER.public, GROUP, REQUEST.id, 104))
+
+
+def folded(*more: Event) -> Job:
+    return fold((REQUEST, *more), ROUTER.public)[REQUEST.id]
+
+
+def test_what_was_handed_to_it_keeps_its_order() -> None:
+    job = folded(handed(M2), handed(M1), handed(M2), handed(M3, author=STRANGER))
+    assert job.all_messages == (MESSAGE, M2, M1)
+    assert job.left_over == (M2, M1)
+    assert job.at == MESSAGE
+
+
+def test_a_session_settles_what_it_says_and_begins_what_it_says() -> None:
+    more = (attempt(1, S1), handed(M1), handed(M2), handed(M3), at(S1, M1), at(S1, M2))
+    job = folded(*more)
+    assert (set(job.begun), job.left_over, job.at) == ({M1, M2}, (M3,), M2)
+    job = folded(*more, at(S1, M1, M2, done=True))
+    assert (set(job.settled), job.left_over) == ({M1, M2}, (M3,))
+    # Attack: another job's session says that it has dealt with somebody's message.
+    job = folded(*more, at(S2, M1, M2, M3, done=True))
+    assert (job.done, job.left_over) == (False, (M3,))
+
+
+def test_a_call_off_takes_with_it_what_the_router_says() -> None:
+    more = (attempt(1, S1), handed(M1), handed(M2))
+    job = folded(*more, call(STRANGER, M1, M2))
+    assert (job.called_off, job.ended, job.left_over) == (True, False, (M1, M2))
+    job = folded(*more, call(ROUTER, M1))
+    assert (job.called_off, job.ended, job.left_over) == (True, False, (M2,))
+    assert folded(*more, ENDED_EARLY).ended
+    assert not folded(*more, by(STRANGER, ENDED_EARLY.template)).ended
+
+
+def test_a_call_off_of_another_group_is_none() -> None:
+    other = "00000000-0000-4000-8000-000000000002"
+    assert not folded(
+        by(STRANGER, job_events.cancel(STRANGER.public, other, REQUEST.id, 103))
+    ).called_off
 
 
 def test_jobs_keep_the_order_of_their_requests() -> None:
@@ -108,7 +166,7 @@ def test_malformed_events_change_nothing(kinds: list[int], text: str) -> None:
         for kind in kinds
     ]
     assert fold((*odd, REQUEST), ROUTER.public) == {
-        REQUEST.id: Job(REQUEST.id, GROUP, MESSAGE, 100)
+        REQUEST.id: Job(REQUEST.id, GROUP, (MESSAGE,), 100)
     }
 
 
@@ -118,6 +176,9 @@ def test_malformed_events_change_nothing(kinds: list[int], text: str) -> None:
         (Kind.CHAT, BOT, (("h", GROUP), ("job", REQUEST.id)), True),
         (Kind.REACTION, BOT, (("h", GROUP), ("job", REQUEST.id)), True),
         (Kind.NOTE, BOT, (("job", REQUEST.id),), True),
+        (Kind.CHAT, ROUTER, (("h", GROUP), ("job", REQUEST.id)), True),
+        (Kind.REACTION, ROUTER, (("h", GROUP), ("job", REQUEST.id)), False),
+        (Kind.CHAT, ROUTER, (("h", GROUP), ("e", REQUEST.id)), False),
         (Kind.CHAT, STRANGER, (("h", GROUP), ("job", REQUEST.id)), False),
         (Kind.CHAT, BOT, (("h", GROUP),), False),
         (Kind.PROFILE, BOT, (("job", REQUEST.id),), False),
@@ -127,10 +188,11 @@ def test_what_counts_as_having_spoken(
     kind: int, author: SecretKey, tags: tuple[tuple[str, ...], ...], counts: bool
 ) -> None:
     event = Template(author.public, 1, kind, tags, "hello").sign(author, bytes(32))
-    assert spoken([event], BOT.public) == (frozenset({REQUEST.id}) if counts else frozenset())
+    found = spoken([event], BOT.public, ROUTER.public)
+    assert found == (frozenset({REQUEST.id}) if counts else frozenset())
 
 
-JOB = Job("aa" * 32, GROUP, MESSAGE, 100)
+JOB = Job("aa" * 32, GROUP, (MESSAGE,), 100)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +222,10 @@ JOB = Job("aa" * 32, GROUP, MESSAGE, 100)
         ),
         (replace(JOB, attempts=1, done=True), True, CRASH, Complete()),
         (replace(JOB, attempts=1, done=True), True, LIMIT, Complete()),
+        (replace(JOB, attempts=1, done=True, called_off=True), True, None, Complete()),
+        (replace(JOB, called_off=True), False, None, CallOff()),
+        (replace(JOB, attempts=1, called_off=True), True, CRASH, CallOff()),
+        (replace(JOB, attempts=1, called_off=True, ended=True), True, CRASH, Nothing()),
         (replace(JOB, attempts=3, done=True), False, INTERRUPTED, Complete()),
         (replace(JOB, attempts=1, ended=True), True, CRASH, Nothing()),
         (replace(JOB, attempts=1, ended=True, done=True), False, None, Nothing()),
@@ -176,6 +242,7 @@ def test_what_becomes_of_a_job(
     st.booleans(),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
     st.sampled_from([None, CRASH, LIMIT, INTERRUPTED]),
     st.lists(st.floats(0, 60), max_size=3),
 )
@@ -184,15 +251,17 @@ def test_the_promises_hold_for_every_job(
     done: bool,
     ended: bool,
     has_spoken: bool,
+    called_off: bool,
     failure: Failure | None,
     pauses_s: list[float],
 ) -> None:
     if attempts and failure is None:
         failure = INTERRUPTED
-    job = replace(JOB, attempts=attempts, done=done, ended=ended)
+    job = replace(JOB, attempts=attempts, called_off=called_off, done=done, ended=ended)
     step = next_step(job, has_spoken=has_spoken, failure=failure, pauses_s=pauses_s)
     assert (step == Nothing()) == ended
     assert (step == Complete()) == (done and not ended)
+    assert (step == CallOff()) == (called_off and not done and not ended)
     if isinstance(step, Again):
         assert not (has_spoken and attempts), "said twice"
         assert attempts < 3
@@ -201,29 +270,3 @@ def test_the_promises_hold_for_every_job(
     if isinstance(step, GiveUp):
         assert step.words.startswith("I could not finish that")
         assert step.words.endswith(".")
-
-
-@pytest.mark.parametrize("why", Why)
-def test_every_limit_has_its_words(why: Why) -> None:
-    failure = failure_of(Outcome(Killed(why), "hostile words", 1.0), Limits())
-    assert failure.final == (why in FINAL)
-    assert failure.final == (why is not Why.ENGINE)
-    assert "hostile" not in failure.words
-    assert not failure.words.endswith(".")
-
-
-@pytest.mark.parametrize(
-    ("wall_clock_s", "words"),
-    [(600, "10 minutes"), (90, "90 seconds"), (150, "2.5 minutes"), (0.5, "0.5 seconds")],
-)
-def test_the_wall_clock_is_told_in_a_persons_units(wall_clock_s: float, words: str) -> None:
-    limits = Limits(wall_clock_s=wall_clock_s)
-    failure = failure_of(Outcome(Killed(Why.WALL_CLOCK), "", 1.0), limits)
-    assert failure.words == f"the agent ran longer than {words} and was stopped"
-
-
-@pytest.mark.parametrize(("code", "words"), [(0, "without an end"), (69, "status 69")])
-def test_an_exit_is_told(code: int, words: str) -> None:
-    failure = failure_of(Outcome(Exited(code), "", 1.0), Limits())
-    assert words in failure.words
-    assert not failure.final

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.conversation import Signal
-from bot.turns import Start, Turns
+from bot.turns import Start, Stop, Turns
 
 
 def test_the_cap_holds_and_the_line_is_served_in_order() -> None:
@@ -36,6 +36,17 @@ def test_a_group_with_many_jobs_lets_the_others_pass() -> None:
     assert starts == [Start("busy", "busy1")]
 
 
+def left(
+    arrived: dict[str, list[str]], finished: dict[str, list[str]], gone: set[str]
+) -> dict[str, list[str]]:
+    """The jobs of each group that have neither ended nor been called off in time."""
+    found = {
+        group: [job for job in jobs if job not in finished.get(group, []) and job not in gone]
+        for group, jobs in arrived.items()
+    }
+    return {group: jobs for group, jobs in found.items() if jobs}
+
+
 @given(st.integers(1, 4), st.data())
 def test_in_any_order_of_things_the_promises_hold(places: int, data: st.DataObject) -> None:
     turns = Turns(places)
@@ -43,10 +54,14 @@ def test_in_any_order_of_things_the_promises_hold(places: int, data: st.DataObje
     paused: set[str] = set()
     arrived: dict[str, list[str]] = {}
     finished: dict[str, list[str]] = {}
+    gone: set[str] = set()  # called off before they began
+    stopping: set[str] = set()
     for n in range(data.draw(st.integers(0, 40))):
         choices = [("arrive", group) for group in "abcdef"]
-        choices += [("end", group) for group in running] + [("fail", group) for group in running]
+        choices += [("end", group) for group in running]
+        choices += [("fail", group) for group in running if group not in stopping]
         choices += [("wake", group) for group in sorted(paused)]
+        choices += [("call off", group) for group in sorted(left(arrived, finished, gone))]
         what, group = data.draw(st.sampled_from(choices))
         match what:
             case "arrive":
@@ -54,7 +69,19 @@ def test_in_any_order_of_things_the_promises_hold(places: int, data: st.DataObje
                 turns, starts = turns.on(group, Signal.ARRIVED, f"{group}{n}")
             case "end":
                 finished.setdefault(group, []).append(running.pop(group))
+                stopping.discard(group)
                 turns, starts = turns.on(group, Signal.ENDED)
+            case "call off":
+                job = data.draw(st.sampled_from(left(arrived, finished, gone)[group]))
+                is_first = turns.of(group).jobs[0] == job
+                turns, starts = turns.on(group, Signal.CALLED_OFF, job)
+                if running.get(group) == job:
+                    assert starts == ([] if group in stopping else [Stop(group, job)])
+                    stopping.add(group)
+                    starts = []
+                else:
+                    gone.add(job)
+                    paused -= {group} if is_first else set()
             case "fail":
                 running.pop(group)
                 paused.add(group)
@@ -63,13 +90,15 @@ def test_in_any_order_of_things_the_promises_hold(places: int, data: st.DataObje
                 paused.remove(group)
                 turns, starts = turns.on(group, Signal.WOKEN)
         for start in starts:
+            assert isinstance(start, Start)
+            assert start.job not in gone, "called off, and begun"
             assert start.group not in running, "two jobs of one group at once"
             running[start.group] = start.job
         assert len(running) <= places
         waiting = {
             group
             for group, jobs in arrived.items()
-            if len(finished.get(group, [])) < len(jobs)
+            if any(job not in gone and job not in finished.get(group, []) for job in jobs)
             and group not in running
             and group not in paused
         }
@@ -92,6 +121,11 @@ def test_in_any_order_of_things_the_promises_hold(places: int, data: st.DataObje
         finished.setdefault(group, []).append(job)
         turns, starts = turns.on(group, Signal.ENDED)
         running |= {start.group: start.job for start in starts}
-    assert finished == arrived, "a group's jobs end all, and in the order in which they came"
+    remained = {
+        group: kept
+        for group, jobs in arrived.items()
+        if (kept := [j for j in jobs if j not in gone])
+    }
+    assert finished == remained, "a group's jobs end all, and in the order in which they came"
     assert turns.is_idle
     assert turns.taken == 0

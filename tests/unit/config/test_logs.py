@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 from bot.operate.assembly import SOURCE_TREE
 
@@ -34,3 +35,17 @@ def test_a_value_begins_no_line_and_commands_no_terminal() -> None:
     assert "event=failed" in second
     assert "count=3" in second
     assert "ZeroDivisionError" in second
+
+
+def test_a_full_disk_ends_nobody_who_says_so() -> None:
+    program = PROGRAM + "for _ in range(1_000): log.error('not stored', reason='x' * 100)\n"
+    program += "print('still here')\n"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=SOURCE_TREE,
+            stdout=subprocess.PIPE,
+            stderr=full,
+            check=False,
+        )
+    assert done.stdout == b"still here\n"

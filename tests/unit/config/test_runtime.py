@@ -36,3 +36,27 @@ def test_a_link_laid_there_by_somebody_else_is_refused(tmp_path: Path) -> None:
         planted.unlink()
     finally:
         run.rmdir()
+
+
+def test_root_puts_nothing_below_a_folder_of_somebody_elses(tmp_path: Path) -> None:
+    """Attack: `su` keeps XDG_RUNTIME_DIR; whoever owns that folder puts another in our folder's
+    place, with a plan of programs for root to run."""
+    if os.geteuid() != 0:
+        return
+    theirs = Path("/tmp") / f"r{os.getpid()}"
+    theirs.mkdir(mode=0o700)
+    os.chown(theirs, 61_500, 61_500)
+    try:
+        ours = runtime_dir(tmp_path, {"XDG_RUNTIME_DIR": str(theirs)})
+        ours.rmdir()
+        assert not ours.is_relative_to(theirs)
+    finally:
+        theirs.rmdir()
+    theirs.mkdir()
+    theirs.chmod(0o777)
+    try:
+        ours = runtime_dir(tmp_path, {"XDG_RUNTIME_DIR": str(theirs)})
+        ours.rmdir()
+        assert not ours.is_relative_to(theirs)
+    finally:
+        theirs.rmdir()

@@ -38,12 +38,17 @@ def test_relays_in_the_environment_may_be_written_as_people_do(
 @pytest.mark.parametrize(
     ("given", "word"),
     [
+        ({"router_relay": "ws://groups.example"}, "router_relay"),  # read on its way by anybody
+        ({"router_relay": "https://groups.example"}, "router_relay"),
         ({"listen": "0.0.0.0:7447"}, "listen"),  # the relay must not be on the network
         ({"listen": "127.0.0.1:99999"}, "listen"),
         ({"relays": ["http://relay.example"]}, "relays"),
         ({"relays": []}, "relays"),
         ({"agent": {"wall_clock_s": 0}}, "wall_clock_s"),
         ({"agent": {"unknown": 1}}, "unknown"),
+        ({"budget": {"runs_per_day": -1}}, "runs_per_day"),
+        ({"budget": {"group_usd_per_day": -0.5}}, "group_usd_per_day"),
+        ({"budget": {"runs_per_week": 1}}, "runs_per_week"),
         ({"wings": 2}, "wings"),
     ],
 )

@@ -23,9 +23,16 @@ UNICODE = st.text(st.characters(exclude_categories=["Cs"]))
 
 def test_canonical_bytes_escape_only_what_nip01_names() -> None:
     content = '\n"\\\r\t\b\f é \u2028 😀 /'
-    assert canonical("ab", 1, 2, [("t", "x")], content) == (
+    assert canonical("ab", 1, 2, (("t", "x"),), content) == (
         '[0,"ab",1,2,[["t","x"]],"\\n\\"\\\\\\r\\t\\b\\f é \u2028 😀 /"]'.encode()
     )
+
+
+def test_canonical_bytes_are_a_second_encoders_for_every_character() -> None:
+    every = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x110000))))
+    array = [0, "ab", 1, 2, [["t", every]], every]
+    theirs = json.dumps(array, separators=(",", ":"), ensure_ascii=False).encode()
+    assert canonical("ab", 1, 2, (("t", every),), every) == theirs
 
 
 @settings(deadline=None, max_examples=300)

@@ -46,6 +46,20 @@ def test_the_repr_does_not_show_the_secret() -> None:
     assert key.public in repr(key)
 
 
+def test_only_32_bytes_are_signed_with_32_random_ones() -> None:
+    # libsecp256k1 takes pointers: what is shorter would be read past its end.
+    key = SecretKey(b"\x07" * 32)
+    for message, aux in ((bytes(31), bytes(32)), (bytes(32), b""), (bytes(33), bytes(32))):
+        with pytest.raises(ValueError, match="32 bytes"):
+            key.sign(message, aux)
+
+
+def test_keys_are_compared_by_their_number() -> None:
+    assert SecretKey(b"\x07" * 32) == SecretKey(b"\x07" * 32)
+    assert len({SecretKey(b"\x07" * 32), SecretKey(b"\x07" * 32)}) == 1
+    assert SecretKey(b"\x07" * 32) != SecretKey(b"\x08" * 32)
+
+
 def test_generate_draws_again_where_the_number_is_no_key() -> None:
     draws = iter([bytes(32), b"\xff" * 32, b"\x07" * 32])
     assert SecretKey.generate(lambda n: next(draws)).raw == b"\x07" * 32

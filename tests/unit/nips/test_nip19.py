@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nips import nip19
 from nips.key import SecretKey
-from nips.nip19 import Nprofile, Npub, Nsec, decode, public_key_of
+from nips.nip19 import Naddr, Nprofile, Npub, Nsec, decode, public_key_of
 from nips.refusal import Malformed
 
 # NIP-19 "Examples"
@@ -52,6 +52,32 @@ def test_nostr_sdk_writes_the_same(key: SecretKey) -> None:
     assert nostr_sdk.Nip19Profile.from_bech32(ours).public_key().to_hex() == key.public
     profile = nostr_sdk.Nip19Profile(public, [nostr_sdk.RelayUrl.parse(url) for url in relays])
     assert decode(profile.to_bech32()) == Nprofile(key.public, tuple(relays))
+
+
+@settings(deadline=None)
+@given(key=keys, name=st.text(max_size=60), kind=st.integers(30_000, 39_999))
+def test_nostr_sdk_reads_and_writes_the_same_naddr(key: SecretKey, name: str, kind: int) -> None:
+    relays = ["wss://relay.example.com", "ws://127.0.0.1:7447"]
+    where = nostr_sdk.Coordinate(nostr_sdk.Kind(kind), nostr_sdk.PublicKey.parse(key.public), name)
+    theirs = nostr_sdk.Nip19Coordinate(where, [nostr_sdk.RelayUrl.parse(url) for url in relays])
+    assert decode(theirs.to_bech32()) == Naddr(name, key.public, kind, tuple(relays))
+    ours = nostr_sdk.Nip19Coordinate.from_bech32(nip19.encode_naddr(name, key.public, kind, relays))
+    assert ours.to_bech32() == theirs.to_bech32()
+
+
+def test_an_naddr_that_lacks_something_is_none() -> None:
+    whole = nip19.decode_bech32(nip19.encode_naddr("x", HEX, 30_023, ()))[1]
+    fields = [whole[:3], whole[3:37], whole[37:]]
+    for missing in range(3):
+        rest = b"".join(field for at, field in enumerate(fields) if at != missing)
+        with pytest.raises(Malformed, match="naddr"):
+            decode(nip19.encode_bech32("naddr", rest))
+    with pytest.raises(Malformed, match="middle of a field"):
+        decode(nip19.encode_bech32("naddr", whole[:-1]))
+    with pytest.raises(Malformed, match="at most 255"):
+        nip19.encode_naddr("x" * 256, HEX, 30_023, ())
+    with pytest.raises(Malformed):
+        public_key_of(nip19.encode_naddr("x", HEX, 30_023, ()))
 
 
 @given(data=st.binary(max_size=200), prefix=st.sampled_from(["npub", "x", "a1b"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,17 @@ from hypothesis import strategies as st
 from nips import nip44, nip46
 from nips.key import SecretKey
 from nips.kinds import Kind
-from nips.nip46 import Request, Response, check_envelope, envelope, parse_request, parse_response
+from nips.nip46 import (
+    Connect,
+    Request,
+    Response,
+    bunker_uri,
+    check_envelope,
+    envelope,
+    parse_connect,
+    parse_request,
+    parse_response,
+)
 from nips.refusal import Malformed, Prefix, Refusal
 
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]))
@@ -142,3 +153,62 @@ def test_envelopes_that_are_not_ours(alice: SecretKey, bob: SecretKey, mallory: 
     ):
         with pytest.raises(Malformed):
             check_envelope(bad, bob.public)
+
+
+# Connecting
+
+
+@pytest.mark.parametrize(
+    ("params", "read"),
+    [
+        (("k",), Connect("k", "", "")),
+        (("k", "s"), Connect("k", "s", "")),
+        (("k", "", "sign_event:1"), Connect("k", "", "")),
+        (("k", "s", "", '{"name":"App","url":"https://a"}'), Connect("k", "s", "App")),
+        (("k", "s", "", ""), Connect("k", "s", "")),
+        (("k", "s", "", '{"name":7}'), Connect("k", "s", "")),
+        (("k", "s", "", '["name"]'), Connect("k", "s", "")),
+        (("k", "s", "", "no json"), Connect("k", "s", "")),
+    ],
+)
+def test_a_connect_may_leave_out_all_but_the_signer(params: tuple[str, ...], read: Connect) -> None:
+    assert parse_connect(params) == read
+
+
+@pytest.mark.parametrize("params", [(), ("k", "s", "", "", "")])
+def test_what_is_no_connect(params: tuple[str, ...]) -> None:
+    with pytest.raises(Malformed, match="1 to 4"):
+        parse_connect(params)
+
+
+@given(name=st.text())
+def test_a_clients_name_is_safe_to_show(name: str) -> None:
+    # Attack: a name with escapes that rewrite the terminal it is listed in.
+    shown = parse_connect(("k", "", "", json.dumps({"name": name}))).name
+    assert len(shown) <= nip46.MAX_NAME_CHARS
+    assert shown == "" or shown.isprintable()
+
+
+def test_the_address_reads_back() -> None:
+    relays = ["ws://127.0.0.1:7447", "wss://a.example/x?y=1&z"]
+    uri = urlsplit(bunker_uri("ab" * 32, relays, "id.s-_="))
+    assert (uri.scheme, uri.netloc) == ("bunker", "ab" * 32)
+    assert parse_qs(uri.query) == {"relay": relays, "secret": ["id.s-_="]}
+
+
+@pytest.mark.parametrize(("over", "extended"), [(-1_000, False), (0, False), (1, True)])
+def test_a_request_beyond_the_classic_form_is_extended(over: int, extended: bool) -> None:
+    around = len(Request("1", "ping", ("",)).to_json())
+    request = Request("1", "ping", ("x" * (nip44.MAX_CLASSIC_BYTES - around + over),))
+    assert request.is_extended == extended
+    # Its bytes count, not its characters.
+    assert Request("1", "ping", ("é" * (nip44.MAX_CLASSIC_BYTES // 2),)).is_extended
+
+
+@given(st.text(), st.lists(st.text(), max_size=4))
+def test_the_text_is_compact_json_and_nothing_is_escaped_that_need_not_be(
+    request_id: str, params: list[str]
+) -> None:
+    said = {"id": request_id, "method": "ping", "params": params}
+    plain = json.dumps(said, separators=(",", ":"), ensure_ascii=False)
+    assert Request(request_id, "ping", tuple(params)).to_json() == plain

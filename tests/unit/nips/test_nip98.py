@@ -10,7 +10,7 @@ import pytest
 
 from nips.event import Event
 from nips.key import SecretKey
-from nips.nip98 import MAX_AGE_S, check, header, parse, template
+from nips.nip98 import MAX_AGE_S, check, check_head, check_payload, header, parse, template
 from nips.refusal import Malformed
 
 KEY = SecretKey(sha256(b"owner").digest())
@@ -54,6 +54,19 @@ def test_it_does_not_hold(event: Event, why: str) -> None:
     refusal = check(event, RELAYS, "POST", BODY, NOW)
     assert refusal is not None
     assert why in refusal.sentence
+
+
+def test_a_head_is_judged_before_its_body_comes() -> None:
+    event = made("http://model.local/v1/messages")
+    exact = "http://model.local/v1/messages".__eq__
+    assert check_head(event, exact, "POST", NOW) is None
+    assert check_payload(event, BODY) is None
+    other = check_head(event, "http://model.local/v1/models".__eq__, "POST", NOW)
+    assert other is not None
+    assert "u tag" in other.sentence
+    changed = check_payload(event, BODY + b" ")
+    assert changed is not None
+    assert "payload" in changed.sentence
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,11 @@ def key_of(name: str) -> SecretKey:
 RELAY, OWNER, ROUTER, SIGNER, BOT = map(key_of, ("relay", "owner", "router", "signer", "bot"))
 BRIDGE, CHAT, PUPPET, MEMBER = map(key_of, ("bridge", "chat", "puppet", "member"))
 OTHER_MEMBER, OTHER_PUPPET = key_of("other member"), key_of("other puppet")
+MODEL, CONSOLE = key_of("model"), key_of("console")
 SESSION, OTHER_SESSION, STRANGER = map(key_of, ("session", "other session", "stranger"))
 EVERYBODY = (
     RELAY, OWNER, ROUTER, SIGNER, BOT, BRIDGE, CHAT, PUPPET, MEMBER, OTHER_MEMBER, OTHER_PUPPET,
-    SESSION, OTHER_SESSION, STRANGER,
+    SESSION, OTHER_SESSION, STRANGER, MODEL, CONSOLE,
 )  # fmt: skip
 
 ROLES = Roles(
@@ -42,6 +43,8 @@ ROLES = Roles(
     main=MAIN,
     owner=OWNER.public,
     chat=CHAT.public,
+    model=MODEL.public,
+    console=CONSOLE.public,
     bridges={"nostr": BRIDGE.public},
 )
 

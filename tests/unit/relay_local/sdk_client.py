@@ -1,9 +1,9 @@
 """nostr-sdk as a client, in a process of its own: it may crash the interpreter that it ends in.
 
-Reads one JSON line from stdin, `{"url", "secret", "publish": [kinds], "filter"}`, and writes one
-to stdout: `{"ok": {kind: sentence or null}, "fetched": [events], "live": [ids]}`. With "sync", a
-list of notes that the client has, it also reconciles its notes: `{"synced": {"sent": [ids],
-"received": [ids]}}`.
+Reads one JSON line from stdin, `{"url", "secret", "publish": [[kind, content, tag, …]], "filter"}`,
+and writes one to stdout: `{"ok": {kind: sentence or null}, "fetched": [events], "live": [ids]}`.
+With "live": false it does not wait to hear what it has sent. With "sync", a list of notes that the
+client has, it also reconciles its notes: `{"synced": {"sent": [ids], "received": [ids]}}`.
 """
 
 from __future__ import annotations
@@ -89,8 +89,9 @@ async def run(task: dict[str, Any]) -> dict[str, Any]:
     await client.subscribe(sdk.ReqTarget.auto([wanted]))
     said: dict[str, str | None] = {}
     sent: set[str] = set()
-    for kind, content in task["publish"]:
-        event = sdk.EventBuilder(sdk.Kind(kind), content).finalize(keys)
+    for kind, content, *tags in task["publish"]:
+        builder = sdk.EventBuilder(sdk.Kind(kind), content).tags([sdk.Tag.parse(t) for t in tags])
+        event = builder.finalize(keys)
         output = await client.send_event(event, ok_timeout=timedelta(seconds=WAIT_S))
         said[str(kind)] = next(iter(output.failed.values()), None)
         if not output.failed:
@@ -100,7 +101,7 @@ async def run(task: dict[str, Any]) -> dict[str, Any]:
     )
     live: set[str] = set()
     async with asyncio.timeout(WAIT_S):
-        while not sent <= live:
+        while task.get("live", True) and not sent <= live:
             note = await notifications.next()
             if note is not None and note.is_message():
                 message = note.message.as_enum()

@@ -118,6 +118,22 @@ def test_a_once_key_has_one_effect(house: House) -> None:
         house.now_s += 1
 
 
+@pytest.mark.parametrize("author", ["", "nobody", "ab" * 31 + "a", "AB" * 32, "zz" * 32])
+def test_a_deletion_that_names_no_address_deletes_nothing(house: House, author: str) -> None:
+    """Attack: an address whose author is no key, at which the writer of all would stumble."""
+    house.keep(event(MEMBER, 5, ("a", f"30023:{author}:x")))
+
+
+def test_the_bots_once_keys_are_its_groups(house: House) -> None:
+    """Attack: an agent uses the once-key of another group's next answer, so that it is dropped."""
+    house.keep(event(ROUTER, Kind.CREATE_GROUP, ("h", OTHER)))
+    for group in (MAIN, OTHER):
+        house.keep(event(BOT, 9, ("h", group), ("o", JOB)))
+        again = event(BOT, 9, ("h", group), ("o", JOB), content="again")
+        assert isinstance(house.put(again).outcome, Known)
+    house.keep(event(BOT, 1, ("o", JOB)))
+
+
 def test_a_refused_event_uses_up_no_once_key(house: House) -> None:
     house.refuse(event(PUPPET, 9, ("h", OTHER), ("o", JOB)))
     house.keep(event(PUPPET, 9, H, ("o", JOB)))
@@ -265,10 +281,17 @@ def test_the_relay_describes_its_groups(house: House) -> None:
     assert latest.values("p") == [PUPPET.public]
     # Two changes in one second would tie for every other reader.
     assert latest.created_at > members.created_at
-    house.keep(event(ROUTER, Kind.DELETE_GROUP, H))
-    assert all(house.group(kind) is None for kind in range(39_000, 39_004))
-    house.refuse(event(MEMBER, 9, H))
-    house.refuse(event(ROUTER, Kind.CREATE_GROUP, H, content="again"))
+
+
+def test_a_deleted_group_is_described_no_more(house: House) -> None:
+    there = ("h", OTHER)
+    house.keep(event(ROUTER, Kind.CREATE_GROUP, there), put_user(OTHER, MEMBER, "member"))
+    places = [Address(RELAY.public, kind, OTHER) for kind in range(39_000, 39_004)]
+    assert all(house.transaction.at(place) for place in places)
+    house.keep(event(ROUTER, Kind.DELETE_GROUP, there))
+    assert not any(house.transaction.at(place) for place in places)
+    house.refuse(event(MEMBER, 9, there))
+    house.refuse(event(ROUTER, Kind.CREATE_GROUP, there, content="again"))
 
 
 def test_a_group_change_sent_twice_is_a_duplicate(house: House) -> None:

@@ -18,20 +18,8 @@ from nips.filter import Filter
 from nips.frames import Close, Publish, Req, encode
 from nips.key import SecretKey
 from nips.kinds import Kind
-from relay_local import connection as connection_
-from relay_local.connection import (
-    MAX_FRAME_BYTES,
-    MAX_KEYS,
-    MAX_SUBSCRIPTIONS,
-    Connection,
-    Cut,
-    Effect,
-    Listen,
-    Search,
-    Send,
-    Submit,
-    Unlisten,
-)
+from relay_local.connection import MAX_FRAME_BYTES, MAX_KEYS, Connection
+from relay_local.effects import Cut, Effect, Listen, Search, Send, Submit, TurnAway, Unlisten
 from relay_local.limits import Limits
 from relay_local.pacing import Meter
 from relay_local.world import World
@@ -41,11 +29,8 @@ from tests.unit.relay_local.cast import (
     MAIN,
     MEMBER,
     NOW,
-    OTHER,
-    OTHER_MEMBER,
     OWNER,
     RELAY,
-    ROUTER,
     SESSION,
     SIGNER,
     STRANGER,
@@ -72,6 +57,7 @@ class Table:
     ) -> None:
         own = session.public if session else None
         self.machine = Connection(CHALLENGE, [URL], own, limits or Limits(), shared=Meter(1_000, 0))
+        self.feeds = self.machine.feeds
         self.world = world
         self.last = 10
         for key in keys:
@@ -105,7 +91,14 @@ class Table:
 
 
 def frames(effects: list[Effect]) -> list[list[object]]:
-    return [json.loads(effect.frame) for effect in effects if isinstance(effect, Send)]
+    out: list[list[object]] = []
+    for effect in effects:
+        match effect:
+            case Send(frame):
+                out.append(json.loads(frame))
+            case TurnAway(event_id, refusal):
+                out.append(["OK", event_id, False, str(refusal)])
+    return out
 
 
 def test_it_greets_with_the_challenge() -> None:
@@ -187,151 +180,6 @@ def test_a_flood_is_refused_before_it_is_queued() -> None:
     assert str(ok[3]).startswith("rate-limited: ")
     (ok,) = frames(Table(STRANGER).hear(encode(Publish(event(STRANGER, 1)))))
     assert str(ok[3]).startswith("restricted: ")
-
-
-def test_values_are_counted_over_all_live_subscriptions() -> None:
-    table = Table()
-
-    def listen(name: str, count: int) -> bool:
-        keys = [f"{name}{number}" for number in range(count)]
-        return len(table.req(name, {"kinds": [24_133], "#p": keys})) == 2
-
-    assert listen("a", 100)
-    assert not listen("b", 100)
-    assert listen("b", 50)
-    assert listen("a", 120)  # in place of the former one
-    table.hear(encode(Close("a")))
-    assert listen("c", 100)
-
-
-def test_stored_then_eose_then_live() -> None:
-    table = Table(OWNER)
-    search = table.searching("a", {"kinds": [9]})
-    assert search.last == 10
-    stored, during, after = (event(MEMBER, 9, H, content=c) for c in "abc")
-    body = orjson.dumps(stored.to_json())
-    # What arrives while the stored events are read waits for EOSE.
-    assert table.live("a", during, 11) == []
-    assert frames(table.machine.found(search, [(9, body)])) == [["EVENT", "a", stored.to_json()]]
-    caught_up = frames(table.machine.caught_up(search, "epoch"))
-    assert caught_up == [["EOSE", "a"], ["EVENT", "a", during.to_json()]]
-    assert table.live("a", after, 12) == [["EVENT", "a", after.to_json()]]
-    # Numbers up to `last` were the search's to find.
-    assert table.live("a", stored, 10) == []
-    assert frames(table.machine.caught_up(search, "epoch")) == []
-
-
-def test_arrival_numbers_go_to_those_who_asked() -> None:
-    table = Table(ROUTER)
-    search = table.searching("a", {"after_seq": 3})
-    assert search.ordered
-    shown = event(MEMBER, 9, H)
-    body = orjson.dumps(shown.to_json())
-    assert frames(table.machine.found(search, [(4, body)])) == [["EVENT", "a", shown.to_json(), 4]]
-    eose = frames(table.machine.caught_up(search, "e"))
-    assert eose == [["EOSE", "a", {"epoch": "e", "seq": 10}]]
-    assert table.live("a", shown, 11) == [["EVENT", "a", shown.to_json(), 11]]
-    typing = event(ROUTER, Kind.TYPING, H)
-    assert table.live("a", typing, None) == [["EVENT", "a", typing.to_json()]]
-
-
-def test_a_req_with_a_live_id_replaces_it() -> None:
-    table = Table(OWNER)
-    first = table.searching("a", {"kinds": [1]})
-    second = table.searching("a", {"kinds": [9]})
-    assert not table.machine.is_current(first)
-    assert frames(table.machine.found(first, [(1, b"{}")])) == []
-    assert frames(table.machine.caught_up(first, "e")) == []
-    assert frames(table.machine.failed(first, "no")) == []
-    assert frames(table.machine.caught_up(second, "e")) == [["EOSE", "a"]]
-
-
-def test_a_closed_subscription_is_silent() -> None:
-    table = Table(OWNER)
-    search = table.searching("a", {})
-    assert table.hear(encode(Close("a"))) == [Unlisten("a")]
-    assert table.hear(encode(Close("a"))) == []
-    assert table.live("a", event(MEMBER, 9, H), 11) == []
-    assert frames(table.machine.caught_up(search, "e")) == []
-
-
-def test_a_refused_req_ends_the_one_it_replaces() -> None:
-    table = Table(OWNER)
-    table.searching("a", {})
-    effects = table.req("a", {"after_seq": 1})
-    assert effects[1:] == [Unlisten("a")]
-    assert frames(effects)[0][:2] == ["CLOSED", "a"]
-    table.searching("a", {})
-    effects = table.req("a", {"kinds": "all"})
-    assert effects[1:] == [Unlisten("a")]
-    assert table.live("a", event(MEMBER, 9, H), 11) == []
-
-
-def test_a_failed_search_says_so() -> None:
-    table = Table(OWNER)
-    search = table.searching("a", {})
-    effects = table.machine.failed(search, "the disk")
-    assert frames(effects) == [["CLOSED", "a", "error: the disk"]]
-    assert effects[1:] == [Unlisten("a")]
-
-
-def test_live_events_are_guarded_like_stored_ones() -> None:
-    table = Table(MEMBER)
-    table.machine.caught_up(table.searching("a", {}), "e")
-    own, others = event(OWNER, 9, H), event(OTHER_MEMBER, 9, ("h", OTHER), ("p", MEMBER.public))
-    assert len(table.live("a", own, 11)) == 1
-    assert table.live("a", others, 12) == []
-    assert table.live("a", event(STRANGER, 1059, ("p", OWNER.public)), 13) == []
-    # Removed, the member hears nothing more on the subscription that stands.
-    table.world = WORLD.after(event(ROUTER, Kind.REMOVE_USER, H, ("p", MEMBER.public)), NOW)
-    assert table.live("a", own, 14) == []
-
-
-def test_requests_are_heard_by_who_listens_for_that_key() -> None:
-    table = Table()
-    search = table.searching("a", {"kinds": [24_133], "#p": [STRANGER.public]})
-    assert search.scope.is_empty
-    table.machine.caught_up(search, "e")
-    mine = event(SIGNER, 24_133, ("p", STRANGER.public))
-    assert len(table.live("a", mine, None)) == 1
-    assert table.live("a", event(SIGNER, 24_133, ("p", MEMBER.public)), None) == []
-    assert table.live("a", event(MEMBER, 9, H), 11) == []
-    # A broad subscription of a member's does not overhear what the parts say to each other.
-    member = Table(MEMBER)
-    member.machine.caught_up(member.searching("a", {}), "e")
-    assert member.live("a", mine, None) == []
-
-
-def test_too_much_held_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_, "MAX_HELD_BYTES", 1_000)
-    table = Table(OWNER)
-    table.searching("a", {})
-    shown = event(MEMBER, 9, H, content="x" * 400)
-    body = orjson.dumps(shown.to_json())
-    assert table.machine.live("a", shown, body, 11, WORLD) == []
-    (cut,) = table.machine.live("a", shown, body, 12, WORLD)
-    assert isinstance(cut, Cut)
-
-
-def test_so_many_subscriptions_and_no_more() -> None:
-    table = Table(OWNER)
-    for number in range(MAX_SUBSCRIPTIONS):
-        table.searching(str(number), {})
-    (closed,) = frames(table.req("one more", {}))
-    assert str(closed[2]).startswith("rate-limited: ")
-    table.searching("0", {"kinds": [1]})
-    table.hear(encode(Close("1")))
-    table.searching("one more", {})
-
-
-@pytest.mark.parametrize("name", ["a", "x" * 64, '"\\\n\u2028é\U0001f600', "\x00", "[]"])
-def test_subscription_ids_come_back_as_they_were(name: str) -> None:
-    table = Table(OWNER)
-    search = table.searching(name, {})
-    shown = event(MEMBER, 9, H)
-    body = orjson.dumps(shown.to_json())
-    assert frames(table.machine.found(search, [(1, body)])) == [["EVENT", name, shown.to_json()]]
-    assert frames(table.machine.caught_up(search, "e")) == [["EOSE", name]]
 
 
 NOTE = event(OWNER, 1).to_json()

@@ -34,6 +34,15 @@ def test_the_document_says_what_was_set() -> None:
     assert json.loads(told.body)["limitation"]["max_event_tags"] == 7
 
 
+def test_clients_of_the_dialect_find_its_name_where_it_is_spoken() -> None:
+    private, public = (
+        json.loads(answer(world, "1", "GET", "application/nostr+json").body)
+        for world in (WORLD, World(RELAY.public, public=True))
+    )
+    assert "buzz" in private["software"].lower()
+    assert "software" not in public
+
+
 def test_a_public_relay_claims_no_groups() -> None:
     world = World(RELAY.public, public=True)
     document = json.loads(answer(world, "1", "GET", "application/nostr+json").body)

@@ -8,6 +8,7 @@ import secrets
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from nips import nip98
@@ -116,15 +117,31 @@ async def test_the_face(relay: RunningRelay) -> None:
     assert 86 in told["supported_nips"]
 
 
+NEIGHBOUR = ("127.0.0.2", 0)
+
+
 async def test_a_blocked_address_gets_no_connection(relay: RunningRelay) -> None:
-    await call(relay.url, "blockip", "127.0.0.1", "too many")
-    assert await call(relay.url, "listblockedips") == [{"ip": "127.0.0.1", "reason": "too many"}]
-    with pytest.raises(InvalidStatus):
-        async with wire(relay.url):
+    await call(relay.url, "blockip", "127.0.0.2", "too many")
+    assert await call(relay.url, "listblockedips") == [{"ip": "127.0.0.2", "reason": "too many"}]
+    with pytest.raises(InvalidStatus, match="403"):
+        async with connect(relay.url, local_addr=NEIGHBOUR):
             pass
-    await call(relay.url, "unblockip", "127.0.0.1")
     async with wire(relay.url):
         pass
+    await call(relay.url, "unblockip", "127.0.0.2")
+    async with connect(relay.url, local_addr=NEIGHBOUR):
+        pass
+
+
+async def test_posts_of_a_blocked_address_are_not_read(relay: RunningRelay) -> None:
+    """Attack: who was shut out still has bodies read and signatures checked, by the thousand."""
+    await call(relay.url, "blockip", "127.0.0.2")
+    host, port = relay.url.removeprefix("ws://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), local_addr=NEIGHBOUR)
+    writer.write(b"POST / HTTP/1.1\r\nContent-Le")  # and nothing more
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 403 Forbidden")
 
 
 BODY = b'{"method":"banpubkey","params":["' + STRANGER.public.encode() + b'"]}'
@@ -170,6 +187,8 @@ async def test_an_overheard_call_cannot_be_repeated(relay: RunningRelay) -> None
         ("disallowkind", [True]),
         ("disallowkind", [65_536]),
         ("blockip", ["not an address"]),
+        ("blockip", ["127.0.0.1"]),  # whoever did it could not take it back
+        ("blockip", ["::1"]),
         ("changerelayname", []),
         ("changerelayname", ["x" * 1_001]),
         ("allowpubkey", [STRANGER.public]),

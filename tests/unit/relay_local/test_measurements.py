@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
+from relay_local.limits import Limits
 from relay_local.relay import CannotStart, RelaySettings, running
-from tests.unit.relay_local.cast import OWNER, STRANGER
+from tests.unit.relay_local.cast import OWNER, SIGNER, STRANGER
 from tests.unit.relay_local.test_scrape import ask
 from tests.unit.relay_local.wire import signed, wire
 
@@ -53,3 +56,28 @@ async def test_it_does_not_start_where_others_could_read(settings: RelaySettings
     with pytest.raises(CannotStart, match="loopback"):
         async with running(replace(settings, metrics=("0.0.0.0", 0))):
             pass
+
+
+async def test_whom_the_door_refused_is_counted(settings: RelaySettings) -> None:
+    """A flood from outside is seen, though none of it gets in; who it was stays out of it."""
+    port = free_port()
+    few = replace(settings, metrics=("127.0.0.1", port), limits=Limits(max_connections=2))
+    async with running(few) as relay, wire(relay.url, STRANGER) as stranger, wire(relay.url):
+        accepted, _ = await stranger.put(signed(STRANGER, 1))
+        assert not accepted
+        request = signed(STRANGER, 24_133, ("p", SIGNER.public)).to_json()
+        for _ in range(60):
+            await stranger.say("EVENT", request)
+        refused = 0
+        for _ in range(60):
+            refused += (await stranger.hear())[2] is False
+        assert refused
+        async with connect(relay.url) as third:
+            with pytest.raises(ConnectionClosed) as closed:
+                await third.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1013
+        lines = (await ask(port, b"GET /metrics HTTP/1.1\r\n\r\n")).decode().splitlines()
+        for why, count in (("restricted", 1), ("rate-limited", refused), ("full address", 1)):
+            assert f'nostrclaw_relay_turned_away_total{{why="{why}"}} {count}' in lines
+        assert "nostrclaw_relay_connections 2" in lines

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from nips.event import Event
@@ -245,3 +247,20 @@ def test_thrown_away_the_state_is_made_again_from_moderation_alone(rooms: Rooms)
     last = rooms.transaction.last_seq()
     moderation.restore(rooms.transaction, world, NOW + 9, rooms.sign)
     assert rooms.transaction.last_seq() == last  # what is right is left alone
+
+
+def test_who_made_a_group_is_its_owner() -> None:
+    """Clients look there before they offer a group's settings; the router makes them for others."""
+    house = House()
+    house.world = replace(house.world, roles=None, configured_owner=OWNER.public)
+    admission = house.put(event(OWNER, Kind.CREATE_GROUP, ("h", "pizza-lovers_7"), ("name", "P")))
+    assert isinstance(admission.outcome, Stored)
+    for kind, address in ((39_001, ()), (39_002, ("",))):
+        state = house.group(kind, "pizza-lovers_7")
+        assert state is not None
+        assert ("p", OWNER.public, *address, "owner") in state.tags
+    theirs = House()
+    theirs.keep(event(ROUTER, Kind.CREATE_GROUP, H))
+    admins = theirs.group(39_001)
+    assert admins is not None
+    assert admins.values("p") == []

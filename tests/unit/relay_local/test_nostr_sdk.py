@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from nips.event import Event
 from nips.key import SecretKey
-from relay_local.relay import RunningRelay
+from relay_local.relay import RelaySettings, RunningRelay, running
 from tests.relay_process import ROOT
-from tests.unit.relay_local.cast import OWNER, STRANGER
+from tests.unit.relay_local.cast import OWNER, RELAY, STRANGER
 from tests.unit.relay_local.wire import signed, wire
 
 
 async def client(
-    url: str, key: SecretKey, filter_: object, *publish: tuple[int, str], **more: object
+    url: str, key: SecretKey, filter_: object, *publish: tuple[object, ...], **more: object
 ) -> Any:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.unit.relay_local.sdk_client",
@@ -74,3 +75,26 @@ async def test_it_syncs(relay: RunningRelay) -> None:
         assert set(said["synced"]["received"]) == {event.id for event in there[350:]}
         stored = await owner.req("a", {"kinds": [1]})
         assert {event["id"] for event in stored} == {event.id for event in [*there, *here]}
+
+
+async def test_a_newcomer_makes_a_group_and_invites(tmp_path: Path) -> None:
+    """`nostrclaw relay --owner …` and any client, nothing else; the name is the client's."""
+    settings = RelaySettings(tmp_path / "relay", RELAY, owner=OWNER.public)
+    h, code = ["h", "pizza-lovers_7"], ["code", "come in, please"]
+    async with running(settings) as relay:
+        said = await client(
+            relay.url, OWNER, {"kinds": [9007, 9002, 9009, 9, 39_000, 39_001]},
+            (9007, "", h), (9002, "", h, ["name", "Pizza Lovers"]), (9009, "", h, code),
+            (9, "Who likes pineapple?", h),
+        )  # fmt: skip
+        assert set(said["ok"].values()) == {None}
+        tags = [tag for event in said["fetched"] for tag in event["tags"]]
+        assert ["name", "Pizza Lovers"] in tags
+        assert ["p", OWNER.public, "owner"] in tags
+        said = await client(relay.url, STRANGER, {"kinds": [9]}, (9, "Not me", h))
+        assert said["ok"]["9"] is not None
+        joined = ((9021, "", h, code), (9, "I do", h))
+        said = await client(relay.url, STRANGER, {"kinds": [9], "#h": h[1:]}, *joined, live=False)
+        assert set(said["ok"].values()) == {None}
+        contents = {event["content"] for event in said["fetched"]}
+        assert contents == {"Who likes pineapple?", "I do"}

@@ -15,7 +15,7 @@ def test_every_row_is_written_once_and_in_order(n: int) -> None:
     connection.execute("CREATE TABLE numbers (seq INTEGER PRIMARY KEY AUTOINCREMENT, number)")
     pending = Pending("numbers", 2)
     for number in range(n):
-        pending.add([(None, number)])
+        pending.add(number, [(None, number)])
     assert bool(pending) is (n > 0)
     pending.write(connection)
     assert not pending
@@ -29,7 +29,7 @@ def test_what_could_not_be_written_is_not_kept() -> None:
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE TABLE ids (id PRIMARY KEY)")
     pending = Pending("ids", 1)
-    pending.add([(1,), (1,)])
+    pending.add(1, [(1,), (1,)])
     with pytest.raises(sqlite3.IntegrityError):
         pending.write(connection)
     assert not pending

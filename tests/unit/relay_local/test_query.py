@@ -121,7 +121,7 @@ scopes = st.one_of(
         st.frozensets(st.sampled_from(PEOPLE), max_size=3),
         st.frozensets(st.sampled_from([MAIN, OTHER]), max_size=2),
         st.frozensets(st.sampled_from([MAIN, OTHER]), max_size=2),
-        st.frozensets(st.sampled_from(PEOPLE), max_size=3),
+        *[st.frozensets(st.sampled_from(PEOPLE), max_size=3)] * 2,
     ),
 )
 

@@ -29,6 +29,7 @@ from tests.unit.relay_local.cast import (
     RELAY,
     ROUTER,
     SESSION,
+    SIGNER,
     WORLD,
     event,
     grant_event,
@@ -69,6 +70,34 @@ def test_a_revocation_is_final_whatever_the_clock_says() -> None:
     assert refusal is not None
     assert refusal.prefix is Prefix.BLOCKED
     assert objection(WORLD, again, live) is None
+
+
+def test_what_was_told_of_the_audit_log_stays_told() -> None:
+    # Attack: the ledger put back to yesterday's copy, whose signer tells today's head once more.
+    told = event(SIGNER, 30_078, ("d", "audit/2026-01-02"), ("p", OWNER.public), content="1000")
+    again = event(
+        SIGNER, 30_078, ("d", "audit/2026-01-02"), ("p", OWNER.public), content="900",
+        created_at=NOW + 60,
+    )  # fmt: skip
+    refusal = objection(WORLD, again, told)
+    assert refusal is not None
+    assert refusal.prefix is Prefix.BLOCKED
+    assert objection(WORLD, again, None) is None
+    # Another's record of that name is nobody's head.
+    own = [event(OWNER, 30_078, ("d", "audit/x"), content=text) for text in ("a", "b")]
+    assert objection(WORLD, own[1], own[0]) is None
+
+
+def test_what_the_owner_has_ordered_stays_ordered() -> None:
+    d = ("d", "order/" + "ab" * 32)
+    told = event(SIGNER, 30_078, d, ("p", OWNER.public), content="/allow ghjkmn")
+    other = event(SIGNER, 30_078, d, ("p", OWNER.public), content="/pause", created_at=NOW + 60)
+    refusal = objection(WORLD, other, told)
+    assert refusal is not None
+    assert refusal.prefix is Prefix.BLOCKED
+    for gone in (event(SIGNER, 5, ("e", told.id)), event(OWNER, 5, ("e", told.id))):
+        assert not is_deleted_by(WORLD, gone, told)
+    assert is_ledger(WORLD, told)
 
 
 @pytest.mark.parametrize(

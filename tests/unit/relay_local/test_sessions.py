@@ -10,8 +10,8 @@ from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed
 
 from nips.kinds import Kind
+from relay_local.crowd import MAX_SESSION_CONNECTIONS
 from relay_local.relay import RelaySettings, RunningRelay, running
-from relay_local.server import MAX_SESSION_CONNECTIONS
 from tests.unit.relay_local.cast import (
     JOB,
     MAIN,

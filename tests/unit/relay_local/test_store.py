@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,11 +14,13 @@ import pytest
 from nips.event import Event
 from nips.filter import Filter
 from relay_local.access import Scope
-from relay_local.connection import Search
+from relay_local.deletions import WRAP_PREFIX
+from relay_local.effects import Search
+from relay_local.query import Statement
 from relay_local.retention import Address
 from relay_local.search import pages
 from relay_local.store import Store, open_store
-from relay_local.transaction import WRAP_PREFIX, Transaction
+from relay_local.transaction import Transaction
 from tests.unit.relay_local.cast import MEMBER, NOW, OWNER, event
 
 
@@ -144,23 +147,29 @@ async def test_what_was_looked_up_at_once_keeps_up_with_the_transaction(
         transaction.insert(stored, b"{}", None)
         transaction.insert(removed, b"{}", None)
         transaction.remove(removed)
-        transaction.record_deletion(MEMBER.public, deleted.id, 1)
-        transaction.record_deletion(OWNER.public, WRAP_PREFIX + wrap.id, 1)
-        transaction.record_deletion(MEMBER.public, f"30023:{MEMBER.public}:x", place.created_at - 1)
+        transaction.deletions.record(MEMBER.public, deleted.id, 1)
+        transaction.deletions.record(OWNER.public, WRAP_PREFIX + wrap.id, 1)
+        transaction.deletions.record(
+            MEMBER.public, f"30023:{MEMBER.public}:x", place.created_at - 1
+        )
 
     def work(transaction: Transaction) -> None:
         if foreseen:
             transaction.foresee(events)
         assert [transaction.knows(one.id) for one in events] == [True, True] + 5 * [False]
-        assert [transaction.is_deleted(one) for one in events] == 4 * [False] + [True, True, False]
+        assert [transaction.deletions.covers(one) for one in events] == 4 * [False] + [
+            True,
+            True,
+            False,
+        ]
         transaction.insert(new, b"{}", None)
         assert transaction.knows(new.id)
-        transaction.record_deletion(MEMBER.public, to_delete.id, 1)
-        assert transaction.is_deleted(to_delete)
-        transaction.record_deletion(MEMBER.public, f"30023:{MEMBER.public}:x", place.created_at)
-        assert transaction.is_deleted(place)
-        transaction.record_vanishing(MEMBER.public, stored.created_at)
-        assert transaction.has_vanished(stored)
+        transaction.deletions.record(MEMBER.public, to_delete.id, 1)
+        assert transaction.deletions.covers(to_delete)
+        transaction.deletions.record(MEMBER.public, f"30023:{MEMBER.public}:x", place.created_at)
+        assert transaction.deletions.covers(place)
+        transaction.deletions.record_vanishing(MEMBER.public, stored.created_at)
+        assert transaction.deletions.has_vanished(stored)
         transaction.remove(new)
         assert transaction.knows(new.id)
 
@@ -180,6 +189,75 @@ async def test_an_event_is_found_as_soon_as_it_is_in(store: Store) -> None:
     by_id, at, seq, last_seq = await store.write(work)
     assert by_id == at == new
     assert seq == last_seq
+
+
+async def test_a_question_keeps_the_event_loop_for_a_moment_only(store: Store) -> None:
+    """Attack: one that reads all there is, so that nobody else's connection is served."""
+    numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT {}) "
+    rows = "SELECT max(x), 2, x'03', 4, NULL FROM n"
+    assert store._quick is not None
+    quickly = Statement(numbers.format(10) + rows, ())
+    assert store._quick.rows(quickly) == [(10, 2, b"\x03", 4, None)]
+    endless = Statement(numbers.format(-1) + rows, ())
+    began_s = time.monotonic()
+    assert store._quick.rows(endless) is None
+    assert time.monotonic() - began_s < 1
+    slowly = Statement(numbers.format(500_000) + rows, ())
+    assert store._quick.rows(slowly) is None
+    assert await store.search_whole(slowly) == [(500_000, 2, b"\x03", 4, None)]
+
+
+async def test_a_version_replaced_before_it_is_written_leaves_its_id_and_nothing_else(
+    store: Store,
+) -> None:
+    versions = [
+        event(MEMBER, 30023, ("d", d), created_at=NOW + number)
+        for number in range(3)
+        for d in ("x", "y")
+    ]
+
+    def work(transaction: Transaction) -> list[int]:
+        transaction.foresee(versions)
+        seqs = []
+        for one in versions:
+            if (
+                old := transaction.at(Address(MEMBER.public, 30023, one.tag("d") or ""))
+            ) is not None:
+                transaction.remove(old)
+            seqs.append(transaction.insert(one, one.to_bytes(), None))
+        return seqs
+
+    seqs = await store.write(work)
+    assert seqs == sorted(seqs)
+
+    def after(transaction: Transaction) -> list[Event | None]:
+        assert all(transaction.knows(one.id) for one in versions)
+        for d in ("x", "y"):
+            newest = transaction.at(Address(MEMBER.public, 30023, d))
+            assert newest in versions[4:]
+        counts = [
+            transaction._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("events", "tags", "gone")
+        ]
+        assert counts == [2, 2, 4]
+        return [transaction.event(one.id) for one in versions]
+
+    assert await store.write(after) == [*4 * [None], *versions[4:]]
+
+
+async def test_the_number_of_one_taken_back_at_once_is_not_used_again(store: Store) -> None:
+    """A reader whose place it is would miss the event that gets it."""
+    new = event(MEMBER, 30023, ("d", "x"))
+
+    def work(transaction: Transaction) -> int:
+        seq = transaction.insert(new, new.to_bytes(), None)
+        transaction.remove(new)
+        assert transaction.event(new.id) is None
+        assert transaction.at(Address(MEMBER.public, 30023, "x")) is None
+        return seq
+
+    seq = await store.write(work)
+    assert await put(store, event(MEMBER, 1)) > seq
 
 
 async def test_a_short_answer_is_the_paged_one(

@@ -59,6 +59,8 @@ class Attack:
     prefix: Prefix = Prefix.RESTRICTED
 
 
+FRAME = (("agent", BOT.public), ("frame", "telemetry"))
+
 ATTACKS = [
     Attack("an_auth_answer_is_not_an_event", "an AUTH answer is published to be read and replayed",
            as_(OWNER), event(OWNER, Kind.AUTH, ("challenge", "x")), Prefix.INVALID),
@@ -93,10 +95,16 @@ ATTACKS = [
            as_(SIGNER), event(BOT, Kind.JOB_REQUEST, H)),
     Attack("the_router_alone_decides_jobs", "the owner's client ends a job",
            as_(OWNER), event(OWNER, Kind.JOB_RESULT, H)),
-    Attack("permission_is_asked_by_the_parts_and_given_by_the_owner", "the bot says yes to itself",
+    Attack("permission_is_asked_by_the_bot_and_given_by_the_owner", "the bot says yes to itself",
            as_(SIGNER), event(BOT, 46_030)),
-    Attack("permission_is_asked_by_the_parts_and_given_by_the_owner", "a question nobody asked",
+    Attack("permission_is_asked_by_the_bot_and_given_by_the_owner", "a question nobody asked",
            as_(OWNER), event(OWNER, 46_010)),
+    Attack("changes_are_proposed_in_main_by_the_router", "the bot signs one for a session",
+           as_(SIGNER), event(BOT, Kind.PATCH, H)),
+    Attack("changes_are_proposed_in_main_by_the_router", "one of another group's agent",
+           as_(ROUTER), event(ROUTER, Kind.PATCH, ("h", OTHER))),
+    Attack("changes_are_proposed_in_main_by_the_router", "one of no group",
+           as_(ROUTER), event(ROUTER, Kind.PATCH)),
     Attack("groups_are_moderated_by_those_in_charge", "the bot makes a friend a member",
            as_(SIGNER), event(BOT, Kind.PUT_USER, H, ("p", STRANGER.public, "member"))),
     Attack("groups_are_moderated_by_those_in_charge", "a member makes a friend a member",
@@ -121,6 +129,8 @@ ATTACKS = [
            as_(OWNER), event(OWNER, Kind.EDIT_METADATA, H, ("name", "x"), ("public",))),
     Attack("the_main_group_stays_shut", "the main group is opened to whoever asks",
            as_(ROUTER), event(ROUTER, Kind.EDIT_METADATA, H, ("open",))),
+    Attack("the_main_group_is_never_deleted", "the owner's client deletes the way to the assistant",
+           as_(OWNER), event(OWNER, Kind.DELETE_GROUP, H)),
     Attack("bridges_add_puppets_and_nobody_else", "a bridge makes its friend a member",
            as_(BRIDGE), put_user(MAIN, STRANGER, "member", BRIDGE)),
     Attack("bridges_add_puppets_and_nobody_else", "a bridge makes itself a second role",
@@ -135,6 +145,11 @@ ATTACKS = [
            as_(BRIDGE), put_user(MAIN, OWNER, "puppet", BRIDGE)),
     Attack("bridges_add_puppets_and_nobody_else", "a bridge turns the router into its puppet",
            as_(BRIDGE), put_user(MAIN, ROUTER, "puppet", BRIDGE)),
+    Attack("bridges_remove_puppets_and_nobody_else", "a bridge puts a member out",
+           as_(BRIDGE), event(BRIDGE, Kind.REMOVE_USER, H, ("p", MEMBER.public))),
+    Attack("bridges_remove_puppets_and_nobody_else", "a bridge puts the owner out with a puppet",
+           as_(BRIDGE),
+           event(BRIDGE, Kind.REMOVE_USER, H, ("p", PUPPET.public), ("p", OWNER.public))),
     Attack("an_event_belongs_to_one_group", "a member writes into another group beside the own",
            as_(MEMBER), event(MEMBER, 9, H, ("h", OTHER)), Prefix.INVALID),
     Attack("an_event_belongs_to_one_group", "an h tag that names nothing",
@@ -165,10 +180,38 @@ ATTACKS = [
     Attack("sessions_report_on_their_own_job", "a session fills the disk with many tags",
            inside(SESSION), event(SESSION, Kind.JOB_PROGRESS, H, ("e", JOB), *[("x",)] * 9),
            Prefix.INVALID),
+    Attack("sessions_report_on_their_own_job", "a session fills the disk with messages' names",
+           inside(SESSION), event(SESSION, Kind.JOB_PROGRESS, H, ("e", JOB),
+                                  *[("q", f"{n:064x}") for n in range(21)]),
+           Prefix.INVALID),
+    Attack("sessions_report_on_their_own_job", "a session fills the disk with a long name",
+           inside(SESSION), event(SESSION, Kind.JOB_PROGRESS, H, ("e", JOB), ("q", "x" * 3_000)),
+           Prefix.INVALID),
     Attack("sessions_report_on_their_own_job", "the owner's client claims a job is done",
            as_(OWNER), event(OWNER, Kind.JOB_PROGRESS, H, ("e", JOB), ("status", "done"))),
-    Attack("jobs_are_cancelled_by_those_in_charge", "a member stops other people's work",
-           as_(MEMBER), event(MEMBER, Kind.JOB_CANCEL, H, ("e", JOB))),
+    Attack("costs_are_told_by_the_bot", "the owner's other program tells what an answer cost",
+           as_(OWNER), event(OWNER, Kind.COST, ("p", OWNER.public), ("agent", BOT.public))),
+    Attack("work_is_shown_by_the_bot", "the owner's other program shows steps that no agent took",
+           as_(OWNER), event(OWNER, Kind.FRAME, ("p", OWNER.public), ("agent", BOT.public))),
+    Attack("work_is_shown_by_the_bot", "the owner's client would steer an agent past the signer",
+           as_(OWNER), event(OWNER, Kind.FRAME, ("p", BOT.public), ("agent", BOT.public),
+                             ("frame", "control"))),
+    Attack("work_is_shown_by_the_bot", "a frame shows somebody else what the owner's agent does",
+           as_(SIGNER), event(BOT, Kind.FRAME, ("p", MEMBER.public), *FRAME)),
+    Attack("work_is_shown_by_the_bot", "a frame is for the owner and somebody else",
+           as_(SIGNER), event(BOT, Kind.FRAME, ("p", OWNER.public), ("p", MEMBER.public), *FRAME),
+           Prefix.INVALID),
+    Attack("work_is_shown_by_the_bot", "a frame is of another agent",
+           as_(SIGNER), event(BOT, Kind.FRAME, ("p", OWNER.public), ("agent", ROUTER.public),
+                              ("frame", "telemetry")), Prefix.INVALID),
+    Attack("permission_is_asked_by_the_bot_and_given_by_the_owner",
+           "a run is said to have failed by who was asked",
+           as_(OWNER), event(OWNER, 46_006, H, content='{"run":"x"}')),
+    Attack("a_house_names_its_groups_by_uuid", "a group in another's folder, on a Mac",
+           as_(OWNER), event(OWNER, Kind.CREATE_GROUP, ("h", OTHER.replace("2", "A"))),
+           Prefix.INVALID),
+    Attack("nothing_is_said_late", "a member puts words into last week's talk",
+           as_(MEMBER), event(MEMBER, 9, H, created_at=NOW - 86_401), Prefix.INVALID),
     Attack("inward_mail_is_for_the_bot", "the terminal uses the house as a mailbox",
            as_(CHAT), event(STRANGER, Kind.GIFT_WRAP, ("p", OWNER.public))),
     Attack("inward_mail_is_for_the_bot", "mail for the bot and somebody else",
@@ -184,13 +227,33 @@ ATTACKS = [
            as_(BRIDGE), grant_event(STRANGER, author=BRIDGE)),
     Attack("records_are_written_by_their_keeper", "a bridge binds a group to itself",
            as_(BRIDGE), event(BRIDGE, Kind.APP_DATA, ("d", f"group/{OTHER}"))),
+    Attack("records_are_written_by_their_keeper", "a bridge invents the owner's order",
+           as_(BRIDGE), event(BRIDGE, Kind.APP_DATA, ("d", f"order/{'ab' * 32}"),
+                              content="/allow ghjkmn")),
+    Attack("records_are_written_by_their_keeper", "a router invents the owner's order",
+           as_(ROUTER), event(ROUTER, Kind.APP_DATA, ("d", f"order/{'ab' * 32}"),
+                              content="/allow ghjkmn")),
     Attack("records_are_written_by_their_keeper", "a record without a name",
            as_(OWNER), event(OWNER, Kind.APP_DATA), Prefix.INVALID),
 ]  # fmt: skip
 # Two rules are in the way of these: each is tested against the list without the other.
 TWICE_GUARDED = [
+    # A router that was taken over puts other words to the run of a real question.
+    ("permission_is_asked_by_the_bot_and_given_by_the_owner",
+     "everybody_keeps_to_their_repertoire",
+     as_(ROUTER), event(ROUTER, 46_010, H, ("p", OWNER.public))),
+    ("permission_is_asked_by_the_bot_and_given_by_the_owner",
+     "everybody_keeps_to_their_repertoire",
+     as_(SIGNER), event(SIGNER, 46_001)),
     ("the_bot_speaks_through_the_signer", "authors_write_for_themselves",
      as_(OWNER), event(BOT, 9, H)),
+    # A session that shows its owner, or somebody else, steps in its own name; a member; a bridge.
+    *[("everybody_keeps_to_their_repertoire", "work_is_shown_by_the_bot", viewer,
+       event(author, Kind.FRAME, *people, *FRAME))
+      for viewer, author in (
+          (inside(SESSION), SESSION), (as_(MEMBER), MEMBER), (as_(BRIDGE), BRIDGE),
+      )
+      for people in ([("p", OWNER.public)], [("p", OWNER.public), ("p", MEMBER.public)])],
     ("the_bot_speaks_through_the_signer", "authors_write_for_themselves",
      as_(BOT), event(BOT, 9, H)),
     ("authentication_comes_first", "authors_write_for_themselves", Viewer(), event(MEMBER, 9, H)),
@@ -203,16 +266,23 @@ TWICE_GUARDED = [
      as_(SESSION), event(SESSION, Kind.JOB_PROGRESS, H, ("e", JOB))),
     ("authors_write_for_themselves", "everybody_keeps_to_their_repertoire",
      inside(SESSION, MEMBER), event(MEMBER, 9, H)),
+    ("everybody_keeps_to_their_repertoire", "changes_are_proposed_in_main_by_the_router",
+     inside(SESSION), event(SESSION, Kind.PATCH, H)),
     ("authors_write_for_themselves", "everybody_keeps_to_their_repertoire",
      as_(STRANGER), event(STRANGER, Kind.GIFT_WRAP, ("p", BOT.public))),
 ]  # fmt: skip
 
 HONEST = [
+    (as_(SIGNER), event(BOT, Kind.FRAME, ("p", OWNER.public), *FRAME)),
     (as_(OWNER), event(OWNER, 9, H)),
     (as_(OWNER), event(OWNER, 46_030, ("d", "run"))),
+    (as_(SIGNER), event(BOT, 46_001, H)),
+    (as_(SIGNER), event(BOT, 46_010, H, ("p", OWNER.public))),
     (as_(OWNER), event(OWNER, Kind.CREATE_GROUP, ("h", "33333333-3333-4333-8333-333333333333"))),
     (as_(OWNER), event(OWNER, Kind.JOB_CANCEL, H, ("e", JOB))),
     (as_(ROUTER), event(ROUTER, 9, H)),
+    (as_(ROUTER), event(ROUTER, Kind.PATCH, H)),
+    (as_(OWNER), event(OWNER, Kind.PATCH)),
     (as_(ROUTER), event(ROUTER, Kind.JOB_REQUEST, H)),
     (as_(ROUTER), event(ROUTER, Kind.JOB_ERROR, H)),
     (as_(ROUTER), event(ROUTER, Kind.PUT_USER, H, ("p", STRANGER.public, "member"))),
@@ -241,9 +311,24 @@ HONEST = [
     (as_(MEMBER), event(MEMBER, 9021, ("h", OTHER), ("code", "welcome in"))),
     (as_(MEMBER), event(MEMBER, 9022, H)),
     (as_(MEMBER), event(MEMBER, 9, H)),
+    (as_(MEMBER), event(MEMBER, 9, H, created_at=NOW - 86_400)),
+    (as_(ROUTER), event(MEMBER, 9, H, created_at=NOW - 864_000)),  # said on another relay
+    (as_(MEMBER), event(MEMBER, 0, content="{}", created_at=NOW - 864_000)),
+    (as_(OWNER), event(OWNER, 9, H, created_at=NOW - 864_000)),
     (as_(MEMBER), event(MEMBER, Kind.BUZZ_CHAT, ("h", MAIN, "wss://relay"))),
     (as_(MEMBER), event(MEMBER, 0, content="{}")),
     (inside(SESSION), event(SESSION, Kind.JOB_PROGRESS, H, ("e", JOB), ("status", "running"))),
+    (
+        inside(SESSION),
+        event(
+            SESSION,
+            Kind.JOB_PROGRESS,
+            H,
+            ("e", JOB),
+            ("status", "done"),
+            *[("q", f"{n:064x}") for n in range(20)],
+        ),
+    ),
     (inside(SESSION), event(SESSION, Kind.REQUEST, ("p", SIGNER.public))),
     (Viewer(), event(STRANGER, Kind.REQUEST, ("p", SIGNER.public))),
     (Viewer(), event(SIGNER, Kind.REQUEST, ("p", STRANGER.public))),
@@ -364,3 +449,32 @@ def test_no_part_of_the_house_joins_a_group(who: SecretKey) -> None:
     join = event(who, 9021, ("h", OTHER), ("code", "welcome in"))
     for viewer in (as_(who), as_(who, SIGNER), as_(who, BRIDGE), inside(who)):
         assert may_write(opened("open"), viewer, join, NOW) is not None
+
+
+@pytest.mark.parametrize("kind", [9, Kind.BUZZ_CHAT])
+def test_the_router_carries_what_people_said_on_another_relay(kind: int) -> None:
+    carried = as_(ROUTER)
+    assert may_write(WORLD, carried, event(OWNER, kind, H), NOW) is None
+    assert may_write(WORLD, carried, event(MEMBER, kind, H), NOW) is None
+    # Attack: who is no member here, let in elsewhere; and who else may not speak this way.
+    for author in (STRANGER, OTHER_MEMBER, PUPPET, SESSION, SIGNER, BRIDGE, CHAT, BOT):
+        refusal = may_write(WORLD, carried, event(author, kind, H), NOW)
+        assert refusal is not None
+        assert refusal.prefix is Prefix.RESTRICTED
+    # Attack: any other part that was taken over brings what the owner once said.
+    for part in (BRIDGE, SIGNER, CHAT, STRANGER, MEMBER):
+        assert may_write(WORLD, as_(part), event(OWNER, kind, H), NOW) is not None
+
+
+def test_who_may_speak_in_an_open_group_is_not_carried_into_it() -> None:
+    """Attack: a guest of the other relay's speaks here in the name of whoever they like."""
+    world, guests_words = opened("unrestricted", "visible"), event(STRANGER, 9, ("h", OTHER))
+    assert may_write(world, as_(STRANGER), guests_words, NOW) is None
+    assert may_write(world, as_(ROUTER), guests_words, NOW) is not None
+
+
+@pytest.mark.parametrize("kind", [0, 1, 5, 7, 9_000, 9_001, 30_078, 43_005, 46_030, 46_031, 62])
+def test_what_people_decide_is_never_carried(kind: int) -> None:
+    """Attack: a router that was taken over brings an approval from elsewhere."""
+    brought = event(OWNER, kind, H, ("d", "x"), ("p", MEMBER.public))
+    assert may_write(WORLD, as_(ROUTER), brought, NOW) is not None

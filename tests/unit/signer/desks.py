@@ -81,6 +81,7 @@ class Scene:
     def reply(self, client: SecretKey, method: str, *params: str, request_id: str = "") -> Reply:
         request, event = self.house.request(client, method, *params, request_id=request_id)
         [reply] = self.desk.take([Asked(event)])
+        assert isinstance(reply, Reply)
         assert (reply.client, reply.response.id) == (client.public, request.id)
         return reply
 

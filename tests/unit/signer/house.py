@@ -13,7 +13,7 @@ from nips import nip44, nip46, nip59
 from nips.event import Event, Tag, Template
 from nips.key import SecretKey
 from nips.own import grant as own_grant
-from nips.own.grant import Grant, Rule
+from nips.own.grant import Grant, Rate, Rule
 from nips.own.roles import Roles
 from signer.ceiling import Ceiling
 
@@ -29,7 +29,8 @@ def key(number: int) -> SecretKey:
 
 @dataclass(frozen=True)
 class House:
-    """Who is who. `session` is a container's key, `stranger` nobody's."""
+    """Who is who. `session` is a container's key, `login` a bunker client's, `stranger`
+    nobody's."""
 
     relay: SecretKey = field(default_factory=lambda: key(1))
     signer: SecretKey = field(default_factory=lambda: key(2))
@@ -39,6 +40,7 @@ class House:
     bridge: SecretKey = field(default_factory=lambda: key(6))
     session: SecretKey = field(default_factory=lambda: key(7))
     stranger: SecretKey = field(default_factory=lambda: key(8))
+    login: SecretKey = field(default_factory=lambda: key(9))
     named: bool = True
     ceiling: Ceiling = field(
         default_factory=lambda: Ceiling(
@@ -87,6 +89,20 @@ class House:
             expires_at=now + 3_600,
             hard_expires_at=now + 86_400,
             max_uses=10_000,
+        )
+        return replace(usual, **changes)
+
+    def login_grant(self, *rules: Rule, now: int = NOW, **changes: Any) -> Grant:
+        usual = Grant(
+            client=self.login.public,
+            role="bunker",
+            methods=("sign_event",),
+            rules=rules or (Rule(1),),
+            not_before=now,
+            expires_at=now + 28_800,
+            hard_expires_at=now + 28_800,
+            max_uses=1_000,
+            rate=Rate(10, 10 / 3_600),
         )
         return replace(usual, **changes)
 

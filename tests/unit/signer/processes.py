@@ -24,10 +24,11 @@ START_S = 30.0
 
 @dataclass
 class Process:
-    """A program of ours that has said its ready line. Its stderr grows in `log`."""
+    """A program of ours that has said its ready line, `said`. Its stderr grows in `log`."""
 
     running: asyncio.subprocess.Process
     log: Path
+    said: str = ""
 
     async def kill(self) -> None:
         self.running.kill()
@@ -48,7 +49,7 @@ async def start(log: Path, ready: str, *argv: str, descriptors: tuple[int, ...] 
     assert running.stdout is not None
     line = await asyncio.wait_for(running.stdout.readline(), START_S)
     assert line.decode().startswith(ready), f"{argv[0]}: {log.read_text()[-2000:]}"
-    return Process(running, log)
+    return Process(running, log, line.decode().strip())
 
 
 @dataclass
@@ -67,6 +68,17 @@ class Installation:
         return f"unix:{self.folder / 'r.sock'}"
 
     @property
+    def signers_address(self) -> str:
+        """The relay's socket that the signer's own user reaches."""
+        return f"unix:{self.folder / 'g' / 'r.sock'}"
+
+    @property
+    def url(self) -> str:
+        """Where the relay answers on TCP."""
+        assert self.relay is not None
+        return self.relay.said.split()[2]
+
+    @property
     def roles(self) -> Roles:
         return replace(self.house.roles, bot=self.bot)
 
@@ -78,6 +90,13 @@ class Installation:
         self.bot = await self.command("init", "--main", self.roles.main, "--name", "Bot",
                                       "--relay-url", "wss://a.example")  # fmt: skip
         (self.folder / "roles.toml").write_text(self.roles.to_toml())
+        self.open_to_user_of(self.folder / "s")
+
+    def open_to_user_of(self, data: Path) -> None:
+        """Let the signer whose folder this is reach the relay."""
+        own = self.folder / "g"
+        own.mkdir(mode=0o700, exist_ok=True)
+        os.chown(own, data.stat().st_uid, data.stat().st_gid)
 
     async def command(self, name: str, *options: str) -> str:
         running = await asyncio.create_subprocess_exec(
@@ -92,16 +111,24 @@ class Installation:
         self.relay = await start(
             self.folder / "relay.log", "relay: ready", "relay_local",
             "--data", str(self.folder / "relay-data"), "--listen", "127.0.0.1:0",
-            "--unix", str(self.folder / "r.sock"), "--roles", str(self.folder / "roles.toml"),
+            "--unix", str(self.folder / "r.sock"),
+            "--unix", self.signers_address.removeprefix("unix:"),
+            "--roles", str(self.folder / "roles.toml"),
             "--sessions", str(self.folder / "c"), "--key", str(self.folder / "relay"),
         )  # fmt: skip
 
-    async def start_signer(self, *options: str) -> None:
-        self.signer = await start(
-            self.folder / "signer.log", "signer: ready", "signer", "run",
-            "--data", str(self.folder / "s"), "--key", str(self.folder / "signer"),
-            "--roles", str(self.folder / "roles.toml"), "--relay", self.address, *options,
-        )  # fmt: skip
+    def signer_argv(self, relay: str) -> list[str]:
+        """The serving signer's command."""
+        return [
+            sys.executable, "-m", "signer", "run", "--data", str(self.folder / "s"),
+            "--key", str(self.folder / "signer"), "--roles", str(self.folder / "roles.toml"),
+            "--relay", relay,
+        ]  # fmt: skip
+
+    async def start_signer(self, *options: str, descriptors: tuple[int, ...] = ()) -> None:
+        argv = [*self.signer_argv(self.signers_address)[2:], *options]
+        log = self.folder / "signer.log"
+        self.signer = await start(log, "signer: ready", *argv, descriptors=descriptors)
 
     async def link(self, *keys: SecretKey) -> Link:
         return await self.links.enter_async_context(connect(self.address, keys))

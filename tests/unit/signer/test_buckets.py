@@ -45,6 +45,14 @@ def test_a_refusal_says_when() -> None:
     assert refusal.sentence.endswith("in 9 s")
 
 
+@pytest.mark.parametrize("per_s", [5e-324, 1e-300, 1e-9])
+def test_however_slowly_it_refills_a_refusal_is_said(per_s: float) -> None:
+    # Attack: a rate whose waiting time is infinite, which no whole number is: the signer dies.
+    refusal = charge(Rated("all", 1, per_s), Spent(1e6, 100), 101)
+    assert isinstance(refusal, Refusal)
+    assert refusal.sentence.endswith("never")
+
+
 def test_another_capacity_resets_nothing() -> None:
     # Attack: have the grant renewed with other numbers, to begin with a full bucket.
     used_up = Spent(20, 100)
@@ -77,6 +85,9 @@ def test_nothing_is_had_of_nothing() -> None:
         ("all", "all conversations together"),
         ("all/day", "all conversations together"),
         ("group/x", "this conversation"),
+        ("bunker", "all logins together"),
+        ("bunker/decrypts", "all logins together"),
+        ("grant/x", "this key"),
         ("kind/x/9/day", "kind 9"),
         ("key/x", "this key"),
     ],

@@ -10,10 +10,23 @@ from hypothesis import strategies as st
 
 from nips.nip46 import Request
 from nips.own.grant import Grant, Rule
-from nips.refusal import Prefix
-from signer.bunker import Deny, MakeSeal, Open, Say, SignEvent, Step, View, body_hash, handle
+from nips.own.once import in_group
+from signer.bunker import (
+    AskOwner,
+    Connect,
+    Deny,
+    LogOut,
+    MakeSeal,
+    Open,
+    Say,
+    SignEvent,
+    Step,
+    View,
+    body_hash,
+    handle,
+)
 from signer.grants import Held
-from tests.unit.signer.house import MAIN, NOW, House, templates_json, text
+from tests.unit.signer.house import JOB, MAIN, NOW, House, templates_json, text
 
 HOUSE = House()
 VIEW = View(HOUSE.roles, HOUSE.ceiling, HOUSE.owner.public, NOW)
@@ -24,6 +37,7 @@ def held(grant: Grant) -> Held:
 
 
 SESSION, BRIDGE = held(HOUSE.session_grant()), held(HOUSE.bridge_grant())
+LOGIN = held(HOUSE.login_grant())
 
 
 def step(holding: Held | None, method: str, *params: str) -> Step:
@@ -41,7 +55,11 @@ def test_each_method_has_its_step() -> None:
     assert (sealing.recipient, sealing.rumor) == (HOUSE.owner.public, rumor)
     signing = step(SESSION, "sign_event", templates_json(reply))
     assert isinstance(signing, SignEvent)
-    assert (signing.template, signing.once, signing.publish) == (reply, "once", True)
+    assert (signing.template, signing.once, signing.publish) == (
+        reply,
+        in_group("once", MAIN),
+        True,
+    )
 
 
 def test_a_login_is_the_one_signature_that_is_not_published() -> None:
@@ -51,12 +69,16 @@ def test_a_login_is_the_one_signature_that_is_not_published() -> None:
     assert not login.publish
 
 
-def test_what_must_be_asked_is_refused_in_words_until_it_can_be() -> None:
+def test_what_must_be_asked_is_asked_once_under_one_once_key() -> None:
     asking = held(HOUSE.session_grant(Rule(9, mode="ask")))
-    denied = step(asking, "sign_event", templates_json(HOUSE.template()))
+    asked = step(asking, "sign_event", templates_json(HOUSE.template()))
+    assert isinstance(asked, AskOwner)
+    assert asked.template == HOUSE.template()
+    assert asked.group == MAIN
+    twice = HOUSE.template(9, ("h", MAIN), ("job", JOB), ("o", "a"), ("o", "b"))
+    denied = step(asking, "sign_event", templates_json(twice))
     assert isinstance(denied, Deny)
-    assert denied.refusal.prefix is Prefix.RESTRICTED
-    assert "the owner's own yes" in denied.refusal.sentence
+    assert "one once-key" in denied.refusal.sentence
 
 
 def test_the_id_is_no_part_of_the_body() -> None:
@@ -66,17 +88,36 @@ def test_the_id_is_no_part_of_the_body() -> None:
     assert body_hash(one) != body_hash(Request("1", "pinga", ("b",)))
 
 
+@pytest.mark.parametrize("holding", [None, SESSION, BRIDGE, LOGIN])
+def test_a_connect_needs_no_grant_and_gives_none_by_itself(holding: Held | None) -> None:
+    signer = HOUSE.signer.public
+    assert step(holding, "connect", signer, "secret", "sign_event:0") == Connect("secret", "")
+    without = step(holding, "connect", signer)
+    assert without == Connect("", "") if holding is LOGIN else isinstance(without, Deny)
+    assert isinstance(step(holding, "connect", HOUSE.bot.public, "secret"), Deny)
+
+
+def test_a_login_has_steps_of_its_own() -> None:
+    assert step(LOGIN, "logout") == LogOut()
+    assert isinstance(step(SESSION, "logout"), Deny)
+    # NIP-46's `null`, as the text that a client reads as JSON.
+    assert step(LOGIN, "switch_relays") == Say("null")
+    signing = step(LOGIN, "sign_event", templates_json(HOUSE.template(1, ("o", "once"))))
+    assert isinstance(signing, SignEvent)
+    assert (signing.once, signing.publish) == (None, False)
+
+
 @given(
     st.sampled_from(["ping", "get_public_key", "sign_event", "unwrap", "seal", "nip44_decrypt"])
     | st.text(max_size=8),
     st.lists(st.text(max_size=30) | st.sampled_from(["{}", "[]", "null", "ab" * 32]), max_size=3),
-    st.sampled_from([None, SESSION, BRIDGE]),
+    st.sampled_from([None, SESSION, BRIDGE, LOGIN]),
 )
 def test_whatever_is_asked_there_is_an_answer(
     method: str, params: list[str], holding: Held | None
 ) -> None:
     decided = step(holding, method, *params)
-    assert isinstance(decided, Say | Deny)  # nothing of this is a template, a wrap or a rumor
+    assert isinstance(decided, Say | Deny | LogOut)  # nothing of this is a template, a wrap …
 
 
 @pytest.mark.parametrize("at_s", [-1, 180, 10**6])

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nips.refusal import Malformed
-from signer.ceiling import NEVER_FOR_SESSIONS, Caps, Ceiling, parse, render
+from signer.ceiling import (
+    NEVER_FOR_SESSIONS,
+    NEVER_UNASKED,
+    ONLY_ASKED,
+    Caps,
+    Ceiling,
+    parse,
+    render,
+)
 from tests.unit.signer.house import MAIN, OTHER
 
 
@@ -18,10 +26,15 @@ def test_what_is_written_is_read_back() -> None:
     ceiling = Ceiling(
         longest_ttl_s=90,
         session_kinds=frozenset({9}),
+        ask_kinds=frozenset({0, 1}),
+        pre_approved=frozenset({30_023}),
         groups={MAIN: frozenset({1, 30_023}), OTHER: frozenset()},
         relays=("wss://a.example",),
+        login_relays=("wss://groups.example",),
         profile={"name": 'A "quoted" \\ name \x7f', "about": "zwei\nZeilen 🦀", "bot": True},
-        caps=Caps(1, 2, 3, 4),
+        bunker_longest_ttl_s=60,
+        bunker_kinds=frozenset({1}),
+        caps=Caps(1, 2, 3, 4, 5, 6, 7),
     )
     assert parse(tomllib.loads(render(ceiling))) == ceiling
 
@@ -56,7 +69,13 @@ def test_nothing_given_is_the_usual() -> None:
         ({"session_kinds": "9"}, "array"),
         ({"session_kinds": [70_000]}, "kind"),
         ({"session_kinds": [9, 13]}, "kind 13 is never a session's"),
-        ({"groups": {MAIN: {"kinds": [0]}}}, "kind 0 is never"),
+        ({"bunker_longest_ttl_s": 0}, "bunker_longest_ttl_s"),
+        ({"bunker_kinds": [1, 1059]}, "kind 1059 is never a login's"),
+        ({"groups": {MAIN: {"kinds": [0]}}}, "kind 0 always needs the owner's own yes"),
+        ({"pre_approved": [30_023, 3]}, "kind 3 always needs the owner's own yes"),
+        ({"pre_approved": [13]}, "kind 13 is never"),
+        ({"ask_kinds": [0, 30_078]}, "kind 30078 is never"),
+        ({"ask_kinds": 0}, "array"),
         ({"groups": {"main": {"kinds": []}}}, "UUID"),
         ({"groups": {MAIN: {"kind": []}}}, "no field"),
         ({"groups": {MAIN: []}}, "table"),
@@ -65,6 +84,7 @@ def test_nothing_given_is_the_usual() -> None:
         ({"caps": {"per_day": -1}}, "per_day"),
         ({"relays": "wss://a.example"}, "array"),
         ({"relays": [1]}, "relay"),
+        ({"login_relays": "wss://a.example"}, "login_relays must be an array"),
         ({"profile": {"name": 1}}, "profile"),
     ],
 )
@@ -75,7 +95,13 @@ def test_a_mistake_is_named(mapping: dict[str, Any], words: str) -> None:
 
 def test_a_ceiling_made_in_code_keeps_the_floor_too() -> None:
     everything = Ceiling(session_kinds=frozenset(range(65_536)))
-    assert everything.kinds_of(MAIN) == frozenset(range(65_536)) - NEVER_FOR_SESSIONS
+    assert everything.kinds_of(MAIN) == frozenset(range(65_536)) - NEVER_UNASKED
+    nothing_asked = Ceiling(ask_kinds=frozenset(), pre_approved=frozenset(range(65_536)))
+    assert {kind for kind in range(65_536) if nothing_asked.asks(kind)} == ONLY_ASKED
+    all_asked = Ceiling(ask_kinds=frozenset(range(65_536)))
+    assert not any(all_asked.may_be_asked(kind) for kind in NEVER_FOR_SESSIONS)
+    everything = Ceiling(bunker_kinds=frozenset(range(65_536)))
+    assert everything.kinds_of_logins == frozenset(range(65_536)) - NEVER_UNASKED
 
 
 def test_a_group_gets_its_own_kinds_only() -> None:

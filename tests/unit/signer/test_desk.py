@@ -15,9 +15,9 @@ from nips import nip44, nip46, nip59
 from nips.event import Event, Template
 from nips.own.grant import Rate, Rule
 from nips.own.once import once_key
+from signer.books import MAX_AUDITED_REFUSALS
 from signer.ceiling import Caps
-from signer.desk import MAX_AUDITED_REFUSALS
-from signer.work import Arrived, Asked, Place, Settled
+from signer.work import Arrived, Asked, Place, Reply, Settled, Work
 from tests.figures import dice, figure
 from tests.unit.signer import forgeries
 from tests.unit.signer.desks import Scene, refusal, signed
@@ -59,9 +59,39 @@ def test_ping_and_the_public_key(scene: Scene) -> None:
     assert "no grant" in refusal(scene.ask(scene.house.stranger, "ping"))
 
 
+def test_parts_may_ask_whether_it_serves_without_a_grant_and_nothing_else(scene: Scene) -> None:
+    for part in (scene.house.router, scene.house.bridge):
+        assert scene.ask(part, "ping").result == "pong"
+        assert "no grant" in refusal(scene.ask(part, "get_public_key"))
+    assert "no grant" in refusal(scene.ask(scene.house.stranger, "ping"))
+    assert rows(scene, "answers") == 0
+
+
+def test_who_is_told_that_it_serves(scene: Scene) -> None:
+    parts = {scene.house.router.public, scene.house.bridge.public}
+    session = scene.house.session.public
+    assert set(scene.desk.clients()) == parts
+    scene.grant(scene.house.session_grant())
+    scene.grant(scene.house.bridge_grant())
+    assert sorted(scene.desk.clients()) == sorted({*parts, session})
+    scene.reopen()
+    assert session in scene.desk.clients(), "whoever waited for a signer that was killed"
+    scene.grant(scene.house.session_grant(revoked=True))
+    assert set(scene.desk.clients()) == parts
+
+
+def test_who_is_over_is_not_told(scene: Scene) -> None:
+    grant = scene.house.session_grant()
+    scene.grant(grant)
+    passed_s = grant.hard_expires_at - NOW
+    scene.wall_s, scene.monotonic_s = scene.wall_s + passed_s, scene.monotonic_s + passed_s
+    scene.desk.take([])
+    assert grant.client not in scene.desk.clients()
+
+
 def test_without_a_grant_nothing_is_signed(scene: Scene) -> None:
     assert refusal(scene.sign(scene.house.template()).response) == (
-        "restricted: this key has no grant"
+        "restricted: this key has no grant; connect with the secret of a bunker:// address first"
     )
     assert rows(scene, "signed") == rows(scene, "audit") == 0
 
@@ -116,9 +146,9 @@ def test_a_bridge_needs_the_method_in_its_grant(scene: Scene, method: str) -> No
 @pytest.mark.parametrize(
     ("method", "params", "words"),
     [
-        ("nip44_decrypt", ("aa" * 32, "x"), "restricted: no key encrypts or decrypts"),
-        ("nip44_encrypt", ("aa" * 32, "x"), "restricted: no key encrypts or decrypts"),
-        ("nip04_decrypt", ("aa" * 32, "x"), "restricted: no key encrypts or decrypts"),
+        ("nip44_decrypt", ("aa" * 32, "x"), "restricted: this key's grant does not hold"),
+        ("nip44_encrypt", ("aa" * 32, "x"), "restricted: this key's grant does not hold"),
+        ("nip04_decrypt", ("aa" * 32, "x"), "unsupported: NIP-04 is not spoken here"),
         ("export_key", (), "unsupported: there is no method 'export_key'"),
         ("sign_event", (), "invalid: sign_event does not take 0 parameters"),
         ("sign_event", ("{}", "{}"), "invalid: sign_event does not take 2 parameters"),
@@ -204,7 +234,7 @@ def test_a_request_after_the_revocation_is_refused_and_one_before_is_not(scene: 
         for words in ("before", "after")
     )
     revocation = Arrived(house.granted(replace(grant, revoked=True), NOW + 1), 2)
-    replies = scene.desk.take([Asked(before[1]), revocation, Asked(after[1])])
+    replies = answers(scene, [Asked(before[1]), revocation, Asked(after[1])])
     assert signed(replies[0].response).content == "before"
     assert "revoked" in refusal(replies[1].response)
 
@@ -389,7 +419,19 @@ def test_a_once_key_opens_no_other_groups_message(scene: Scene, o: str) -> None:
     signed(scene.sign(secret).response)
     scene.house = replace(scene.house, session=scene.house.stranger)
     scene.grant(scene.house.session_grant(Rule(9, required=(("h", OTHER),)), group=OTHER), NOW + 1)
-    reply = scene.sign(scene.house.template(9, ("h", OTHER), ("o", o)))
+    first = signed(scene.sign(scene.house.template(9, ("h", OTHER), ("o", o))).response)
+    assert first.content != "secret"
+    # Attack: use it first, so that the other group's next answer is refused or taken for known.
+    again = signed(
+        scene.sign(scene.house.template(9, ("h", OTHER), ("o", o), content="x")).response
+    )
+    assert again == first
+
+
+def test_a_once_key_is_used_for_one_kind(scene: Scene) -> None:
+    scene.grant(scene.house.session_grant(Rule(7, required=(("h", MAIN),)), Rule(9)))
+    signed(scene.sign(scene.house.template(9, ("h", MAIN), ("o", "ab"))).response)
+    reply = scene.sign(scene.house.template(7, ("h", MAIN), ("o", "ab")))
     assert refusal(reply.response) == "restricted: this once-key is used elsewhere"
 
 
@@ -518,33 +560,38 @@ def forged_seal(house: House, author: str | None = None, claim: str | None = Non
 # All or nothing
 
 
+def answers(scene: Scene, batch: list[Work]) -> list[Reply]:
+    """What the askers are told of a batch."""
+    return [outcome for outcome in scene.desk.take(batch) if isinstance(outcome, Reply)]
+
+
 def fill_the_disk(scene: Scene) -> None:
     """SQLite's own limit: what the database has now is all the room there is."""
-    db = scene.ledger._db
+    db = scene.ledger.db
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     db.execute(f"PRAGMA max_page_count = {pages}")
 
 
 def make_room(scene: Scene) -> None:
-    scene.ledger._db.execute("PRAGMA max_page_count = 1000000")
+    scene.ledger.db.execute("PRAGMA max_page_count = 1000000")
 
 
 def test_where_the_ledger_cannot_be_written_nothing_is_signed(scene: Scene) -> None:
     house = scene.house
     scene.grant(house.session_grant())
-    two = [
+    two: list[Work] = [
         Asked(house.request(house.session, "sign_event", templates_json(template))[1])
         for template in (house.template(content=said * 60_000) for said in "ab")
     ]
     fill_the_disk(scene)
-    replies = scene.desk.take(two)
+    replies = answers(scene, two)
     assert [refusal(reply.response) for reply in replies] == [
         "error: the signer's ledger cannot be written; is the disk full?"
     ] * 2
     assert [reply.publish for reply in replies] == [None, None]
     assert rows(scene, "signed") == rows(scene, "answers") == rows(scene, "audit") == 0
     make_room(scene)
-    assert len([signed(reply.response) for reply in scene.desk.take(two)]) == 2
+    assert len([signed(reply.response) for reply in answers(scene, two)]) == 2
 
 
 def test_a_revocation_that_could_not_be_written_is_not_lost(scene: Scene) -> None:
@@ -556,7 +603,7 @@ def test_a_revocation_that_could_not_be_written_is_not_lost(scene: Scene) -> Non
         house.session, "sign_event", templates_json(house.template(content="x" * 60_000))
     )[1]
     revocation = Arrived(house.granted(replace(grant, revoked=True), NOW + 1), 2)
-    [reply] = scene.desk.take([Asked(request), revocation])
+    [reply] = answers(scene, [Asked(request), revocation])
     assert refusal(reply.response).startswith("error: ")
     make_room(scene)
     assert "revoked" in refusal(scene.sign(house.template()).response)
@@ -574,8 +621,8 @@ def test_the_audit_chain_tells_of_a_changed_row(scene: Scene) -> None:
     scene.grant(scene.house.session_grant())
     for said in "123":
         scene.sign(scene.house.template(content=said))
-    assert scene.ledger.verify().broken_at is None
-    assert scene.ledger.verify().rows == 3
+    assert scene.ledger.chain.verify().broken_at is None
+    assert scene.ledger.chain.verify().rows == 3
     with sqlite3.connect(scene.folder / "ledger.sqlite") as db:
         db.execute("UPDATE audit SET outcome = 'nothing' WHERE n = 2")
-    assert scene.ledger.verify().broken_at == 2
+    assert scene.ledger.chain.verify().broken_at == 2

@@ -8,7 +8,8 @@ from itertools import permutations
 import pytest
 
 from nips.refusal import Malformed
-from signer.grants import Held, admit, is_live
+from signer.ceiling import Ceiling
+from signer.grants import Held, admit, ends_s, is_live
 from tests.unit.signer.house import JOB, MAIN, NOW, OTHER, House
 
 
@@ -62,10 +63,62 @@ def test_no_role_key_is_a_sessions(house: House, who: str) -> None:
         admit(house.granted(grant), None, house.roles, NOW)
 
 
-def test_no_bunker_is_served_yet(house: House) -> None:
-    grant = house.bridge_grant(client=house.stranger.public, role="bunker")
-    with pytest.raises(Malformed, match="bunker"):
-        admit(house.granted(grant), None, house.roles, NOW)
+def test_a_login_is_the_owners_to_grant(house: House) -> None:
+    owner, grant = house.owner.public, house.login_grant()
+    event = house.granted(grant, by=house.owner)
+    held = admit(event, None, house.roles, NOW, owner)
+    assert held == Held(grant, event, NOW, NOW + 28_800, revoked=False)
+    again = house.granted(replace(grant, max_uses=5), NOW + 1, by=house.owner)
+    assert admit(again, held, house.roles, NOW + 1, owner).grant.max_uses == 5
+    ended = house.granted(replace(grant, revoked=True), NOW + 2, by=house.owner)
+    assert admit(ended, held, house.roles, NOW + 2, owner).revoked
+
+
+def test_no_router_lets_anybody_log_in(house: House) -> None:
+    # Attack: a router that was taken over makes a client of its own the bot's voice.
+    with pytest.raises(Malformed, match="comes from the owner"):
+        admit(house.granted(house.login_grant()), None, house.roles, NOW, house.owner.public)
+
+
+@pytest.mark.parametrize("revoked", [False, True])
+def test_no_router_touches_a_login(house: House, revoked: bool) -> None:
+    # Attack: it widens a login into a session of its own making, or ends the owner's.
+    login = admit(
+        house.granted(house.login_grant(), by=house.owner), None, house.roles, NOW,
+        house.owner.public,
+    )  # fmt: skip
+    of_router = house.session_grant(client=house.login.public, revoked=revoked)
+    with pytest.raises(Malformed, match="another role"):
+        admit(house.granted(of_router, NOW + 1), login, house.roles, NOW + 1, house.owner.public)
+
+
+@pytest.mark.parametrize("role", ["session", "bridge"])
+def test_the_owner_grants_nothing_but_logins(house: House, role: str) -> None:
+    grant = house.session_grant() if role == "session" else house.bridge_grant()
+    with pytest.raises(Malformed, match="comes from the owner"):
+        admit(house.granted(grant, by=house.owner), None, house.roles, NOW, house.owner.public)
+
+
+def test_before_there_is_an_owner_nobody_grants_a_login(house: House) -> None:
+    with pytest.raises(Malformed, match="not signed"):
+        admit(house.granted(house.login_grant(), by=house.owner), None, house.roles, NOW)
+
+
+@pytest.mark.parametrize("who", ["relay", "signer", "router", "bot", "owner", "bridge"])
+def test_no_role_key_logs_in(house: House, who: str) -> None:
+    grant = house.login_grant(client=getattr(house, who).public)
+    with pytest.raises(Malformed, match="roles"):
+        admit(house.granted(grant, by=house.owner), None, house.roles, NOW, house.owner.public)
+
+
+@pytest.mark.parametrize(("after_s", "live"), [(59, True), (60, False)])
+def test_no_login_outlives_the_ceilings_longest(house: House, after_s: int, live: bool) -> None:
+    ceiling = Ceiling(bunker_longest_ttl_s=60)
+    event = house.granted(house.login_grant(), by=house.owner)
+    held = admit(event, None, house.roles, NOW, house.owner.public)
+    assert (is_live(held, ceiling, NOW + after_s) is None) == live
+    assert ends_s(held, ceiling) == NOW + 60
+    assert ends_s(held, Ceiling()) == NOW + 28_800
 
 
 def test_a_renewal_replaces_and_its_hard_limit_never_moves_away(house: House) -> None:

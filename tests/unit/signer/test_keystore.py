@@ -10,7 +10,15 @@ import pytest
 
 from nips import nip19, nip49
 from nips.key import SecretKey
-from signer.keystore import Keystore, KeystoreError, read_text, write_whole
+from nips.nip19 import decode_bech32
+from signer.keystore import (
+    LOG_N,
+    LOG_N_OF_RANDOM,
+    Keystore,
+    KeystoreError,
+    read_text,
+    write_whole,
+)
 from tests.unit.signer.house import key
 
 OWN = key(9)
@@ -45,6 +53,22 @@ def test_a_new_identity_is_random_encrypted_and_for_its_owner_alone(
     for path in store.data.iterdir():
         assert raw.hex() not in path.read_text()
         assert nip19.encode_nsec(raw) not in path.read_text()
+
+
+def rounds(store: Keystore) -> int:
+    return decode_bech32(store.encrypted.read_text().strip())[1][1]
+
+
+def test_only_what_can_be_guessed_is_guessed_slowly(tmp_path: Path) -> None:
+    """Attack: a short passphrase in the file's place, which the identity is then made under."""
+    random, persons, planted = (Keystore(tmp_path / name) for name in "abc")
+    random.create(None, None)
+    persons.create(None, "tulips")
+    planted.data.mkdir()
+    write_whole(planted.passphrase, "tulips\n", mode=0o400)
+    planted.create(None, None)
+    assert (rounds(random), rounds(persons), rounds(planted)) == (LOG_N_OF_RANDOM, LOG_N, LOG_N)
+    assert LOG_N >= 16
 
 
 def test_made_again_it_is_the_same(store: Keystore) -> None:

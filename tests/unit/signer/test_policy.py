@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -15,9 +13,8 @@ from nips.event import Tag, Template
 from nips.own.grant import Grant, Mode, Rate, Rule
 from nips.refusal import Prefix, Refusal
 from signer.buckets import Counted, Rated
-from signer.ceiling import NEVER_FOR_SESSIONS, Caps, Ceiling
+from signer.ceiling import NEVER_FOR_SESSIONS, ONLY_ASKED, Caps, Ceiling
 from signer.policy import Ask, Decision, Refuse, Sign, decide, decide_seal
-from tests.figures import dice, figure
 from tests.unit.signer.house import JOB, MAIN, NOW, OTHER, House
 
 HOUSE = House()
@@ -118,12 +115,88 @@ def test_a_waiting_key_says_nothing() -> None:
 def test_what_must_be_asked_is_not_signed() -> None:
     template = HOUSE.template()
     grant = HOUSE.session_grant(replace(RULE, mode="ask"))
-    assert judge(template, grant) == Ask(template)
+    asked = judge(template, grant)
+    assert isinstance(asked, Ask)
+    assert asked.template == template
+    # Asking costs what signing does, and one of the day's questions.
+    signed = judge(template, HOUSE.session_grant(RULE))
+    assert isinstance(signed, Sign)
+    assert asked.costs == (*signed.costs, Counted("questions/day", 30, daily=True))
+    assert asked.uses == signed.uses
 
 
 def test_a_question_never_goes_beyond_the_ceiling() -> None:
-    grant = HOUSE.session_grant(Rule(30_023, mode="ask"))
-    assert "ceiling" in refused(judge(HOUSE.template(30_023), grant)).sentence
+    grant = HOUSE.session_grant(Rule(30_024, mode="ask"))
+    assert "ceiling" in refused(judge(HOUSE.template(30_024), grant)).sentence
+
+
+@pytest.mark.parametrize("kind", [0, 3, 10_002, 10_050, 30_023])
+@pytest.mark.parametrize("mode", ["allow", "ask"])
+def test_what_speaks_for_the_bot_is_asked_whatever_the_grant_says(kind: int, mode: Mode) -> None:
+    grant = HOUSE.session_grant(Rule(kind, mode=mode))
+    assert isinstance(judge(HOUSE.template(kind), grant), Ask)
+    # Even where the file is the attacker's.
+    assert isinstance(judge(HOUSE.template(kind), grant, ANY_KIND), Ask)
+
+
+@pytest.mark.parametrize("kind", [0, 3, 5, 10_002, 10_050, 30_023])
+def test_only_main_has_the_owner_asked(kind: int) -> None:
+    # Attack: every conversation's agent asks until the owner says yes without reading.
+    grant = HOUSE.session_grant(Rule(kind, mode="ask"), group=OTHER)
+    template = HOUSE.template(kind, ("e", "ab" * 32))
+    assert "ceiling" in refused(judge(template, grant)).sentence
+
+
+def test_an_article_that_is_approved_beforehand_needs_no_question() -> None:
+    ceiling = replace(HOUSE.ceiling, pre_approved=frozenset({0, 3, 5, 10_002, 10_050, 30_023}))
+    article = HOUSE.session_grant(Rule(30_023, mode="allow"))
+    assert isinstance(judge(HOUSE.template(30_023), article, ceiling), Sign)
+    # A grant may be stricter than the ceiling; the profile stays a question for ever.
+    asked = HOUSE.session_grant(Rule(30_023, mode="ask"))
+    assert isinstance(judge(HOUSE.template(30_023), asked, ceiling), Ask)
+    assert isinstance(judge(HOUSE.template(0), HOUSE.session_grant(Rule(0)), ceiling), Ask)
+
+
+def test_a_kind_can_be_made_one_that_always_asks() -> None:
+    ceiling = replace(HOUSE.ceiling, ask_kinds=frozenset({1}))
+    assert isinstance(judge(HOUSE.template(1), HOUSE.session_grant(Rule(1)), ceiling), Ask)
+    profile = judge(HOUSE.template(0), HOUSE.session_grant(Rule(0)), ceiling)
+    assert "ceiling" in refused(profile).sentence
+    # Another group may have it asked where the file names it for that group.
+    named = replace(ceiling, groups={OTHER: frozenset({1})})
+    assert isinstance(
+        judge(HOUSE.template(1), HOUSE.session_grant(Rule(1), group=OTHER), named), Ask
+    )
+
+
+@pytest.mark.parametrize("kind", [0, 3, 5, 10_002, 10_050])
+def test_what_speaks_for_the_bot_names_no_group(kind: int) -> None:
+    grant = HOUSE.session_grant(Rule(kind))
+    template = HOUSE.template(kind, ("h", MAIN), ("e", "ab" * 32))
+    assert "no h tag" in refused(judge(template, grant)).sentence
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ((), "names what it retracts"),
+        ((("k", "1"),), "names what it retracts"),
+        ((("e",),), "names what it retracts"),
+        ((("e", "x"),), "id in hex"),
+        ((("e", "ab" * 32), ("e", "")), "id in hex"),
+        ((("a", f"30023:{HOUSE.owner.public}:x"),), "its own events only"),
+        ((("a", "30023"),), "its own events only"),
+        ((("e", "ab" * 32), ("a", f"30023:{HOUSE.owner.public}:x")), "its own events only"),
+        ((("a", f"30023:{HOUSE.bot.public}:x"),), None),
+        ((("e", "ab" * 32), ("k", "1")), None),
+    ],
+)
+def test_a_retraction_is_of_the_bots_own_events(tags: tuple[Tag, ...], words: str | None) -> None:
+    decision = judge(HOUSE.template(5, *tags), HOUSE.session_grant(Rule(5)))
+    if words is None:
+        assert isinstance(decision, Ask)
+    else:
+        assert words in refused(decision).sentence
 
 
 @pytest.mark.parametrize("kind", sorted(NEVER_FOR_SESSIONS))
@@ -134,8 +207,10 @@ def test_no_grant_and_no_ceiling_gives_a_session_these(kind: int) -> None:
 
 
 def test_the_named_kinds_are_in_the_floor() -> None:
-    named = {0, 3, 5, 13, 62, 1059, 10_002, 10_050, 22_242, 24_133, 30_078, 9_000, 9_008, 9_022}
+    named = {13, 62, 1059, 22_242, 24_133, 30_078, 9_000, 9_008, 9_022}
     assert named <= NEVER_FOR_SESSIONS
+    assert {0, 3, 5, 10_002, 10_050} == ONLY_ASKED
+    assert not ONLY_ASKED & NEVER_FOR_SESSIONS
 
 
 def test_a_public_note_is_for_groups_whose_ceiling_says_so() -> None:
@@ -149,11 +224,6 @@ def test_a_public_note_names_no_other_group() -> None:
     grant = HOUSE.session_grant(Rule(1))
     assert "own group" in refused(judge(HOUSE.template(1, ("h", OTHER)), grant)).sentence
     assert isinstance(judge(HOUSE.template(1, ("h", MAIN)), grant), Sign)
-
-
-def test_a_bunkers_grant_signs_nothing() -> None:
-    grant = HOUSE.bridge_grant(role="bunker", rules=(Rule(1),))
-    assert "bunker" in refused(judge(HOUSE.template(1), grant)).sentence
 
 
 @pytest.mark.parametrize("kind", [1, 3, 5, 7, 9, 13, 1059, 24_133, 30_078])
@@ -225,7 +295,7 @@ KINDS = st.one_of(
     st.integers(0, 65_535), st.sampled_from([0, 1, 5, 7, 9, 13, 1059, 9_000, 22_242, 30_023])
 )
 NAMES = st.sampled_from(["h", "job", "d", "p", "e"])
-VALUES = st.sampled_from([MAIN, OTHER, JOB, "", "a/b"])
+VALUES = st.sampled_from([MAIN, OTHER, JOB, "", "a/b", "ab" * 32])
 TAGS = st.lists(
     st.one_of(st.tuples(NAMES, VALUES), st.tuples(NAMES), st.tuples(NAMES, VALUES, VALUES)),
     max_size=4,
@@ -260,8 +330,17 @@ def oracle(template: Template, grant: Grant, ceiling: Ceiling, owner: str | None
         and NOW - 60 <= template.created_at <= NOW + 60
         and template.kind not in NEVER_FOR_SESSIONS
         and (
-            template.kind in ceiling.session_kinds
-            or template.kind in ceiling.groups.get(grant.group or "", frozenset())
+            (template.kind in ceiling.session_kinds and template.kind not in ONLY_ASKED)
+            or (
+                template.kind in ceiling.groups.get(grant.group or "", frozenset())
+                and template.kind not in ONLY_ASKED
+            )
+            or (template.kind in ceiling.ask_kinds and grant.group == MAIN)
+        )
+        and not (template.kind in ONLY_ASKED and in_group)
+        and (template.kind != 5 or (by_name.get("e") or by_name.get("a")))
+        and not (
+            template.kind == 5 and any(tag[1:2] != ("ab" * 32,) for tag in by_name.get("e", []))
         )
         and (in_group == [(grant.group,)] or (not in_group and template.kind not in (7, 9)))
         and all(
@@ -284,7 +363,12 @@ def oracle(template: Template, grant: Grant, ceiling: Ceiling, owner: str | None
         )
         and (rule.max_tags is None or len(template.tags) <= rule.max_tags)
     )
-    return ("ask" if rule.mode == "ask" else "sign") if good else "refuse"
+    asks = (
+        rule.mode == "ask"
+        or template.kind in ONLY_ASKED
+        or (template.kind in ceiling.ask_kinds and template.kind not in ceiling.pre_approved)
+    )
+    return ("ask" if asks else "sign") if good else "refuse"
 
 
 @settings(max_examples=600, deadline=None)
@@ -334,73 +418,15 @@ def test_of_all_kinds_only_the_ceilings_come_through() -> None:
     everything = replace(HOUSE.session_grant(), rules=tuple(Rule(kind) for kind in range(65_536)))
     usual = Ceiling(groups={MAIN: frozenset({1, 30_023})})
     # One rule at a time: finding it among all of them is not what is asked here.
-    signed = set()
+    signed, asked = set(), set()
     for kind in range(65_536):
         grant = replace(everything, rules=(everything.rules[kind],))
         for tags in ((), (("h", MAIN),)):
-            template = Template(HOUSE.bot.public, NOW, kind, tags, "")
-            if isinstance(judge(template, grant, usual), Sign):
-                signed.add(kind)
-    assert signed == {1, 7, 9, 30_023}
-
-
-# Written out, so that a change of the code's own set shows.
-NEVER = {0, 3, 5, 13, 62, 1059, 10_002, 10_050, 22_242, 24_133, 30_078, *range(9_000, 9_023)}
-
-
-def some_kinds(chance: random.Random, count: int) -> frozenset[int]:
-    """So many at random, and those that are always in question."""
-    return frozenset({1, 7, 9, *NEVER, *chance.sample(range(65_536), count)})
-
-
-def some_grant(chance: random.Random) -> Grant:
-    """Without its rules. Half of them can sign at all."""
-    return chance.choice(
-        [
-            HOUSE.session_grant(),
-            HOUSE.session_grant(group=OTHER),
-            HOUSE.session_grant(methods=("sign_event", "unwrap", "seal")),
-            HOUSE.session_grant(job=None),
-            HOUSE.bridge_grant(),
-            HOUSE.bridge_grant(role="bunker"),
-        ]
-    )
-
-
-def some_ceiling(chance: random.Random) -> Ceiling:
-    session_kinds = chance.choice([frozenset({7, 9}), some_kinds(chance, 300), frozenset[int]()])
-    groups = {group: some_kinds(chance, 300) for group in (MAIN, OTHER) if chance.random() < 0.5}
-    return Ceiling(session_kinds=session_kinds, groups=groups)
-
-
-def test_no_kind_escapes_grant_and_ceiling(
-    record_property: Callable[[str, object], None],
-) -> None:
-    """Every kind under grants and ceilings drawn by dice, in its group, in none, in another's."""
-    signed = judged = 0
-    for number in range(figure("kinds")):
-        chance = dice("kinds", number)
-        grant, ceiling, granted = (
-            some_grant(chance),
-            some_ceiling(chance),
-            some_kinds(chance, 40_000),
-        )
-        allowed: frozenset[int] = frozenset()
-        if grant.role == "session" and grant.job is not None:
-            group_kinds = ceiling.groups.get(grant.group or "", frozenset())
-            allowed = (granted & (ceiling.session_kinds | group_kinds)) - NEVER
-        other = OTHER if grant.group == MAIN else MAIN
-        expected = {
-            (("h", str(grant.group)),): allowed,
-            (): allowed - {7, 9},
-            (("h", other),): frozenset[int](),
-        }
-        for kind in range(65_536):
-            one = replace(grant, rules=(Rule(kind),) if kind in granted else ())
-            for tags, kinds in expected.items():
-                decision = judge(Template(HOUSE.bot.public, NOW, kind, tags, ""), one, ceiling)
-                assert isinstance(decision, Sign) == (kind in kinds), (kind, tags, one, ceiling)
-                judged += 1
-                signed += kind in kinds
-    record_property("judged", judged)
-    record_property("signed", signed)
+            template = Template(HOUSE.bot.public, NOW, kind, (*tags, ("e", "ab" * 32)), "")
+            match judge(template, grant, usual):
+                case Sign():
+                    signed.add(kind)
+                case Ask():
+                    asked.add(kind)
+    assert signed == {1, 7, 9}
+    assert asked == {0, 3, 5, 10_002, 10_050, 30_023}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from nips import nip17, nip42
 from nips.event import Tag, Template
 from signer.ceiling import Ceiling
-from signer.public_face import refusal
+from signer.public_face import needs_a_yes, refusal
 from tests.unit.signer.house import NOW, House
 
 HOUSE = House()
@@ -53,6 +54,15 @@ def test_a_login_at_a_relay_of_ours(url: str) -> None:
 )
 def test_no_other_login(tags: tuple[Tag, ...]) -> None:
     assert not allowed(22_242, *tags)
+
+
+def test_a_relay_named_for_logins_is_in_no_list() -> None:
+    ceiling = replace(HOUSE.ceiling, login_relays=("wss://groups.example",))
+    login = (("relay", "wss://groups.example/"), ("challenge", "c"))
+    assert allowed(22_242, *login, ceiling=ceiling)
+    assert not allowed(22_242, *login)
+    urls = (*HOUSE.ceiling.relays, "wss://groups.example")
+    assert not allowed(10_050, *(("relay", url) for url in urls), ceiling=ceiling)
 
 
 def test_a_login_says_nothing_else() -> None:
@@ -104,3 +114,26 @@ def test_a_profile_has_no_tags_and_an_empty_ceiling_none() -> None:
 def test_no_other_kind() -> None:
     kinds = {kind for kind in range(65_536) if allowed(kind)}
     assert kinds == set()
+
+
+ASKED = json.dumps({**PROFILE, "name": "Ada"})
+
+
+def asked(content: str, *tags: Tag, kind: int = 0, ceiling: Ceiling = HOUSE.ceiling) -> bool:
+    return needs_a_yes(Template(HOUSE.bot.public, NOW, kind, tags, content), ceiling)
+
+
+def test_another_profile_is_asked_about() -> None:
+    assert asked(ASKED)
+    assert asked('{"name":"Ada"}')
+    assert asked('{"name":"Ada"}', ceiling=Ceiling())
+
+
+def test_what_nobody_is_asked_about() -> None:
+    assert not asked(json.dumps(PROFILE))  # it is signed as it is
+    assert not asked(ASKED, ("i", "github:evil", "x"))
+    assert not asked(ASKED, kind=10_050)
+    assert not asked(ASKED, kind=3)
+    assert not asked(ASKED, ceiling=replace(HOUSE.ceiling, ask_kinds=frozenset({3})))
+    for content in ("", "[]", "null", "Ada", '{"name":"Owner","name":"Ada"}', "[" * 100_000):
+        assert not asked(content)

@@ -52,6 +52,44 @@ def say(text: str) -> Call:
             [Call("react", {"sign": "👍"}), say("Done, I reacted to your message.")],
         ),
         (
+            "/sendfile report.pdf",
+            [Call("send_file", {"name": "report.pdf"}), say("<send_file>")],
+        ),
+        (
+            "/askowner May I?",
+            [Call("ask_owner", {"question": "May I?"}), say("<ask_owner>")],
+        ),
+        (
+            "/propose Count in digits\n--- a/bot/x.py",
+            [
+                Call("propose_change", {"title": "Count in digits", "patch": "--- a/bot/x.py\n"}),
+                say("<propose_change>"),
+            ],
+        ),
+        ("/myname Ada", [Call("set_persona", {"name": "Ada"}), say("<set_persona>")]),
+        ("/conversations", [Call("list_groups", {}), say("<list_groups>")]),
+        (
+            '/rules {"paused":true}',
+            [
+                Call("set_group", {"conversation": "", "changes": '{"paused":true}'}),
+                say("<set_group>"),
+            ],
+        ),
+        (
+            "/newconversation Ann and I npub1abc",
+            [
+                Call("register_group", {"name": "Ann and I", "people": "npub1abc"}),
+                say("<register_group>"),
+            ],
+        ),
+        (
+            "/tell “Ann and I” dinner at 8",
+            [
+                Call("send_message", {"text": "dinner at 8", "conversation": "Ann and I"}),
+                say("<send_message>"),
+            ],
+        ),
+        (
             "/remember the cat",
             [Call("remember", {"text": "the cat"}), say("Yes: <remember>.")],
         ),
@@ -72,10 +110,34 @@ def say(text: str) -> Call:
             ],
         ),
         (
+            "/query herons",
+            [Call("nostr_query", {"search": "herons"}), say("<nostr_query>")],
+        ),
+        (
+            "/search cat food",
+            [Call("search_history", {"words": "cat food"}), say("<search_history>")],
+        ),
+        (
+            "/article On herons\nThey *wait*.",
+            [
+                Call("publish_article", {"title": "On herons", "text": "They *wait*."}),
+                say("<publish_article>"),
+            ],
+        ),
+        (
+            "/article On herons",
+            [
+                say(
+                    "That needs a little more: /article TITLE, then a new line and the text in "
+                    "Markdown"
+                )
+            ],
+        ),
+        (
             "/sign 0 {}",
             [
                 Call("publish_event", {"kind": 0, "content": "{}"}),
-                say("The signer agreed: <publish_event>."),
+                say("<publish_event>"),
             ],
         ),
         ("/note", [say("That needs a little more: /note TEXT")]),

@@ -13,7 +13,6 @@ from agent_image.agent.backends.commands import (
     Command,
     Empty,
     Help,
-    Incomplete,
     Note,
     React,
     Recall,
@@ -25,6 +24,7 @@ from agent_image.agent.backends.commands import (
     Unknown,
     parse,
 )
+from agent_image.agent.backends.house_commands import Incomplete
 
 
 @pytest.mark.parametrize(

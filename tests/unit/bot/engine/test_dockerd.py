@@ -90,6 +90,14 @@ else:
         assert os.getpgid(pid) != os.getpgid(0)
         dockerd.leave(place, lease)
 
+    def test_nothing_that_we_hold_open_stays_open_in_it(place: Layout, tmp_path: Path) -> None:
+        with (tmp_path / "secret").open("w") as secret:
+            os.set_inheritable(secret.fileno(), True)
+            pid, lease = dockerd.start(place, quiet)
+            held = Path(f"/proc/{pid}/fd").iterdir()
+            assert not any(os.path.samestat(fd.stat(), os.fstat(secret.fileno())) for fd in held)
+        dockerd.leave(place, lease)
+
     def test_a_killed_user_leaves_no_lease_behind(place: Layout) -> None:
         code = (
             "import sys, pathlib; from bot.engine import dockerd; from bot.engine.layout import *;"

@@ -105,3 +105,15 @@ async def test_programs_end_with_a_supervisor_that_was_killed(tmp_path: Path) ->
             asyncio.get_running_loop().remove_reader(descriptor)
             os.close(descriptor)
     assert "end a" in (tmp_path / "notes").read_text()
+
+
+async def test_what_a_program_says_later_reaches_the_terminal_and_the_status(
+    tmp_path: Path,
+) -> None:
+    speaks = STEADY.replace("signal.pause()", 'print("it rains", flush=True); signal.pause()')
+    program = Program("a", (sys.executable, "-c", speaks, "a", str(tmp_path / "n")), "a: ready")
+    async with supervised(tmp_path, program) as process:
+        await said(process, "it rains")
+        programs = json.loads((tmp_path / "status.json").read_text())["programs"]
+        assert programs["a"]["said"] == "it rains"
+        assert programs["a"]["ready"] is True

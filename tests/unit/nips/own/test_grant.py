@@ -107,9 +107,13 @@ rules = st.builds(
 
 
 @settings(deadline=None)
-@given(rules=st.lists(rules, max_size=4, unique_by=lambda rule: rule.kind), revoked=st.booleans())
-def test_any_grant_survives_its_json(rules: list[Rule], revoked: bool) -> None:
-    grant = replace(GRANT, rules=tuple(rules), revoked=revoked, job=None)
+@given(
+    rules=st.lists(rules, max_size=4, unique_by=lambda rule: rule.kind),
+    revoked=st.booleans(),
+    rate=st.none() | st.builds(Rate, st.integers(1, 100), st.floats(0, 1_000)),
+)
+def test_any_grant_survives_its_json(rules: list[Rule], revoked: bool, rate: Rate | None) -> None:
+    grant = replace(GRANT, rules=tuple(rules), revoked=revoked, job=None, rate=rate)
     assert Grant.from_json(json.loads(json.dumps(grant.to_json()))) == grant
 
 

@@ -17,6 +17,7 @@ from nips import nip44, nip46
 from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
+from nips.own import serving
 from nips.refusal import Prefix, Refusal, Refused
 from relay_local.client import Caller, Delivery, Link, Unanswered, caller, connect
 from tests.relay_process import RelayProcess, relay_process
@@ -35,8 +36,10 @@ async def relay(tmp_path: Path) -> AsyncIterator[RelayProcess]:
         yield running
 
 
-async def respond(link: Link, key: SecretKey, request: nip46.Response, to: str) -> None:
-    """Publish one response."""
+async def respond(
+    link: Link, key: SecretKey, request: nip46.Response | nip46.Request, to: str
+) -> None:
+    """Publish one response, or what is said without being asked."""
     payload = nip44.encrypt(
         request.to_json(), nip44.conversation_key(key, to), secrets.token_bytes(32), extended=True
     )
@@ -157,3 +160,56 @@ async def test_a_call_survives_the_relay(relay: RelayProcess, peer: SecretKey) -
         await relay.start()
         async with a_peer(relay, peer, echo):
             assert await waiting == "ping"
+
+
+async def test_a_peer_that_returns_is_asked_at_once(
+    relay: RelayProcess, peer: SecretKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its announcement ends the wait; the request is the same one."""
+    monkeypatch.setattr(caller, "FIRST_RETRY_S", 600.0)
+    asked = asyncio.Event()
+    serves = False
+
+    def answer(request: nip46.Request) -> nip46.Response | None:
+        asked.set()
+        return echo(request) if serves else None
+
+    async with (
+        a_peer(relay, peer, answer) as heard,
+        calling(relay, peer) as asks,
+        connect(relay.url) as other,
+    ):
+        waiting = asyncio.create_task(asks.call("ping", deadline_s=30))
+        await asyncio.wait_for(asked.wait(), 10)
+        serves, served = True, asks.served
+        await respond(other, peer, serving.announcement("f00d"), asks._key.public)
+        assert await asyncio.wait_for(waiting, 10) == "ping"
+        assert served.is_set()
+        assert not asks.served.is_set(), "the next announcement has an event of its own"
+        assert len(heard) == 2
+        assert len(set(heard)) == 1
+
+
+async def test_only_the_peer_announces_itself(
+    relay: RelayProcess, peer: SecretKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: somebody else makes us send our request again and again."""
+    monkeypatch.setattr(caller, "FIRST_RETRY_S", 600.0)
+    asked = asyncio.Event()
+
+    def deaf(_: nip46.Request) -> None:
+        asked.set()
+
+    mallory = SecretKey.generate(secrets.token_bytes)
+    async with (
+        a_peer(relay, peer, deaf) as heard,
+        calling(relay, peer) as asks,
+        connect(relay.url) as other,
+    ):
+        waiting = asyncio.create_task(asks.call("ping", deadline_s=2))
+        await asyncio.wait_for(asked.wait(), 10)
+        for _ in range(5):
+            await respond(other, mallory, serving.announcement("f00d"), asks._key.public)
+        with pytest.raises(Unanswered):
+            await waiting
+        assert len(heard) == 1

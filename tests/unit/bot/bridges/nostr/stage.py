@@ -143,11 +143,13 @@ class Stage:
                         return item.event
         raise AssertionError("the stream ended")
 
-    async def logged(self, words: str, name: str = "bridge", timeout_s: float = 20.0) -> str:
-        """Wait for a line of a process's log."""
+    async def logged(
+        self, words: str, name: str = "bridge", timeout_s: float = 20.0, *, after: int = 0
+    ) -> str:
+        """Wait for a line of a process's log, `after` so many characters of it."""
         async with asyncio.timeout(timeout_s):
             while True:
-                for line in self.log(name).splitlines():
+                for line in self.log(name)[after:].splitlines():
                     if words in line:
                         return line
                 await asyncio.sleep(0.05)
@@ -167,7 +169,8 @@ class Stage:
                 return (
                     "-m", "signer", "run", "--data", str(self.place.signer),
                     "--key", str(self.place.key("signer")),
-                    "--roles", str(self.place.roles_file), "--relay", self.place.relay_address,
+                    "--roles", str(self.place.roles_file),
+                    "--relay", f"unix:{self.place.signer_socket}",
                 )  # fmt: skip
             case _:
                 return (str(BRIDGE), data, run)

@@ -1,7 +1,7 @@
 import json
 from dataclasses import replace
 
-from bot.bridges.nostr.announce import own_lists, says_the_same
+from bot.bridges.nostr.announce import own_lists, says_the_same, was_approved
 from nips.key import SecretKey
 
 BOT = SecretKey(bytes([1]) * 32)
@@ -22,6 +22,14 @@ def test_the_lists_are_what_the_signers_ceiling_expects() -> None:
         "",
     )
     assert (profile.kind, profile.tags, json.loads(profile.content)) == (0, (), PROFILE)
+
+
+def test_what_the_owner_approved_is_not_overwritten_at_the_next_start() -> None:
+    profile = own_lists(BOT.public, RELAYS, PROFILE, 5)[2]
+    assert not was_approved(None)
+    assert not was_approved(profile.sign(BOT, bytes(32)))
+    asked = replace(profile, tags=(("job", "ab" * 32),), content='{"name":"Ada"}')
+    assert was_approved(asked.sign(BOT, bytes(32)))
 
 
 def test_only_a_change_is_signed_again() -> None:

@@ -5,6 +5,7 @@ from secrets import token_bytes
 from bot.bridges.nostr.contacts import Contacts, is_newer
 from config.roles import read_key
 from nips.event import Event, Template
+from nips.filter import Filter
 from nips.key import SecretKey
 from relay_local.client import connect
 from tests.unit.bot.bridges.nostr.stage import Stage
@@ -50,6 +51,25 @@ async def test_a_relay_cannot_invent_where_somebody_reads(stage: Stage) -> None:
         assert contacts.relays_of(ALICE.public) == ("wss://good.example",)
         assert contacts.relays_of(mallory.public) == ()
         following.cancel()
+
+
+async def test_of_whoever_only_rings_nothing_is_kept(stage: Stage) -> None:
+    """Attack: a crowd of strangers with long profiles and lists, to fill memory and disk."""
+    eve = SecretKey.generate(token_bytes)
+    key = read_key(stage.place.key("bridge-nostr"))
+    async with connect(stage.place.relay_address, [key]) as link:
+        contacts = Contacts(link)
+        contacts.expect(frozenset({ALICE.public}), visitors=frozenset({eve.public}))
+        for of in (ALICE, eve):
+            profile = Template(of.public, 5, 0, (), '{"name":"Somebody"}').sign(of, token_bytes(32))
+            await contacts.learn(profile)
+            assert contacts.name_of(of.public) == "Somebody (Nostr)"
+        await contacts.learn(list_of("wss://a", 1_700_000_000, eve))
+        assert contacts.expect(frozenset({ALICE.public}))
+        assert contacts.knows(ALICE.public)
+        assert not contacts.knows(eve.public)
+        kept = Filter(kinds=frozenset({10050}), authors=frozenset({eve.public}))
+        assert await link.fetch([kept]) == []
 
 
 async def test_a_relay_cannot_rename_anybody() -> None:

@@ -198,6 +198,10 @@ async def test_the_bots_own_lists_are_published_once(stage: Stage, owner: Person
 
 
 async def test_it_ends_cleanly(stage: Stage) -> None:
+    before = len(stage.log("bridge"))
+    await stage.restart("bridge", signal.SIGTERM)
+    for url in stage.public:  # else it was never healthy, and says so
+        await stage.logged(f"relay={url} stored=", after=before)
     assert await stage.stop("bridge", signal.SIGTERM) == 0
     wanted = Filter(kinds=frozenset({30078}), tags={"d": frozenset({"health"})})
     (health,) = await stage.link.fetch([wanted])

@@ -71,8 +71,8 @@ def chat(content: str) -> Template:
 
 def test_the_same_message_gives_the_same_rumors() -> None:
     event = chat("x" * 60_000).sign(BOT, AUX)
-    first = rumors(event, BOT.public, PERSON.public, "ab" * 32)
-    again = rumors(event, BOT.public, PERSON.public, "ab" * 32)
+    first = rumors(event, BOT.public, [PERSON.public], "ab" * 32)
+    again = rumors(event, BOT.public, [PERSON.public], "ab" * 32)
     assert [rumor.id for rumor in first] == [rumor.id for rumor in again]
     assert len(first) == 3
     assert [rumor.created_at for rumor in first] == [1_700_000_000 + i for i in range(3)]
@@ -82,14 +82,14 @@ def test_the_same_message_gives_the_same_rumors() -> None:
 
 def test_a_notice_by_the_router_is_said_by_the_bot() -> None:
     event = chat("notice").sign(ROUTER, AUX)
-    (rumor,) = rumors(event, BOT.public, PERSON.public, None)
+    (rumor,) = rumors(event, BOT.public, [PERSON.public], None)
     assert (rumor.pubkey, rumor.content) == (BOT.public, "notice")
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "😀", '"', "\n", "\x01"])
 def test_every_part_fits_a_classic_wrap_through_a_remote_signer(letter: str) -> None:
     event = chat(letter * (2 * MAX_PART_BYTES)).sign(BOT, AUX)
-    for rumor in rumors(event, BOT.public, PERSON.public, "ab" * 32):
+    for rumor in rumors(event, BOT.public, [PERSON.public], "ab" * 32):
         seal = nip59.seal(rumor, BOT, PERSON.public, 1, NONCE, AUX)
         wrap = nip59.wrap(seal, ROUTER, PERSON.public, 1, NONCE, AUX)
         request = json.dumps(

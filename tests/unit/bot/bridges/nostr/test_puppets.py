@@ -14,6 +14,7 @@ from bot.bridges.nostr.puppets import (
 from nips.key import SecretKey
 from nips.nip17 import DirectMessage
 from nips.nip19 import encode_npub
+from nips.own.binding import mark
 from nips.own.once import once_key
 
 SEED = SecretKey(bytes([7]) * 32)
@@ -68,12 +69,15 @@ def test_names(profile: str | None, name: str | None) -> None:
 
 
 def test_a_membership_is_made_once_for_each_version_of_the_binding() -> None:
-    template = membership_template(SEED.public, GROUP, ALICE, "ab" * 32, 5)
-    later = membership_template(SEED.public, GROUP, ALICE, "ab" * 32, 6)
-    other = membership_template(SEED.public, GROUP, ALICE, "cd" * 32, 6)
+    template = membership_template(SEED.public, GROUP, ALICE, "ab" * 32, BOT, 5)
+    later = membership_template(SEED.public, GROUP, ALICE, "ab" * 32, BOT, 6)
+    other = membership_template(SEED.public, GROUP, ALICE, "cd" * 32, BOT, 6)
     assert (template.kind, template.tag("h")) == (9000, GROUP)
     assert ("p", ALICE, "puppet") in template.tags
     assert template.tag("o") == later.tag("o") != other.tag("o")
+    # For whom it is, whoever knows them can tell; who reads the group is not told.
+    assert template.tag("for") == mark(GROUP, f"nostr:{BOT}")
+    assert not any(BOT in value for tag in template.tags for value in tag)
 
 
 def message(created_at: int) -> DirectMessage:

@@ -1,0 +1,283 @@
+"""Shell: the backend on claude-agent-sdk: its program works with a model, our tools do the rest.
+
+The SDK calls our tools while it reads the model's answer; a backend yields its calls one after
+another. So what the SDK brings, messages and calls, goes through one queue, and each call waits
+there until the runner has answered it.
+
+What the model says last in its turn is said with `send_message`, once. What it says before it uses
+a tool is a progress line. The program keeps the conversation; the next container goes on with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from agent_image.agent import thread
+from agent_image.agent.backends import Answer, BackendFailed, Call, Narrate, Steps, Task
+from agent_image.agent.backends import claude_program as program
+from agent_image.agent.backends import claude_words as words
+from agent_image.agent.context import system_prompt, user_prompt
+from agent_image.agent.door import open_door
+from agent_image.agent.job import Message
+from agent_image.agent.model import Models
+from agent_image.agent.thread import Thread
+
+HOME = Path("/home/agent/.claude")
+FOLDER = Path("/workspace/group")
+_NAME = "send_message"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A tool that the model calls, and where its answer goes."""
+
+    name: str
+    arguments: dict[str, Any]
+    answered: asyncio.Future[Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """The program ended, or said what nobody understands."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A started program, and the conversation that it has read."""
+
+    program: program.Program
+    thread: Thread | None
+
+
+class Claude:
+    """models: the way to them. model: its name. wrote: is called with what it writes. folder: the
+    group's; home: of the program."""
+
+    def __init__(
+        self,
+        models: Models,
+        model: str,
+        wrote: Callable[[str], None] = lambda _: None,
+        *,
+        folder: Path = FOLDER,
+        home: Path = HOME,
+    ) -> None:
+        self._models, self._model, self._folder, self._home = models, model, folder, home
+        self._wrote = wrote
+        self._stack = AsyncExitStack()
+        self._sdk: ModuleType | None = None
+        self._address = ""
+        self._opened: _Opened | None = None
+        self._client: Any = None
+        self._coming: asyncio.Queue[object] = asyncio.Queue()
+        self._thread: Thread | None = None
+        self._complaint = ""  # the program's last line on stderr
+
+    async def prepare(self) -> None:
+        """Import the SDK, open the door, start the program."""
+        with suppress(Exception):  # it is tried again, and told, when there is work
+            await self._open()
+
+    def work(self, task: Task) -> Steps:
+        """Answer one message."""
+        return self._turn(task)
+
+    async def close(self) -> None:
+        """End the program, which writes down what it knows, and shut the door."""
+        await self._drop()
+        with suppress(Exception):
+            await self._stack.aclose()
+
+    async def _turn(self, task: Task) -> Steps:
+        said: list[str] = []
+        if self._client is None:
+            try:
+                is_new = await self._connect(task)
+            except Exception as error:
+                await self._drop()
+                raise BackendFailed(words.failure(None, "program")) from error
+            if is_new:
+                yield Narrate(words.NEW_THREAD)
+        earlier, final = "", ""
+        async with self._read(user_prompt(self._unseen(task))) as coming:
+            while True:
+                match await coming.get():
+                    case _Wanted(name, arguments, answered):
+                        if line := words.first_line(earlier) or words.using(name):
+                            yield Narrate(line)
+                        earlier = ""
+                        answer = await _answered((yield Call(name, arguments)), answered)
+                        if name == _NAME and answer.ok and not arguments.get("conversation"):
+                            said.append(str(arguments.get("text", "")))
+                    case _Broken(why):
+                        raise BackendFailed(words.failure(None, "program")) from why
+                    case message:
+                        kind = type(message).__name__
+                        if kind == "ResultMessage":
+                            final = self._ended(message, task)
+                            break
+                        self._wrote(_text_of(message))
+                        earlier = _text_of(message) or earlier
+                        if line := await self._line_of(message):
+                            yield Narrate(line)
+        if last := words.closing_words(final, said):
+            for part in words.parts(last):
+                yield Call(_NAME, {"text": part})
+
+    def _unseen(self, task: Task) -> Task:
+        """The task without what stands in the conversation that the program goes on with."""
+        seen = self._thread
+        if seen is None:
+            return task
+        history = tuple(
+            one
+            for one in task.job.history
+            if one.created_at >= seen.seen_until and one.id != seen.answered
+        )
+        return replace(task, job=replace(task.job, history=history))
+
+    def _ended(self, result: Any, task: Task) -> str:
+        """The turn's last text. Raises BackendFailed when the turn did not end well."""
+        self._remember(str(result.session_id), task.job.message)
+        if result.is_error:
+            raise BackendFailed(words.failure(result.api_error_status))
+        return str(result.result or "")
+
+    async def _line_of(self, message: Any) -> str | None:
+        """What those who watch are told of a message; raises BackendFailed where nobody should
+        wait any longer."""
+        data = getattr(message, "data", {})
+        match getattr(message, "subtype", None):
+            case "compact_boundary":
+                return words.COMPACTED
+            case "api_retry":
+                if (wait_s := float(data.get("retry_delay_ms", 0)) / 1000) > words.LONGEST_WAIT_S:
+                    raise BackendFailed(words.later(wait_s))
+                return words.retrying(data)
+            case _:
+                return None
+
+    # The program
+
+    async def _open(self) -> None:
+        if self._sdk is None:
+            # In a thread, so that the session's connection goes on meanwhile.
+            self._sdk = await asyncio.to_thread(program.load)
+            self._address = await self._stack.enter_async_context(open_door(self._models))
+        if self._opened is None:
+            await self._start(thread.read(self._home))
+
+    async def _start(self, known: Thread | None) -> None:
+        assert self._sdk is not None
+        resume = known.id if known else None
+        started = program.Program(
+            self._sdk,
+            program.options(
+                self._sdk, self._address, self._model, self._folder, self._home, resume, self._note
+            ),
+        )
+        await started.start()
+        self._opened = _Opened(started, known)
+
+    async def _connect(self, task: Task) -> bool:
+        """Have a client; says whether the conversation had to begin anew."""
+        await self._open()
+        assert self._opened is not None
+        now = thread.read(self._home)
+        if self._opened.thread != now:
+            # Another container has gone on with it since: what was read is not all of it.
+            await self._drop()
+        # A program that died while it waited is no reason to forget.
+        for known in (now, now) if now is not None else (None,):
+            with suppress(Exception):
+                await self._introduce(task, known)
+                return False
+            await self._drop()
+        await self._introduce(task, None)
+        return now is not None
+
+    async def _introduce(self, task: Task, known: Thread | None) -> None:
+        if self._opened is None:
+            await self._start(known)
+        assert self._opened is not None
+        system = f"{system_prompt(task)}\n\n{words.HOW_IT_ENDS}"
+        tools = program.server(self._sdk, task.tools, self._call)  # type: ignore[arg-type]
+        self._client = await self._opened.program.connect(tools, system)
+        self._thread = self._opened.thread
+
+    async def _drop(self) -> None:
+        client, opened = self._client, self._opened
+        self._client = self._opened = None
+        with suppress(Exception):
+            if client is not None:
+                await client.disconnect()
+            elif opened is not None:
+                await opened.program.close()
+
+    def _remember(self, session_id: str, answered: Message) -> None:
+        before = self._thread
+        n_turns = before.n_turns if before and before.id == session_id else 0
+        self._thread = Thread(session_id, n_turns + 1, answered.created_at, answered.id)
+        with suppress(OSError):  # a full folder: the next one begins anew
+            thread.write(self._home, self._thread)
+
+    def _note(self, line: str) -> None:
+        self._complaint = line
+
+    # What it brings
+
+    async def _call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Called by the SDK: have the runner carry out a tool."""
+        wanted = _Wanted(name, arguments, asyncio.get_running_loop().create_future())
+        self._coming.put_nowait(wanted)
+        answer = await wanted.answered
+        return {"content": [{"type": "text", "text": answer.for_model}], "is_error": not answer.ok}
+
+    @asynccontextmanager
+    async def _read(self, prompt: str) -> AsyncIterator[asyncio.Queue[object]]:
+        """Ask, and yield what comes: calls of tools and the SDK's messages, to the result."""
+        coming: asyncio.Queue[object] = asyncio.Queue()
+        self._coming = coming
+
+        async def follow() -> None:
+            try:
+                await self._client.query(prompt)
+                async for message in self._client.receive_response():
+                    coming.put_nowait(message)
+            except Exception as error:  # noqa: BLE001 - whatever the SDK raises is one end
+                coming.put_nowait(_Broken(error))
+            else:
+                coming.put_nowait(_Broken(EOFError("it ended without a result")))
+
+        following = asyncio.create_task(follow())
+        try:
+            yield coming
+        except BaseException:
+            # In the middle of a turn, of whose rest nobody wants to hear.
+            await self._drop()
+            raise
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+
+async def _answered(answer: Answer | None, waiting: asyncio.Future[Answer]) -> Answer:
+    given = answer or Answer(False, "That was not done.")
+    if not waiting.done():
+        waiting.set_result(given)
+    return given
+
+
+def _text_of(message: Any) -> str:
+    """The text of a message of the model's; empty for any other."""
+    if type(message).__name__ != "AssistantMessage" or message.error is not None:
+        return ""
+    return "\n".join(block.text for block in message.content if hasattr(block, "text")).strip()

@@ -1,0 +1,163 @@
+"""Shell: the `claude` program of claude-agent-sdk: started early, told late who it is to be.
+
+It takes most of a second to start, and a person would wait for it. So it is started before the job
+is known; the system prompt goes into the first thing that it is told over its stdin, which comes
+with the job. A conversation that it is to go on with is read at its start.
+
+It has no tools of its own (no shell, no files, no web), reads no settings of whatever folder it
+stands in, and runs what we give it: everything that it can do is a tool of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from agent_image.agent import lean
+from agent_image.agent.backends import ToolDescription
+
+PROGRAM = Path("/opt/claude/claude")
+SERVER = "nostrclaw"  # our tools' name; the program calls them mcp__nostrclaw__…
+PREFIX = f"mcp__{SERVER}__"
+PLACEHOLDER = "none-in-here"
+MAX_LINE_BYTES = 16 * 2**20  # what a tool answers comes back in one line
+MAX_RETRIES = 4  # of one request, over about ten seconds; then another backend may try
+
+
+def load() -> ModuleType:
+    """Import the SDK; takes half a second, and a second where the disk is slow."""
+    lean.with_all_imports()
+    import claude_agent_sdk
+    import claude_agent_sdk._internal.transport.subprocess_cli
+    from claude_agent_sdk._internal import query  # noqa: F401 - else at the first connection
+
+    loaded: ModuleType = claude_agent_sdk
+    return loaded
+
+
+def options(
+    sdk: ModuleType,
+    address: str,
+    model: str,
+    folder: Path,
+    home: Path,
+    resume: str | None,
+    stderr: Callable[[str], None],
+) -> Any:
+    """How the program is started. address: where it finds models. folder: the group's, in which
+    it stands. home: where it keeps conversations. resume: the id of the one to go on with."""
+    return sdk.ClaudeAgentOptions(
+        tools=[],
+        allowed_tools=[f"mcp__{SERVER}"],
+        permission_mode="dontAsk",
+        # Attack: settings or servers that an agent left in its folder, to run with the next job.
+        setting_sources=[],
+        strict_mcp_config=True,
+        mcp_servers={SERVER: {"type": "sdk", "name": SERVER, "instance": None}},
+        # Attack: "@/path" or "/command" in a stranger's text, which the program would carry out.
+        verbatim_prompts=True,
+        model=model,
+        resume=resume,
+        cwd=str(folder),
+        cli_path=str(PROGRAM),
+        max_buffer_size=MAX_LINE_BYTES,
+        stderr=stderr,
+        env={
+            "ANTHROPIC_BASE_URL": address,
+            "ANTHROPIC_API_KEY": PLACEHOLDER,
+            "ANTHROPIC_DEFAULT_HAIKU_MODEL": model,  # for what it asks besides: summaries, say
+            "CLAUDE_CONFIG_DIR": str(home),
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "CLAUDE_CODE_MAX_RETRIES": str(MAX_RETRIES),
+            "ENABLE_TOOL_SEARCH": "false",  # every tool is shown at once
+        },
+    )
+
+
+def server(sdk: ModuleType, tools: tuple[ToolDescription, ...], call: Callable[..., Any]) -> Any:
+    """Our tools as the SDK takes them. call: `await call(name, arguments)` gives the result."""
+
+    def handler(name: str) -> Callable[[dict[str, Any]], Any]:
+        async def handle(arguments: dict[str, Any]) -> Any:
+            return await call(name, arguments)
+
+        return handle
+
+    made = [
+        sdk.SdkMcpTool(tool.name, tool.description, dict(tool.parameters), handler(tool.name))
+        for tool in tools
+    ]
+    return sdk.create_sdk_mcp_server(SERVER, tools=made)
+
+
+class Program:
+    """One started program, not yet told who it is; `connect` makes it a client."""
+
+    def __init__(self, sdk: ModuleType, wanted: Any) -> None:
+        self._sdk, self._wanted = sdk, wanted
+        inner = sdk._internal.transport.subprocess_cli.SubprocessCLITransport  # noqa: SLF001
+        self._transport = inner(prompt=_nothing(), options=wanted)
+
+    async def start(self) -> None:
+        """Start it. Raises what the SDK raises."""
+        await self._transport.connect()
+
+    async def connect(self, tools: Any, system: str) -> Any:
+        """The SDK's client of it. tools: of `server`. Raises what the SDK raises."""
+        wanted = replace(self._wanted, mcp_servers={SERVER: tools})
+        client = self._sdk.ClaudeSDKClient(wanted, _told_late(self._sdk, self._transport, system))
+        await client.connect()
+        return client
+
+    async def close(self) -> None:
+        """End it, whatever it does."""
+        await self._transport.close()
+
+
+def _told_late(sdk: ModuleType, inner: Any, system: str) -> Any:
+    """The program's transport, by which the first thing told is also the system prompt."""
+
+    class ToldLate(sdk.Transport):  # type: ignore[name-defined,misc]
+        async def connect(self) -> None:
+            await inner.connect()
+
+        async def write(self, data: str) -> None:
+            await inner.write(_with_system(data, system))
+
+        def read_messages(self) -> AsyncIterator[dict[str, Any]]:
+            messages: AsyncIterator[dict[str, Any]] = inner.read_messages()
+            return messages
+
+        async def close(self) -> None:
+            await asyncio.shield(inner.close())
+
+        def is_ready(self) -> bool:
+            return bool(inner.is_ready())
+
+        async def end_input(self) -> None:
+            await inner.end_input()
+
+    return ToldLate()
+
+
+def _with_system(data: str, system: str) -> str:
+    """The control message `initialize` with the prompt in it; any other message as it is."""
+    if '"initialize"' not in data:
+        return data
+    message = json.loads(data)
+    request = message.get("request")
+    if not isinstance(request, dict) or request.get("subtype") != "initialize":
+        return data
+    # Without `systemPromptSnapshot` a conversation would keep the prompt that it began with.
+    request |= {"systemPrompt": [system], "systemPromptSnapshot": False}
+    return json.dumps(message) + "\n"
+
+
+async def _nothing() -> AsyncIterator[dict[str, Any]]:
+    return
+    yield {}

@@ -1,0 +1,167 @@
+"""Pure: what the answers are made of, as values, and as JSON for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer. ok: ✅ or ❌. text: what a person reads, the sign not included. data: the same
+    for programs."""
+
+    ok: bool
+    text: str
+    data: Any = None
+
+    @property
+    def sign(self) -> str:
+        """✅ or ❌."""
+        return "✅" if self.ok else "❌"
+
+    @property
+    def said(self) -> str:
+        """The message."""
+        return f"{self.sign} {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What a day allows or has used; None: no limit, or not known. Money in millionths of a US
+    dollar."""
+
+    runs: int | None = None
+    tokens: int | None = None
+    microusd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """One conversation. name: as people call it; folder: by which it is always found. people: of
+    other networks. members: who types in Nostr clients, the assistant not counted. working,
+    waiting: its jobs now. own: whether it is main. backends: what was chosen for it; works_with:
+    what its next run works with."""
+
+    id: str
+    name: str
+    folder: str
+    own: bool
+    people: tuple[str, ...]
+    members: int
+    trigger: str | None
+    room: bool
+    archived: bool
+    paused: bool
+    senders: str
+    muted: tuple[str, ...]
+    agents: bool
+    quiet: str | None
+    models: tuple[str, ...] | None
+    budget: Money
+    spent: Money | None
+    persona: str
+    working: int
+    waiting: int
+    backends: tuple[str, ...] | None = None
+    works_with: tuple[str, ...] = ("builtin",)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """One job. state: `done`, `failed`, `stopped`, `at work`, `waiting`. asked_by: whose message.
+    what: words about that message. begun: when each attempt was. lasted_s: from the first attempt
+    to its end, or until now. words: why it failed."""
+
+    id: str
+    group: str
+    state: str
+    asked_at: int
+    asked_by: str = ""
+    what: str = ""
+    messages: int = 1
+    not_before: int | None = None
+    begun: tuple[int, ...] = ()
+    ended_at: int | None = None
+    lasted_s: int | None = None
+    words: str = ""
+    cost: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """One planned task. at: its next run, unix seconds."""
+
+    id: str
+    group: str
+    title: str
+    at: int | None
+    schedule: str
+    status: str
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class RelayFacts:
+    """A public relay. heard_at: until when it was heard without a gap; connections: since the
+    bridge's start."""
+
+    url: str
+    heard_at: int | None
+    last_event_at: int | None
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class RelaysFacts:
+    """All of them, as the bridge wrote them down at `as_of` (None: never yet), and what became of
+    the messages since its start."""
+
+    relays: tuple[RelayFacts, ...]
+    as_of: int | None
+    messages: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One warning of a part, nothing of a message in it."""
+
+    at: str
+    part: str
+    level: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusFacts:
+    """How the assistant is. engine: what is wrong with the engine of containers, None: nothing.
+    relays: heard lately, of how many."""
+
+    name: str
+    up_s: int
+    signer: bool
+    engine: str | None
+    relays: tuple[int, int] | None
+    groups: int
+    archived: int
+    paused: int
+    working: int
+    waiting: int
+    today: Money | None
+    questions: int
+    strangers: int
+    models: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A stranger or a question: its code and what it is about."""
+
+    code: str
+    words: str
+    at: int | None = None
+
+
+def as_data(value: Any) -> Any:
+    """A value of this file as JSON has it."""
+    return [as_data(one) for one in value] if isinstance(value, (list, tuple)) else asdict(value)

@@ -1,0 +1,183 @@
+"""Shell: what the relay's own events tell: runs, planned tasks, public relays, who people are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from bot.author import Author, of_kinds
+from bot.commands.facts import RelayFacts, RelaysFacts, TaskFacts
+from bot.commands.run_index import RunIndex
+from bot.commands.runs import Run, fold
+from bot.jobs import JOB_KINDS
+from nips.event import Event
+from nips.filter import Filter
+from nips.kinds import Kind
+from nips.nip19 import encode_npub
+from nips.own.fields import GROUP_ID
+from nips.own.roles import Roles
+
+MAX_TASKS = 500
+MAX_NAME_CHARS = 40
+TASK = 31_923  # NIP-52: a calendar event at a time
+EVENTS_A_RUN = 64
+SAME_SECOND = 500  # runs that began in one
+HEALTH_D = "health"
+
+
+class History:
+    """author: the router's pen, which reads everything. owner: in hex. index: of its runs."""
+
+    def __init__(self, author: Author, roles: Roles, owner: str) -> None:
+        self.index = RunIndex(author)
+        self._author, self._roles, self._owner = author, roles, owner
+
+    # Runs
+
+    async def last_runs(self, count: int, group: str | None = None) -> list[Run]:
+        """The newest runs, of one group (id) or of all, the newest first."""
+        requests = await self._requests(count, group=group)
+        if len(requests) == count:
+            # Of one second the relay gives the lowest ids; those that came last are wanted.
+            at_s = requests[-1].created_at
+            requests += await self._requests(SAME_SECOND, group=group, at_s=at_s)
+        await self.index.fill()
+        found = {event.id: event for event in requests}.values()
+        newest = sorted(found, key=lambda one: (-one.created_at, -self.index.number(one.id)))
+        return await self._runs_of(newest[:count])
+
+    async def run(self, beginning: str) -> Run | None:
+        """The run whose id begins like this (4 to 64 hex digits): the newest of them."""
+        found = beginning if len(beginning) == 64 else await self.index.find(beginning)
+        if found is None:
+            return None
+        runs = await self._runs_of(await self._requests(1, ids=frozenset({found})))
+        return runs[0] if runs else None
+
+    async def _requests(
+        self,
+        count: int,
+        *,
+        group: str | None = None,
+        ids: frozenset[str] | None = None,
+        at_s: int | None = None,
+    ) -> list[Event]:
+        wanted = Filter(
+            ids=ids,
+            authors=frozenset({self._roles.router}),
+            kinds=of_kinds(Kind.JOB_REQUEST),
+            tags={} if group is None else {"h": frozenset({group})},
+            since=at_s,
+            until=at_s,
+            limit=count,
+        )
+        return await self._author.link.fetch([wanted])
+
+    async def _runs_of(self, requests: Sequence[Event]) -> list[Run]:
+        if not requests:
+            return []
+        about = Filter(
+            # Attack: a run of which its agent, or whoever may cancel it, says so much that the
+            # answer holds nothing else. Only the router's word counts.
+            authors=frozenset({self._roles.router}),
+            kinds=of_kinds(*JOB_KINDS),
+            tags={"e": frozenset(event.id for event in requests)},
+            limit=EVENTS_A_RUN * len(requests),
+        )
+        known = fold([*requests, *await self._author.link.fetch([about])], self._roles.router)
+        return [known[event.id] for event in requests if event.id in known]
+
+    # What they are about
+
+    async def events(self, ids: Iterable[str]) -> Mapping[str, Event]:
+        """Stored events by id."""
+        wanted = frozenset(ids)
+        if not wanted:
+            return {}
+        found = await self._author.link.fetch([Filter(ids=wanted, limit=len(wanted))])
+        return {event.id: event for event in found}
+
+    async def names(self, keys: Iterable[str]) -> Mapping[str, str]:
+        """What people (keys in hex) are called: `you`, a profile's name, else the npub's ends."""
+        wanted = frozenset(keys)
+        if not wanted:
+            return {}
+        profiles = Filter(authors=wanted, kinds=of_kinds(Kind.PROFILE), limit=len(wanted))
+        called = {event.pubkey: _name(event) for event in await self._author.link.fetch([profiles])}
+        return {
+            key: "you" if key == self._owner else called.get(key) or short_npub(key)
+            for key in wanted
+        }
+
+    # Tasks and relays
+
+    async def tasks(self) -> list[TaskFacts]:
+        """What the bot or the owner has planned, the next first; `group` is a group's id."""
+        wanted = Filter(
+            authors=frozenset({self._roles.bot, self._roles.router, self._owner}),
+            kinds=frozenset({TASK}),
+            limit=MAX_TASKS,
+        )
+        read = (_task(event) for event in await self._author.link.fetch([wanted]))
+        return sorted(
+            (task for task in read if task is not None),
+            key=lambda task: (task.status != "active", task.at or 0, task.id),
+        )
+
+    async def relays(self) -> RelaysFacts:
+        """The public relays, as the bridge last wrote them down."""
+        wanted = Filter(
+            authors=frozenset(self._roles.bridges.values()),
+            kinds=of_kinds(Kind.APP_DATA),
+            tags={"d": frozenset({HEALTH_D})},
+        )
+        found = await self._author.link.fetch([wanted])
+        if not found:
+            return RelaysFacts((), None, {})
+        newest = max(found, key=lambda event: event.created_at)
+        content = json.loads(newest.content)
+        relays = tuple(
+            RelayFacts(
+                url, state.get("healthy_s"), state.get("last_event_s"), state.get("connections", 0)
+            )
+            for url, state in sorted(content["relays"].items())
+        )
+        return RelaysFacts(relays, newest.created_at, content["wraps"])
+
+
+def short_npub(key: str) -> str:
+    """An npub's beginning and end, enough to tell people apart."""
+    npub = encode_npub(key)
+    return f"{npub[:10]}…{npub[-4:]}"
+
+
+def _name(profile: Event) -> str:
+    try:
+        given = json.loads(profile.content).get("name")
+    except (ValueError, AttributeError):
+        return ""
+    # Attack: a name that brings line ends, and with them a sentence of its own into our answer.
+    shown = "".join(c for c in given if c.isprintable()) if isinstance(given, str) else ""
+    return " ".join(shown.split())[:MAX_NAME_CHARS]
+
+
+def _task(event: Event) -> TaskFacts | None:
+    group, identifier = event.tag("h"), event.tag("d")
+    if group is None or identifier is None or not GROUP_ID.fullmatch(group):
+        return None
+    start = event.tag("start") or ""
+    schedule = next((" ".join(tag[1:3]) for tag in event.tags if tag[0] == "schedule"), "")
+    return TaskFacts(
+        identifier.rpartition("/")[2][:64],
+        group,
+        _line(event.tag("title") or "without a title"),
+        int(start) if start.isascii() and start.isdigit() and len(start) < 12 else None,
+        _line(schedule),
+        _line(event.tag("status") or "active"),
+        _line(event.content),
+    )
+
+
+def _line(text: str) -> str:
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(shown.split())[:200]

@@ -1,0 +1,266 @@
+"""Shell: the commands that change nothing: what is asked for, looked up and put into words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from bot.commands import asked, logs, replies
+from bot.commands.amounts import money
+from bot.commands.facts import (
+    Money,
+    Reply,
+    RunFacts,
+    StatusFacts,
+    Waiting,
+    as_data,
+)
+from bot.commands.group_facts import WORKING, group_facts, limits_of, spent_of
+from bot.commands.hands import Hands
+from bot.commands.history import History
+from bot.commands.runs import Run
+from bot.groups import Groups
+from nips.event import Event
+
+QUOTED_CHARS = 80
+QUESTION_CHARS = 300
+ALL = "all"
+
+
+class Readings:
+    """The answers to `asked.Reading`."""
+
+    def __init__(self, hands: Hands, history: History) -> None:
+        self._hands, self._history = hands, history
+
+    async def answer(self, command: asked.Reading) -> Reply:
+        """Look it up. Raises RegistryError where a group is not told from others."""
+        now_s = self._hands.author.now_s()
+        match command:
+            case asked.Help(about):
+                return replies.help_of(about)
+            case asked.Status():
+                return replies.status(await self._status(now_s))
+            case asked.ListGroups():
+                return replies.groups(
+                    [group_facts(each, self._hands) for each in self._hands.registry.all()]
+                )
+            case asked.ShowGroup(word):
+                return replies.group(
+                    group_facts(self._hands.registry.find(word), self._hands, whole=True)
+                )
+            case asked.ListRuns() | asked.ShowRun():
+                return await self._runs(command, now_s)
+            case asked.ListTasks() | asked.ShowTask():
+                return await self._tasks(command, now_s)
+            case asked.Relays():
+                return replies.relays(await self._history.relays(), now_s)
+            case asked.Logs(count):
+                folder = self._hands.logs
+                return replies.logs(await asyncio.to_thread(logs.last_warnings, folder, count))
+            case asked.ListStrangers():
+                return self._strangers(now_s)
+            case asked.ListQuestions():
+                return self._questions(now_s)
+            case asked.ShowBudget(word):
+                return self._budgets(word)
+            case asked.ShowModels(word):
+                return self._models(word)
+            case asked.ShowPersona(word):
+                return self._persona(word)
+
+    # How it is
+
+    async def _status(self, now_s: int) -> StatusFacts:
+        hands = self._hands
+        relays, engine = await asyncio.gather(self._history.relays(), hands.engine())
+        heard = None
+        if relays.as_of is not None:
+            since = relays.as_of - replies.HEARD_LATELY_S
+            lately = [r for r in relays.relays if r.heard_at is not None and r.heard_at >= since]
+            heard = (len(lately), len(relays.relays))
+        groups = [group.binding for group in hands.registry.all() if group.binding]
+        states = [each.state for each in hands.dispatch.states()]
+        today = next((s for s in hands.spending.status(ALL) if s.group == ALL), None)
+        return StatusFacts(
+            name=hands.personas.of(None).name or "I",
+            up_s=now_s - hands.began_at,
+            signer=hands.signer(),
+            engine=engine,
+            relays=heard,
+            groups=sum(not binding.archived for binding in groups),
+            archived=sum(binding.archived for binding in groups),
+            paused=sum(binding.paused and not binding.archived for binding in groups),
+            working=sum(state in WORKING for state in states),
+            waiting=sum(state not in WORKING for state in states),
+            today=spent_of(today) if today else None,
+            questions=len(hands.questions.open()),
+            strangers=len(hands.strangers.all()),
+            models=len(hands.models),
+        )
+
+    # Which group is meant
+
+    def _named(self, word: str | None) -> str | None:
+        return None if word is None else self._hands.registry.find(word).id
+
+    def _folder_of(self, group_id: str) -> str:
+        found = next((g for g in self._hands.registry.all() if g.id == group_id), None)
+        return found.binding.folder if found and found.binding else group_id[: replies.SHORT]
+
+    # Runs and tasks
+
+    async def _runs(self, command: asked.ListRuns | asked.ShowRun, now_s: int) -> Reply:
+        # Before the events are read: a job that ends meanwhile would be in neither.
+        states = {each.job.id: each.state for each in self._hands.dispatch.states()}
+        if isinstance(command, asked.ShowRun):
+            run = await self._history.run(command.run)
+            if run is None:
+                return Reply(False, f"There is no run that begins with {command.run}. See /runs.")
+            return replies.run((await self._facts([run], states, now_s))[0], now_s)
+        group = self._named(command.group)
+        runs = await self._history.last_runs(command.count, group)
+        return replies.runs(await self._facts(runs, states, now_s), now_s)
+
+    async def _facts(
+        self, runs: Sequence[Run], states: Mapping[str, str], now_s: int
+    ) -> list[RunFacts]:
+        messages = await self._history.events(run.messages[0] for run in runs)
+        names = await self._history.names({event.pubkey for event in messages.values()})
+        owners = self._owners()
+        found = []
+        for run in runs:
+            message = messages.get(run.messages[0])
+            text = message.content if message else ""
+            # What is said in another conversation is not repeated into this one.
+            own = run.group == self._hands.roles.main
+            said = f"“{_line(text)}”" if own else f"a message of {len(text):,} characters"
+            state = run.end or ("at work" if states.get(run.id) in WORKING else "waiting")
+            cost = self._hands.spending.of_job(run.id)
+            found.append(
+                RunFacts(
+                    id=run.id,
+                    group=self._folder_of(run.group),
+                    state=state,
+                    asked_at=run.created_at,
+                    asked_by=_who(message, names, owners),
+                    what=said if message else "a message that is gone",
+                    messages=len(run.messages),
+                    not_before=run.not_before,
+                    begun=run.begun,
+                    ended_at=run.ended_at,
+                    lasted_s=run.lasted_s(now_s),
+                    words=run.words,
+                    cost=None
+                    if cost is None
+                    else Money(None, cost.use.input + cost.use.output, cost.use.microusd),
+                )
+            )
+        return found
+
+    def _owners(self) -> frozenset[str]:
+        """The keys by which the owner speaks: in main no other puppet is."""
+        hands = self._hands
+        main = next(group for group in hands.registry.all() if group.id == hands.roles.main)
+        return Groups({main.id: main}).owners(main.id, hands.owner)
+
+    async def _tasks(self, command: asked.ListTasks | asked.ShowTask, now_s: int) -> Reply:
+        group = self._named(command.group) if isinstance(command, asked.ListTasks) else None
+        tasks = await self._history.tasks()
+        if isinstance(command, asked.ShowTask):
+            given = command.task.casefold()
+            found = [task for task in tasks if task.id.casefold().startswith(given)]
+            if len(found) != 1:
+                why = "no task" if not found else "more than one task"
+                return Reply(False, f"There is {why} that begins with {given[:40]}. See /tasks.")
+            return replies.task(replace(found[0], group=self._folder_of(found[0].group)), now_s)
+        shown = [
+            replace(task, group=self._folder_of(task.group))
+            for task in tasks
+            if group in (None, task.group)
+        ]
+        return replies.tasks(shown, now_s)
+
+    # Who waits
+
+    def _strangers(self, now_s: int) -> Reply:
+        waiting = [Waiting(code, words) for code, words in self._hands.strangers.open()]
+        return replies.waiting(
+            waiting, now_s,
+            head="At the door:", none="Nobody is at the door.",
+            how="/allow CODE [NAME] lets one in, /deny CODE never shows them again.",
+        )  # fmt: skip
+
+    def _questions(self, now_s: int) -> Reply:
+        waiting = [
+            Waiting(each.code, _line(each.words, QUESTION_CHARS), each.asked_at)
+            for each in self._hands.questions.open()
+        ]
+        return replies.waiting(
+            waiting, now_s,
+            head="Waiting for your yes or no:", none="Nothing waits for your yes or no.",
+            how="/approve CODE or /deny CODE",
+        )  # fmt: skip
+
+    # Limits, models, persona
+
+    def _budgets(self, word: str | None) -> Reply:
+        group = None if word is None else ALL if word.casefold() == ALL else self._named(word)
+        lines, data = [], []
+        for status in self._hands.spending.status(group):
+            name = "Everything" if status.group == ALL else self._folder_of(status.group)
+            used, limit = spent_of(status), limits_of(status.limit)
+            if (
+                word is None
+                and status.group != ALL
+                and not (money(used, zero=False) or money(limit))
+            ):
+                continue
+            lines.append(
+                f"{name}: {money(used, zero=False) or 'nothing'} of {money(limit) or 'no limit'}"
+            )
+            data.append({"group": name, "used": as_data(used), "limit": as_data(limit)})
+        how = "/budget GROUP runs +10 is more for today, /budget GROUP runs 50 for good."
+        return Reply(True, "\n".join(["Used today (UTC), and the limits:", *lines, how]), data)
+
+    def _models(self, word: str | None) -> Reply:
+        configured = self._hands.models
+        head = f"Configured: {', '.join(configured) or 'none; nostrclaw model add'}"
+        if word is not None:
+            group = self._hands.registry.find(word)
+            own = group.binding.models if group.binding else None
+            allowed = configured if own is None else own
+            text = f"{group.name or word} may use: {', '.join(allowed) or 'none'}"
+            return Reply(True, f"{text}\n{head}", {"allowed": allowed, "configured": configured})
+        others = [
+            f"{group.binding.folder}: {', '.join(group.binding.models) or 'none'}"
+            for group in self._hands.registry.all()
+            if group.binding and group.binding.models is not None
+        ]
+        rest = ["All others: as configured"] if others else ["Every conversation may use them."]
+        return Reply(True, "\n".join([head, *others, *rest]), {"configured": configured})
+
+    def _persona(self, word: str | None) -> Reply:
+        group = self._named(word)
+        own, inforce = self._hands.personas.own(group), self._hands.personas.of(group)
+        lines = [
+            f"Name: {inforce.name or 'none'}",
+            f"Picture: {inforce.picture or 'none'}",
+            f"Text: {_line(inforce.text, 600) if inforce.text else 'none'}",
+        ]
+        if word is not None:
+            mine = ", ".join(own.to_json()) or "nothing"
+            lines.append(f"Of its own here: {mine}")
+        return Reply(True, "\n".join(["The persona:", *lines]), inforce.to_json())
+
+
+def _who(message: Event | None, names: Mapping[str, str], owners: frozenset[str]) -> str:
+    if message is None:
+        return ""
+    return "you" if message.pubkey in owners else names[message.pubkey]
+
+
+def _line(text: str, most: int = QUOTED_CHARS) -> str:
+    shown = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * most]).split())
+    return shown if len(shown) <= most else shown[: most - 1] + "…"

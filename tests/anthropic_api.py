@@ -1,0 +1,389 @@
+"""Anthropic's Messages API as its documentation describes it, for tests: a process of its own.
+
+    python -m tests.anthropic_api LOG      the API key comes on stdin, one line
+
+It holds no model: what it answers, the last line of the user's text asks for, in double brackets.
+One answer goes up to a tool; the next follows that tool's result.
+
+    [[say WORDS]]                  words, one delta each
+    [[think WORDS]]                a thinking block
+    [[tool NAME a=b; c=d]]         a call of the tool whose name ends so; `=#` for a number
+    [[429 N S]]  [[529 N]]         so many refusals first (retry-after S), then what follows
+    [[error TYPE]]                 an error event in the middle of the stream
+    [[stall]]  [[hang-up]]         in the middle of the answer, silence or the end
+
+Without any it says how many messages it was sent. A request that the documentation rules out is
+answered 400. Each request, and each caller that hung up, is a JSON line in LOG.
+Source: Anthropic API reference "Messages", "Count Message tokens", "Streaming messages",
+"Errors", "Rate limits", "Tool use", "Extended thinking".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import h11
+
+STATUS = {
+    "invalid_request_error": 400, "authentication_error": 401, "not_found_error": 404,
+    "rate_limit_error": 429, "api_error": 500, "overloaded_error": 529,
+}  # fmt: skip
+FIELDS = {
+    "model", "messages", "max_tokens", "cache_control", "container", "context_management",
+    "inference_geo", "mcp_servers", "metadata", "output_config", "output_format", "service_tier",
+    "speed", "stop_sequences", "stream", "system", "temperature", "thinking", "tool_choice",
+    "tools", "top_k", "top_p",
+}  # fmt: skip
+# "Beta headers": these fields are unknown without one.
+BETA_FIELDS = {"context_management", "mcp_servers", "speed", "output_format"}
+TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+DIRECTIVE = re.compile(r"\[\[(.+?)\]\]")
+BLOCKS = {
+    "user": {"text", "image", "document", "tool_result", "search_result"},
+    "assistant": {"text", "thinking", "redacted_thinking", "tool_use"},
+}
+
+
+class Bad(Exception):
+    """The request is not one that the documentation allows."""
+
+
+class Refused(Exception):
+    """An error answer: its type and words, and after how many seconds to ask again."""
+
+    def __init__(self, kind: str, words: str, retry_after_s: int | None = None) -> None:
+        super().__init__(words)
+        self.kind, self.retry_after_s = kind, retry_after_s
+
+
+def check(fields: Any, beta: str | None) -> None:
+    """Raise Bad unless the body is a request as "Messages" has it."""
+    require(isinstance(fields, dict), "the body must be an object")
+    for name in fields:
+        known = name in FIELDS and (name not in BETA_FIELDS or bool(beta))
+        require(known, f"{name}: Extra inputs are not permitted")
+    for name, kind in (("model", str), ("messages", list), ("max_tokens", int)):
+        require(name in fields, f"{name}: Field required")
+        require(isinstance(fields[name], kind), f"{name}: Input should be a valid {kind.__name__}")
+    require(fields["max_tokens"] >= 1, "max_tokens: Input should be greater than or equal to 1")
+    if isinstance(system := fields.get("system"), list):
+        require(all(b.get("type") == "text" and b.get("text") for b in system), "system: text")
+    if (thinking := fields.get("thinking", {})).get("type") == "enabled":
+        budget = thinking.get("budget_tokens", 0)
+        require(1024 <= budget < fields["max_tokens"], "thinking: budget_tokens")
+    names = [check_tool(tool) for tool in fields.get("tools", [])]
+    require(len(set(names)) == len(names), "tools: Tool names must be unique.")
+    check_messages(fields["messages"])
+
+
+def check_tool(tool: dict[str, Any]) -> str:
+    name = tool.get("name", "")
+    require(bool(TOOL_NAME.fullmatch(name)), f"tools.name: {name!r} does not match the pattern")
+    if tool.get("type", "custom") == "custom":
+        schema = tool.get("input_schema", {}).get("type")
+        require(schema == "object", "tools.input_schema.type: Field required")
+    return str(name)
+
+
+def check_messages(messages: list[dict[str, Any]]) -> None:
+    require(bool(messages), "messages: at least one message is required")
+    require(messages[0].get("role") == "user", "messages: first message must use the user role")
+    turns: list[tuple[str, list[dict[str, Any]]]] = []
+    for message in messages:
+        role, content = message.get("role", ""), message.get("content")
+        require(role in BLOCKS, "messages.role: Input should be 'user' or 'assistant'")
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+        require(isinstance(blocks, list) and bool(blocks), "messages.content: must be non-empty")
+        for block in blocks:
+            kind = block.get("type")
+            require(kind in BLOCKS[role], f"messages.content: Input tag {kind!r} found")
+            empty = kind == "text" and not block.get("text", "").strip()
+            require(not empty, "messages: text content blocks must be non-empty")
+        # "consecutive user or assistant turns in your request will be combined"
+        if turns and turns[-1][0] == role:
+            turns[-1][1].extend(blocks)
+        else:
+            turns.append((role, list(blocks)))
+    asked: list[str] = []
+    for _, blocks in turns:
+        answers = [b.get("tool_use_id") for b in blocks if b["type"] == "tool_result"]
+        unknown = [a for a in answers if a not in asked]
+        require(not unknown, f"unexpected `tool_use_id` found in `tool_result` blocks: {unknown}")
+        left = [a for a in asked if a not in answers]
+        require(not left, f"`tool_use` ids were found without `tool_result` blocks: {left}")
+        # "In the user message containing tool results, the tool_result blocks must come FIRST"
+        kinds = [b["type"] for b in blocks]
+        first = kinds[: len(answers)]
+        require(all(k == "tool_result" for k in first), "tool_result blocks must come first")
+        asked = [str(b.get("id")) for b in blocks if b["type"] == "tool_use"]
+    require(not asked, "`tool_use` ids were found without `tool_result` blocks at the end")
+
+
+def require(condition: bool, words: str) -> None:
+    if not condition:
+        raise Bad(words)
+
+
+def script(messages: list[dict[str, Any]]) -> tuple[str, list[str], int]:
+    """The last line of the user's last text, what it asks for, and how many rounds of tools have
+    come since."""
+    results = 0
+    for message in reversed(messages):
+        if message["role"] != "user":
+            continue
+        content = message["content"]
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        if any(block["type"] == "tool_result" for block in blocks):
+            results += 1
+            continue
+        line = str(blocks[-1].get("text", "")).rstrip().rpartition("\n")[2]
+        if found := DIRECTIVE.findall(line):
+            return line, found, results
+        break
+    return "", [f"say I was sent {len(messages)} messages."], 0
+
+
+def due(directives: list[str], results: int) -> list[str]:
+    """Those of the directives that the next answer is made of."""
+    rounds: list[list[str]] = [[]]
+    for one in directives:
+        rounds[-1].append(one)
+        if one.startswith("tool "):
+            rounds.append([])
+    return rounds[min(results, len(rounds) - 1)]
+
+
+def arguments(given: str) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for part in filter(None, (each.strip() for each in given.split(";"))):
+        name, _, value = part.partition("=")
+        found[name] = int(value[1:]) if value.startswith("#") else value
+    return found
+
+
+class Api:
+    """See above."""
+
+    def __init__(self, key: str, log: Path) -> None:
+        self._key, self._log = key, log
+        self._forever = asyncio.Event()
+        self._refusals: Counter[str] = Counter()
+        self._ids = count(1)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = h11.Connection(h11.SERVER)
+        try:
+            while (request := await read_request(connection, reader)) is not None:
+                await self._answer(Answering(connection, writer), *request)
+                if connection.our_state is not h11.DONE:
+                    return
+                connection.start_next_cycle()
+        except (ConnectionError, h11.RemoteProtocolError):
+            self._note(gone=True)
+        finally:
+            writer.close()
+
+    async def _answer(self, to: Answering, head: h11.Request, body: bytes) -> None:
+        headers = {name.decode(): value.decode() for name, value in head.headers}
+        path = urlsplit(head.target.decode()).path
+        try:
+            fields = json.loads(body or b"{}")
+        except json.JSONDecodeError:
+            fields = None
+        has_key = headers.get("x-api-key") == self._key
+        self._note(
+            method=head.method.decode(), path=head.target.decode(), headers=headers, fields=fields,
+            has_key=has_key,
+        )  # fmt: skip
+        try:
+            if not has_key:
+                raise Refused("authentication_error", "invalid x-api-key")
+            if "anthropic-version" not in headers:
+                raise Bad("anthropic-version: header is required")
+            match head.method, path:
+                case b"POST", "/v1/messages":
+                    check(fields, headers.get("anthropic-beta"))
+                    await self._message(to, fields)
+                case b"POST", "/v1/messages/count_tokens":
+                    await to.whole(200, {"input_tokens": len(body) // 4})
+                case _:
+                    raise Refused("not_found_error", "Not Found")
+        except Bad as error:
+            self._note(bad=str(error))
+            await to.error("invalid_request_error", str(error), None)
+        except Refused as error:
+            await to.error(error.kind, str(error), error.retry_after_s)
+
+    async def _message(self, to: Answering, fields: dict[str, Any]) -> None:
+        line, directives, results = script(fields["messages"])
+        now = due(directives, results)
+        for one in now:
+            name, *given = one.split()
+            if name in ("429", "529") and self._refusals[line + one] < int(given[0]):
+                self._refusals[line + one] += 1
+                if name == "429":
+                    raise Refused("rate_limit_error", "slower, please", int(given[1]))
+                raise Refused("overloaded_error", "Overloaded")
+        blocks = list(self._blocks(now, fields.get("tools", [])))
+        read = len(json.dumps(fields["messages"])) // 4
+        if fields.get("stream"):
+            await self._stream(to, fields["model"], now, blocks, read)
+            return
+        if "stall" in now:
+            await self._forever.wait()
+        if "hang-up" in now:
+            raise ConnectionResetError
+        await to.whole(200, self._message_of(fields["model"], blocks, read))
+
+    def _blocks(self, now: list[str], tools: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for one in now:
+            name, _, given = one.partition(" ")
+            match name:
+                case "say":
+                    yield {"type": "text", "text": given}
+                case "think":
+                    yield {"type": "thinking", "thinking": given, "signature": "c2lnbmVk"}
+                case "tool":
+                    tool, _, rest = given.partition(" ")
+                    full = next((t["name"] for t in tools if t["name"].endswith(tool)), tool)
+                    yield {"type": "tool_use", "id": f"toolu_{next(self._ids):024}", "name": full,
+                           "input": arguments(rest)}  # fmt: skip
+
+    def _message_of(self, model: str, blocks: list[dict[str, Any]], read: int) -> dict[str, Any]:
+        calls = any(block["type"] == "tool_use" for block in blocks)
+        return {
+            "id": f"msg_{next(self._ids):024}", "type": "message", "role": "assistant",
+            "model": model, "content": blocks, "stop_sequence": None,
+            "stop_reason": "tool_use" if calls else "end_turn",
+            "usage": {"input_tokens": read, "output_tokens": 7, "cache_read_input_tokens": 0,
+                      "cache_creation_input_tokens": 0},
+        }  # fmt: skip
+
+    async def _stream(
+        self, to: Answering, model: str, now: list[str], blocks: list[dict[str, Any]], read: int
+    ) -> None:
+        message = self._message_of(model, blocks, read)
+        begun = message | {"content": [], "stop_reason": None}
+        begun["usage"] = message["usage"] | {"output_tokens": 1}
+        await to.begin(200, ("content-type", "text/event-stream; charset=utf-8"))
+        await to.event("message_start", message=begun)
+        await to.event("ping")
+        for index, block in enumerate(blocks):
+            await to.block(index, block)
+        for one in now:
+            match one.split():
+                case ["stall"]:
+                    await self._forever.wait()
+                case ["hang-up"]:
+                    raise ConnectionResetError
+                case ["error", kind]:
+                    await to.event("error", error={"type": kind, "message": kind})
+                    await to.end()
+                    return
+        delta = {"stop_reason": message["stop_reason"], "stop_sequence": None}
+        await to.event("message_delta", delta=delta, usage={"output_tokens": 7})
+        await to.event("message_stop")
+        await to.end()
+
+    def _note(self, **what: object) -> None:
+        with self._log.open("a") as log:
+            log.write(json.dumps(what) + "\n")
+
+
+class Answering:
+    """Writes one answer."""
+
+    def __init__(self, connection: h11.Connection, writer: asyncio.StreamWriter) -> None:
+        self._connection, self._writer = connection, writer
+
+    async def whole(self, status: int, value: object, *headers: tuple[str, str]) -> None:
+        body = json.dumps(value).encode()
+        length = ("content-length", str(len(body)))
+        await self.begin(status, ("content-type", "application/json"), length, *headers)
+        await self._send(h11.Data(data=body))
+        await self.end()
+
+    async def error(self, kind: str, words: str, retry_after_s: int | None) -> None:
+        after = () if retry_after_s is None else (("retry-after", str(retry_after_s)),)
+        value = {"type": "error", "error": {"type": kind, "message": words}, "request_id": "req_1"}
+        await self.whole(STATUS[kind], value, *after)
+
+    async def begin(self, status: int, *headers: tuple[str, str]) -> None:
+        shown = [*headers, ("request-id", "req_1")]
+        await self._send(h11.Response(status_code=status, headers=shown))
+
+    async def event(self, name: str, **fields: object) -> None:
+        text = f"event: {name}\ndata: {json.dumps({'type': name, **fields})}\n\n"
+        await self._send(h11.Data(data=text.encode()))
+
+    async def block(self, index: int, block: Mapping[str, Any]) -> None:
+        """One content block, in pieces."""
+        match block["type"]:
+            case "text":
+                empty: dict[str, Any] = {"type": "text", "text": ""}
+                words = re.findall(r"\S+\s*", block["text"])
+                deltas = [{"type": "text_delta", "text": word} for word in words]
+            case "thinking":
+                empty = {"type": "thinking", "thinking": "", "signature": ""}
+                deltas = [
+                    {"type": "thinking_delta", "thinking": block["thinking"]},
+                    {"type": "signature_delta", "signature": block["signature"]},
+                ]
+            case _:
+                empty = {**block, "input": {}}
+                text = json.dumps(block["input"])
+                pieces = ["", text[: len(text) // 2], text[len(text) // 2 :]]
+                deltas = [{"type": "input_json_delta", "partial_json": p} for p in pieces]
+        await self.event("content_block_start", index=index, content_block=empty)
+        for delta in deltas:
+            await self.event("content_block_delta", index=index, delta=delta)
+        await self.event("content_block_stop", index=index)
+
+    async def end(self) -> None:
+        await self._send(h11.EndOfMessage())
+
+    async def _send(self, event: h11.Response | h11.Data | h11.EndOfMessage) -> None:
+        if data := self._connection.send(event):
+            self._writer.write(data)
+            await self._writer.drain()
+
+
+async def read_request(
+    connection: h11.Connection, reader: asyncio.StreamReader
+) -> tuple[h11.Request, bytes] | None:
+    """The next request and its body; None when the caller has hung up."""
+    head: h11.Request | None = None
+    body = bytearray()
+    while True:
+        match connection.next_event():
+            case h11.NEED_DATA:
+                connection.receive_data(await reader.read(65_536))
+            case h11.Request() as head:
+                pass
+            case h11.Data(data=data):
+                body += data
+            case h11.EndOfMessage() if head is not None:
+                return head, bytes(body)
+            case _:
+                return None
+
+
+async def main() -> None:
+    api = Api(sys.stdin.readline().strip(), Path(sys.argv[1]))
+    server = await asyncio.start_server(api.serve, "127.0.0.1", 0)
+    print(f"api: ready {server.sockets[0].getsockname()[1]}", flush=True)
+    async with server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

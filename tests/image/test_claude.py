@@ -1,0 +1,207 @@
+"""The real `claude` program in real containers, against an API as its documentation has it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from agent_image.agent.backends import claude_words as words
+from agent_image.agent.thread import FILE_NAME
+from bot.backends import Backends, ConfiguredModel
+from bot.engine.host import Engine
+from bot.operate import models
+from bot.router import Router
+from nips.event import Event
+from nips.kinds import Kind
+from nips.own.backend_name import parse_all
+from nips.own.model_scope import ModelScope
+from tests.image.stage import LIMITS, Stage, a_program, a_stage
+
+MODEL = "claude-sonnet-4-5"
+API_KEY = "sk-ant-test-" + "5f0c2b7a9d13e846"
+SCOPE = ModelScope((MODEL,), 1_000, 10_000_000, 100_000_000)
+BACKENDS = Backends(models=(ConfiguredModel(MODEL, "anthropic"),))
+STALL_S = 2
+
+
+@dataclass
+class Scene:
+    """An installation with a provider of models, which a router of each test's own uses."""
+
+    stage: Stage
+    log: Path
+
+    def asked(self) -> list[dict[str, Any]]:
+        """The requests for answers that the API took."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [line for line in lines if line.get("path", "").startswith("/v1/messages")]
+
+    @asynccontextmanager
+    async def router(self, *chosen: str) -> AsyncIterator[Router]:
+        backends = replace(BACKENDS, chosen=parse_all(chosen))
+        limits = replace(LIMITS, wall_clock_s=60)
+        async with self.stage.router(limits=limits, models=SCOPE, backends=backends) as router:
+            yield router
+
+    async def answer(self, text: str) -> tuple[Event, list[str]]:
+        """A message of the owner's, and what the bot said to it, to the job's end."""
+        message = await self.stage.say(text)
+        end = await self.stage.end(message)
+        assert end.kind == Kind.JOB_RESULT, end.content
+        said = await self.stage.replies(message)
+        return message, [event.content for event in said]
+
+    async def lines(self, message: Event) -> list[str]:
+        """The progress lines of the message's job."""
+        (request,) = await self.stage.find(Kind.JOB_REQUEST, e=message.id)
+        found = await self.stage.find(Kind.JOB_PROGRESS, e=request.id)
+        return [event.content for event in found if event.content]
+
+
+@pytest.fixture(scope="module")
+async def scene(
+    engine: Engine, docker_client: docker.DockerClient, agent_image: str, tmp_path_factory: Any
+) -> AsyncIterator[Scene]:
+    log: Path = tmp_path_factory.mktemp("claude") / "api.log"
+    log.touch()
+    async with a_stage(engine, docker_client, agent_image) as stage, an_api(log) as port:
+        place = stage.place
+        await configure(place.signer, port)
+        program = models.proxy(
+            place.signer, place.key("model"), place.roles_file, place.relay_address, place.run / "s"
+        )
+        proxy_log = place.data / "model-proxy.log"
+        async with a_program(proxy_log, program.ready, list(program.argv[1:])):
+            yield Scene(stage, log)
+
+
+@asynccontextmanager
+async def an_api(log: Path) -> AsyncIterator[int]:
+    running = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.anthropic_api", str(log),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert running.stdin is not None
+    assert running.stdout is not None
+    running.stdin.write(f"{API_KEY}\n".encode())
+    try:
+        yield int((await asyncio.wait_for(running.stdout.readline(), 20)).split()[-1])
+    finally:
+        running.send_signal(signal.SIGTERM)
+        await running.wait()
+
+
+async def configure(signer: Path, port: int) -> None:
+    reads, writes = os.pipe()
+    os.write(writes, API_KEY.encode())
+    os.close(writes)
+    running = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot.cli", "model", "--data", str(signer.parent), "add", "mine",
+        "--style", "anthropic", "--url", f"http://127.0.0.1:{port}", "--stall-s", str(STALL_S),
+        "--key-fd", str(reads), "--model", MODEL, pass_fds=(reads,), stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    os.close(reads)
+    _, err = await running.communicate()
+    assert running.returncode == 0, err
+
+
+async def test_a_conversation_that_goes_on_in_the_next_container(scene: Scene) -> None:
+    async with scene.router():
+        _, said = await scene.answer("[[think a while]] [[say Good morning to you.]]")
+        assert said == ["Good morning to you."]
+        first = json.loads((folder(scene) / FILE_NAME).read_text())
+        _, said = await scene.answer("and now?")
+        assert said == ["I was sent 3 messages."]  # its own first answer among them
+    then = json.loads((folder(scene) / FILE_NAME).read_text())
+    assert (then["id"], then["turns"]) == (first["id"], 2)
+    # Of what the conversation holds, the second question does not repeat what it was asked.
+    asked = str(scene.asked()[-1]["fields"]["messages"])
+    assert asked.count("[[say Good morning to you.]]") == 1
+    assert all(request["has_key"] for request in scene.asked())
+
+
+async def test_tools_are_called_and_the_last_words_said_once(scene: Scene) -> None:
+    async with scene.router():
+        message, said = await scene.answer(
+            "[[say Let me look.]] [[tool remember text=it is Tuesday]] [[tool recall]] "
+            "[[tool send_message text=It is Tuesday.]] [[say It is  Tuesday.]]"
+        )
+        assert said == ["It is Tuesday."]
+        assert any("Let me look." in line or "using" in line for line in await scene.lines(message))
+        results = str(scene.asked()[-1]["fields"]["messages"])
+        assert "it is Tuesday" in results
+        _, said = await scene.answer("[[tool react sign=👍]] [[say And a word more.]]")
+        assert said == ["And a word more."]
+    assert "it is Tuesday" in (scene.stage.place.data / "groups/main/MEMORY.md").read_text()
+
+
+async def test_a_conversation_that_is_gone_begins_anew(scene: Scene) -> None:
+    gone = {
+        "id": "00000000-0000-4000-8000-000000000000",
+        "turns": 9,
+        "seen_until": 1,
+        "answered": "",
+    }
+    (folder(scene) / FILE_NAME).write_text(json.dumps(gone))
+    async with scene.router():
+        message, said = await scene.answer("and now?")
+        assert said == ["I was sent 1 messages."]
+        assert words.NEW_THREAD in await scene.lines(message)
+
+
+async def test_a_limit_is_waited_for(scene: Scene) -> None:
+    async with scene.router():
+        message, said = await scene.answer("[[429 1 1]] [[say There.]]")
+        assert said == ["There."]
+        assert any("takes no more requests" in line for line in await scene.lines(message))
+
+
+async def test_a_refusal_that_stays_is_told_kindly(scene: Scene) -> None:
+    async with scene.router():
+        _, said = await scene.answer("[[429 99 3600]] [[say never]]")
+        assert said == [words.failure(429)]
+
+
+async def test_a_stall_gives_way_to_the_next_backend(scene: Scene) -> None:
+    async with scene.router("claude", "builtin"):
+        message, said = await scene.answer("/say I am here. [[stall]]")
+        assert said == ["I am here. [[stall]]"]
+        assert any("Now builtin tries" in line for line in await scene.lines(message))
+
+
+async def test_after_a_visible_effect_nobody_else_begins(scene: Scene) -> None:
+    async with scene.router("claude", "builtin"):
+        _, said = await scene.answer("/say no [[tool send_message text=Half.]] [[429 99 3600]]")
+        assert said == ["Half.", words.failure(429)]
+
+
+async def test_the_key_is_nowhere_in_the_container(scene: Scene) -> None:
+    """Attack: whatever runs in the container looks for the key in everything that it can read."""
+    hunt = (
+        "cat /proc/*/environ /proc/*/cmdline /home/agent/.claude/* /home/agent/.claude/*/*/* "
+        "/home/agent/.claude.json /tmp/* /workspace/*/* 2>/dev/null | "
+        "grep -a -o -e 'sk-an[t]-test[a-z0-9-]*' -e none-in-here | sort -u"
+    )
+    async with scene.router():
+        await scene.answer(f"[[tool run_command line={hunt}]] [[say looked]]")
+    seen = str(scene.asked()[-1]["fields"]["messages"][-1])
+    assert "none-in-here" in seen  # it looked where the program's key would be
+    assert "sk-ant-test" not in seen
+    for path in [*scene.stage.place.data.rglob("*"), *scene.stage.place.run.rglob("*")]:
+        if path.is_file():
+            assert API_KEY.encode() not in path.read_bytes(), path
+
+
+def folder(scene: Scene) -> Path:
+    return scene.stage.place.data / "sessions/main/.claude"

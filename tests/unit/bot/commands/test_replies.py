@@ -1,0 +1,135 @@
+"""Answers as people read them: every one plain, in short lines, with nothing of a fixed width."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bot.commands import amounts, replies
+from bot.commands.facts import (
+    GroupFacts,
+    LogLine,
+    Money,
+    RelayFacts,
+    RelaysFacts,
+    Reply,
+    RunFacts,
+    StatusFacts,
+    TaskFacts,
+    Waiting,
+)
+from bot.commands.table import TABLE
+
+NOW = 1_800_000_000
+GROUP = GroupFacts(
+    id="1" * 8, name="Our family", folder="family", own=False, people=("npub1abc…wxyz",), members=2,
+    trigger="@Claw", room=False, archived=False, paused=True, senders="trusted",
+    muted=("npub1x",), agents=False, quiet="22:00 to 07:00 (UTC)", models=None,
+    budget=Money(50, None, 2_500_000), spent=Money(3, 1_200, 40_000), persona="Claw", working=1,
+    waiting=2,
+)  # fmt: skip
+STATUS = StatusFacts(
+    name="Claw", up_s=7_500, signer=True, engine=None, relays=(4, 5), groups=3, archived=1,
+    paused=1, working=1, waiting=2, today=Money(41, 120_300, 1_320_000), questions=1, strangers=2,
+    models=2,
+)  # fmt: skip
+RUN = RunFacts(
+    id="9c01" + "0" * 60, group="family", state="failed", asked_at=NOW - 125, asked_by="Ann",
+    what="a message of 12 characters", messages=2, begun=(NOW - 120, NOW - 60), ended_at=NOW - 30,
+    lasted_s=90, words="the agent ended with status 1", cost=Money(None, 12, 40),
+)  # fmt: skip
+TASK = TaskFacts("3f2a", "main", "Water the plants", NOW + 7_200, "cron 0 9 * * *", "active", "Go")
+RELAYS = RelaysFacts(
+    (
+        RelayFacts("wss://one.example", NOW - 60, None, 1),
+        RelayFacts("wss://two.example", NOW - 9_000, None, 3),
+        RelayFacts("wss://three.example", None, None, 0),
+    ),
+    NOW - 30,
+    {"forwarded": 7, "strangers": 1, "set_aside": 0},
+)
+EVERY = {
+    "status": replies.status(STATUS),
+    "groups": replies.groups([GROUP] * 100),
+    "group": replies.group(GROUP),
+    "runs": replies.runs([RUN] * 50, NOW),
+    "run": replies.run(RUN, NOW),
+    "tasks": replies.tasks([TASK] * 50, NOW),
+    "task": replies.task(TASK, NOW),
+    "relays": replies.relays(RELAYS, NOW),
+    "logs": replies.logs([LogLine("2026-11-22T21:00:01.5Z", "bot", "warning", "went")]),
+    "help": replies.help_of(None),
+    "help group": replies.help_of("group"),
+    "bad": replies.bad("There is no command /grup. Did you mean /group?", "group"),
+    "waiting": replies.waiting([Waiting("kmpqrs", "Ann", NOW)], NOW, head="H", none="N", how="/a"),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_answer_reads_well_in_any_client(name: str) -> None:
+    reply = EVERY[name]
+    assert isinstance(reply, Reply)
+    assert reply.said[0] in "✅❌"
+    for line in reply.text.splitlines():
+        assert 0 < len(line) <= 160, line
+        assert line == line.strip()
+        # Columns need a font of fixed width, and markup a client that shows it.
+        assert "  " not in line
+        assert "\t" not in line
+        assert not line.startswith(("|", "#", "*", "```"))
+    assert len(reply.text) < 6_000
+    json.dumps(reply.data)
+
+
+def test_what_is_wrong_is_said_first() -> None:
+    sick = StatusFacts(**{name: getattr(STATUS, name) for name in STATUS.__slots__} | {
+        "signer": False, "engine": "The container engine does not answer.", "relays": (0, 5),
+    })  # fmt: skip
+    first, second, third, *_ = replies.status(sick).text.splitlines()
+    assert "signer" in first
+    assert "engine" in second
+    assert "public relay" in third
+    assert replies.status(sick).data["well"] is False
+    assert replies.status(STATUS).text.startswith("Claw is well, up for 2 h 5 min.")
+
+
+def test_nothing_to_show_is_said_in_a_sentence() -> None:
+    assert replies.runs([], NOW).text == "Nothing was worked on yet."
+    assert replies.tasks([], NOW).text == "Nothing is planned."
+    assert replies.logs([]).text == "No warnings."
+    assert "ask again" in replies.relays(RelaysFacts((), None, {}), NOW).text
+    assert replies.waiting([], NOW, head="H", none="Nobody.", how="/a").text == "Nobody."
+
+
+def test_a_relay_that_was_not_heard_lately_is_marked() -> None:
+    lines = replies.relays(RELAYS, NOW).text.splitlines()
+    assert lines[1] == "✅ wss://one.example"
+    assert lines[2] == "❌ wss://two.example: last heard 2 h 30 min ago"
+    assert lines[3] == "❌ wss://three.example: never heard"
+
+
+def test_help_knows_every_command_and_the_agents() -> None:
+    text = replies.help_of(None).text
+    for name in TABLE:
+        assert f"/{name} " in text
+        assert replies.help_of(name).text.startswith(f"/{name} – ")
+    assert "/say TEXT" in text
+
+
+def test_a_long_list_ends() -> None:
+    assert "… and 60 more" in replies.groups([GROUP] * 100).text
+    assert "… and 10 more" in replies.tasks([TASK] * 50, NOW).text
+
+
+def test_amounts() -> None:
+    assert amounts.money(Money(1, 1_200, 2_500_000)) == "1 run, 1,200 tokens, $2.50"
+    assert amounts.money(Money()) == ""
+    assert amounts.money(Money(0, 0, 0)) == "0 runs, 0 tokens, $0.00"
+    assert amounts.money(Money(0, 0, 0), zero=False) == ""
+    assert amounts.dollars(63) == "$0.000063"
+    assert [amounts.duration(s) for s in (0, 59, 60, 3_599, 3_600, 7_500, 172_800, -5)] == [
+        "0 s", "59 s", "1 min", "59 min", "1 h", "2 h 5 min", "2 days", "0 s",
+    ]  # fmt: skip
+    assert amounts.ago(NOW, NOW) == "just now"
+    assert amounts.ago(NOW - 60, NOW) == "1 min ago"

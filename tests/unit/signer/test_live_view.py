@@ -1,0 +1,141 @@
+"""signer/live_view.py: what a session shows of its work, to its owner, and nothing else by it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nips import nip44
+from nips.key import SecretKey
+from nips.kinds import Kind
+from nips.own import frame
+from nips.own.frame import MAX_PAYLOAD_BYTES, Told
+from nips.own.grant import Grant
+from signer.live_view import AT_ONCE, PER_S
+from signer.work import Reply
+from tests.unit.signer.asking import Asking
+from tests.unit.signer.house import JOB, MAIN, NOW, House
+
+TOLD = Told(7, "acp_read", {"type": "tool_call", "tool": "recall", "text": "{}"})
+
+
+class Watching(Asking):
+    """A scene with a session that may show what it does."""
+
+    def grant_of_session(self, **changes: object) -> Grant:
+        given = self.house.session_grant(now=int(self.wall_s), methods=("sign_event", frame.METHOD))
+        return replace(given, **changes)  # type: ignore[arg-type]
+
+    def shows(self, *params: str, by: SecretKey | None = None) -> Reply:
+        return self.reply(by or self.house.session, frame.METHOD, *(params or (TOLD.to_json(),)))
+
+    def denied(self, *params: str, by: SecretKey | None = None) -> str:
+        reply = self.shows(*params, by=by)
+        assert reply.publish is None
+        assert reply.response.error is not None
+        return str(reply.response.error)
+
+
+@pytest.fixture
+def scene(house: House, tmp_path: Path) -> Iterator[Watching]:
+    scene = Watching(house, tmp_path)
+    scene.grant(scene.grant_of_session())
+    yield scene
+    scene.ledger.close()
+
+
+def test_the_owner_alone_reads_it(scene: Watching) -> None:
+    reply, house = scene.shows(), scene.house
+    event = reply.publish
+    assert event is not None
+    event.verify()
+    assert reply.response.result == event.id
+    assert (event.pubkey, event.kind, event.created_at) == (house.bot.public, 24_200, NOW)
+    assert event.tags == (
+        ("p", house.owner.public), ("agent", house.bot.public), ("frame", "telemetry"),
+    )  # fmt: skip
+    key = nip44.conversation_key(house.owner, house.bot.public)
+    value = json.loads(nip44.decrypt(event.content, key))
+    assert value.pop("timestamp").endswith("Z")
+    assert value == {
+        "seq": 7, "kind": "acp_read", "payload": dict(TOLD.payload), "channelId": MAIN,
+        "sessionId": house.session.public, "turnId": JOB,
+    }  # fmt: skip
+
+
+def test_nothing_of_it_is_kept_but_that_it_was_shown(scene: Watching) -> None:
+    rows = len(list(scene.ledger.chain.entries()))
+    shown = [scene.shows() for _ in range(3)]
+    assert scene.kept(Kind.FRAME) == []
+    [*_, (_, row)] = scene.ledger.chain.entries()
+    assert len(list(scene.ledger.chain.entries())) == rows + 1
+    assert shown[0].publish is not None
+    assert (row.client, row.event_id) == (scene.house.session.public, shown[0].publish.id)
+    # Asked again it is another frame: a view that is late is of no use.
+    assert len({one.response.result for one in shown}) == 3
+
+
+def test_so_many_at_once_and_so_many_a_second(scene: Watching) -> None:
+    """Attack: an agent drowns its owner's client, or the signer, in frames."""
+    taken = [scene.shows().publish is not None for _ in range(3 * AT_ONCE)]
+    assert taken.count(True) == AT_ONCE
+    scene.passes(1)
+    taken = [scene.shows().publish is not None for _ in range(AT_ONCE)]
+    assert taken.count(True) == PER_S
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        '{"seq":1,"kind":"acp_read","payload":{},"turnId":"x"}',  # attack: another job's name
+        '{"seq":1,"kind":"acp_read","payload":{},"tags":[["p","x"]]}',
+        '{"seq":1,"kind":"control_result","payload":{}}',
+        '{"seq":-1,"kind":"acp_read","payload":{}}',
+        '{"seq":true,"kind":"acp_read","payload":{}}',
+        '{"seq":1,"kind":"acp_read","payload":{"a":1}}',
+        '{"seq":1,"kind":"acp_read","payload":[]}',
+        '{"seq":1,"kind":"acp_read","payload":{"a":"\\ud800"}}',
+        json.dumps({"seq": 1, "kind": "acp_read", "payload": {str(n): "" for n in range(9)}}),
+        json.dumps({"seq": 1, "kind": "acp_read", "payload": {"a": "x" * MAX_PAYLOAD_BYTES}}),
+        "[]", "", "\x00",
+    ],
+)  # fmt: skip
+def test_what_is_no_frame_is_refused(scene: Watching, wrong: str) -> None:
+    assert scene.denied(wrong).startswith("invalid: ")
+
+
+def test_it_takes_one_frame(scene: Watching) -> None:
+    assert scene.denied(TOLD.to_json(), TOLD.to_json()).startswith("invalid: ")
+
+
+def test_only_a_session_that_works_shows_anything(scene: Watching, house: House) -> None:
+    stranger = SecretKey(b"\x05" * 32)
+    assert scene.denied(by=stranger).startswith("restricted: ")
+    assert scene.denied(by=house.router).startswith("restricted: ")
+    scene.grant(house.bridge_grant(now=NOW))
+    assert scene.denied(by=house.bridge).startswith("restricted: ")
+    # One without the method; one that waits for its job; one that is over; one that was ended.
+    scene.passes(1)
+    scene.grant(scene.grant_of_session(methods=("sign_event",)))
+    assert scene.denied().startswith("restricted: ")
+    waiting = SecretKey(b"\x06" * 32)
+    scene.grant(scene.grant_of_session(client=waiting.public, job=None, rules=()))
+    assert "nothing to show" in scene.denied(by=waiting)
+    scene.passes(1)
+    scene.grant(scene.grant_of_session())
+    assert scene.shows().publish is not None
+    scene.passes(181)
+    assert "expired" in scene.denied()
+    scene.grant(scene.grant_of_session(revoked=True))
+    assert "revoked" in scene.denied()
+
+
+def test_no_session_signs_one_itself(scene: Watching) -> None:
+    """Attack: a frame with words of the agent's to whomever it likes."""
+    template = scene.house.template(24_200, ("p", "ab" * 32), ("job", JOB), at=int(scene.wall_s))
+    response, _ = scene.put(template)
+    assert str(response.error).startswith("restricted: ")
