@@ -67,7 +67,10 @@ class Bridge:
         """
         link, key, roles, caller = self._link, self._key, self._roles, self._caller
         health = Health(link, key)
-        counterparts = Counterparts(link, roles)
+        inbox_place, outbox_place = (
+            Place(link, key, reader) for reader in ("nostr-inbox", "nostr-outbox")
+        )
+        counterparts = Counterparts(link, roles, (inbox_place, outbox_place))
         async with (
             Pool(self._relays, self._sign_auth) as pool,
             Arrivals(pool, roles.bot, await health.load()) as arrivals,
@@ -81,9 +84,7 @@ class Bridge:
                 link, roles.bot, counterparts, presence, references, doorbell
             )  # fmt: skip
             courier = Courier(link, key, pool, arrivals, contacts, self._local_urls, tasks)
-            inbox = Inbox(
-                link, caller, roles.bot, counterparts, forwarding, Place(link, key, "nostr-inbox")
-            )  # fmt: skip
+            inbox = Inbox(link, caller, roles.bot, counterparts, forwarding, inbox_place)
             outbox = Outbox(
                 link,
                 key,
@@ -92,7 +93,7 @@ class Bridge:
                 counterparts,
                 presence,
                 courier,
-                Place(link, key, "nostr-outbox"),
+                outbox_place,
             )
             # What the router alone asks: its key decides, as everywhere.
             reception = Reception(

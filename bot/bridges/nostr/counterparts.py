@@ -1,13 +1,20 @@
-"""Shell: who is bound to which group, and who the owner is, as the relay says now."""
+"""Shell: who is bound to which group, and who the owner is, as the relay says now.
+
+What was said while nobody was bound to it leaves nothing behind that says so. So the places of
+those who read by the bindings are written before a binding changes: a bridge that is killed then
+does not judge it anew.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from bot.bridges.nostr.puppets import public_key_of
+from bot.place import Place
 from nips.event import Event
 from nips.filter import Filter
 from nips.kinds import Kind
@@ -35,11 +42,15 @@ class Bound:
 
 
 class Counterparts:
-    """A live view of the router's bindings. `caught` is set once all of them are known."""
+    """A live view of the router's bindings. `caught` is set once all of them are known.
 
-    def __init__(self, link: Link, roles: Roles) -> None:
+    places: of those who read by it.
+    """
+
+    def __init__(self, link: Link, roles: Roles, places: Sequence[Place] = ()) -> None:
         self._link = link
         self._roles = roles
+        self._places = places
         self._bound: dict[str, Bound] = {}
         self._paired: str | None = None
         self._change = asyncio.Event()
@@ -61,6 +72,8 @@ class Counterparts:
             async for item in stream:
                 match item:
                     case Delivery(event, _):
+                        if (event.tag("d") or "").startswith(binding.D_PREFIX):
+                            await asyncio.gather(*(place.save() for place in self._places))
                         self._learn(event)
                     case Caught():
                         self.caught.set()

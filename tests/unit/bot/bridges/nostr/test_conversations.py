@@ -299,6 +299,32 @@ async def test_whoever_was_unbound_while_the_bridge_was_down_is_no_member(
     await group.puppets(0)
 
 
+async def test_what_was_said_before_they_were_bound_stays_unheard(
+    stage: Stage, owner: Person, ann: Person
+) -> None:
+    """Whoever is let in is not answered what they wrote as a stranger, nor told what was said
+    before them, by a bridge that is killed right after."""
+    group = await registered(stage, "before")
+    seen = len(stage.log("bridge"))
+    await group.say("to nobody")
+    wrap = await ann.say(stage.roles.bot, "as a stranger")
+    await stage.logged(f"wrap={wrap.id}", after=seen)
+    await group.change(counterparts=(f"nostr:{ann.public}",))
+    await group.puppets(1)
+    await ann.say(stage.roles.bot, "as a friend")
+    await group.heard("as a friend")
+    await group.say("to a friend")
+    assert (await ann.hear()).content == "to a friend"
+    await stage.restart("bridge")
+    await ann.say(stage.roles.bot, "after the kill")
+    await group.heard("after the kill")
+    await group.say("after it too")
+    assert (await ann.hear()).content == "after it too"
+    said = await group.texts()
+    assert "as a stranger" not in said
+    assert {"as a friend", "after the kill"} <= set(said)
+
+
 async def test_an_archived_group_takes_and_sends_nothing(
     stage: Stage, owner: Person, ann: Person
 ) -> None:
