@@ -74,12 +74,14 @@ def charge(cost: Cost, spent: Spent | None, now_s: float) -> Spent | Refusal:
 
 
 def describe(name: str) -> str:
-    """What a bucket's name means to a person: `all`, `group/…`, `bunker`, `kind/…/9`, `key/…`."""
+    """What a bucket's name means to a person: `all`, `group/…`, `frames`, `kind/…/9`, `key/…`."""
     match name.split("/"):
         case ["all", *_]:
             return "all conversations together"
         case ["questions", *_]:
             return "asking the owner"
+        case ["frames", *_]:
+            return "all live views together"
         case ["group", *_]:
             return "this conversation"
         case ["bunker", *_]:

@@ -85,6 +85,7 @@ def test_nothing_is_had_of_nothing() -> None:
         ("all", "all conversations together"),
         ("all/day", "all conversations together"),
         ("group/x", "this conversation"),
+        ("frames", "all live views together"),
         ("bunker", "all logins together"),
         ("bunker/decrypts", "all logins together"),
         ("grant/x", "this key"),

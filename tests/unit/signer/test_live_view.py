@@ -15,10 +15,11 @@ from nips.kinds import Kind
 from nips.own import frame
 from nips.own.frame import MAX_PAYLOAD_BYTES, Told
 from nips.own.grant import Grant
-from signer.live_view import AT_ONCE, PER_S
+from signer.books import MAX_AUDITED_REFUSALS
+from signer.live_view import ALL, AT_ONCE, PER_S
 from signer.work import Reply
 from tests.unit.signer.asking import Asking
-from tests.unit.signer.house import JOB, MAIN, NOW, House
+from tests.unit.signer.house import JOB, MAIN, NOW, House, key
 
 TOLD = Told(7, "acp_read", {"type": "tool_call", "tool": "recall", "text": "{}"})
 
@@ -32,6 +33,17 @@ class Watching(Asking):
 
     def shows(self, *params: str, by: SecretKey | None = None) -> Reply:
         return self.reply(by or self.house.session, frame.METHOD, *(params or (TOLD.to_json(),)))
+
+    def others(self, n: int) -> list[SecretKey]:
+        """So many more sessions that may show what they do."""
+        keys = [key(1_000 + number) for number in range(n)]
+        for one in keys:
+            self.grant(self.grant_of_session(client=one.public))
+        return keys
+
+    def n_taken(self, n: int, by: SecretKey | None = None) -> int:
+        """How many of so many frames are shown."""
+        return sum(self.shows(by=by).publish is not None for _ in range(n))
 
     def denied(self, *params: str, by: SecretKey | None = None) -> str:
         reply = self.shows(*params, by=by)
@@ -81,11 +93,42 @@ def test_nothing_of_it_is_kept_but_that_it_was_shown(scene: Watching) -> None:
 
 def test_so_many_at_once_and_so_many_a_second(scene: Watching) -> None:
     """Attack: an agent drowns its owner's client, or the signer, in frames."""
-    taken = [scene.shows().publish is not None for _ in range(3 * AT_ONCE)]
-    assert taken.count(True) == AT_ONCE
+    assert scene.n_taken(3 * AT_ONCE) == AT_ONCE
+    assert scene.denied() == "rate-limited: too fast for this key; the next one in 1 s"
     scene.passes(1)
-    taken = [scene.shows().publish is not None for _ in range(AT_ONCE)]
-    assert taken.count(True) == PER_S
+    assert scene.n_taken(AT_ONCE) == PER_S
+
+
+def test_so_many_of_all_sessions_together(scene: Watching) -> None:
+    """Attack: a router that was taken over names sessions without end, and each shows its own."""
+    sessions = scene.others(2 * ALL.capacity // AT_ONCE)
+    assert sum(scene.n_taken(AT_ONCE, by=one) for one in sessions) == ALL.capacity
+    denied = scene.denied(by=sessions[-1])
+    assert denied == "rate-limited: too fast for all live views together; the next one in 1 s"
+    scene.passes(1)
+    # What all together had no room for was not taken from the session's own.
+    assert scene.n_taken(2 * AT_ONCE, by=sessions[-1]) == AT_ONCE
+    assert sum(scene.n_taken(AT_ONCE, by=one) for one in sessions[:-1]) == ALL.per_s - AT_ONCE
+
+
+def test_one_session_takes_no_others_room(scene: Watching) -> None:
+    """Attack: an agent shows frames without end, so that its owner sees nothing of another."""
+    assert scene.n_taken(2 * ALL.capacity) == AT_ONCE
+    sessions = scene.others(ALL.capacity // AT_ONCE)
+    taken = sum(scene.n_taken(AT_ONCE, by=one) for one in sessions)
+    assert taken == ALL.capacity - AT_ONCE
+
+
+def test_frames_that_were_too_many_leave_no_rows(scene: Watching) -> None:
+    """Attack: use up the refusals that are noted of a key with frames, then try something else."""
+    assert scene.n_taken(AT_ONCE + MAX_AUDITED_REFUSALS + 1) == AT_ONCE
+    rows = len(list(scene.ledger.chain.entries()))
+    response, _ = scene.put(scene.profile())
+    assert str(response.error).startswith("restricted: ")
+    [*_, (_, row)] = scene.ledger.chain.entries()
+    assert len(list(scene.ledger.chain.entries())) == rows + 1
+    assert (row.client, row.method) == (scene.house.session.public, "sign_event")
+    assert row.outcome.startswith("refused: restricted: ")
 
 
 @pytest.mark.parametrize(
