@@ -61,7 +61,7 @@ class Clerk:
         self._logins = LoginDesk(ledger, pen, key, roles, books.charge, books.note)
         self._orders = Orders(ledger, key, roles.bot)
         self._costs = TurnCosts(ledger, books, pen, roles, ceiling)
-        self._live_view = LiveView(books, pen, roles, ceiling)
+        self.live_view = LiveView(books, pen, roles, ceiling)
         self.pairing = FirstOwner(ledger, key, data)
         self.approvals = ApprovalDesk(ledger, pen.sign, books.charge, roles, ceiling)
 
@@ -105,7 +105,7 @@ class Clerk:
         if request.method == COST:
             return self._costs.file(client, request, owner)
         if request.method == FRAME:
-            return self._live_view.show(request, self._ledger.held(client), owner)
+            return self.live_view.show(request, self._ledger.held(client), owner)
         if (asked := self._asked_before(client, request, body_hash)) is not None:
             return self._tell(client, request, asked)
         return self._judge(client, request, body_hash, owner)

@@ -141,7 +141,7 @@ class Desk:
                 if self._may_sign:
                     self._approvals.begin(self._reading.now_s, self.owner())
                 outcomes: list[Outcome] = [
-                    reply for work in whole if (reply := self._do(work, went_back)) is not None
+                    came for work in whole if (came := self._do(work, went_back)) is not None
                 ]
                 if self._may_sign:
                     self._approvals.close(self._reading.now_s)
@@ -170,15 +170,15 @@ class Desk:
             "signer that it is: python -m signer clock",
         )
 
-    def _do(self, work: Work, went_back: Refusal | None) -> Reply | None:
+    def _do(self, work: Work, went_back: Refusal | None) -> Outcome | None:
         match work:
             case Arrived(event, seq):
+                if seq is not None:
+                    self._ledger.put("seq", str(seq))
                 if event.kind in ANSWERS:
                     self._hear(event)
                 else:
-                    self._arrive(event)
-                if seq is not None:
-                    self._ledger.put("seq", str(seq))
+                    return self._arrive(event)
             case Place(epoch, seq):
                 if epoch is not None and seq is not None:
                     self._ledger.put("epoch", epoch)
@@ -204,7 +204,7 @@ class Desk:
 
     # Grants
 
-    def _arrive(self, event: Event) -> None:
+    def _arrive(self, event: Event) -> Publication | None:
         client = (event.tag("d") or "").removeprefix(D_PREFIX)
         try:
             held = admit(
@@ -216,8 +216,12 @@ class Desk:
             )
         except Malformed as error:
             log.warning("grant set aside", client=client, reason=str(error))
-            return
+            return None
         self._ledger.hold(held)
         log.info(
             "grant", client=client, role=held.grant.role, job=held.grant.job, revoked=held.revoked
         )
+        if not held.revoked or not self._may_sign:
+            return None
+        last = self._clerk.live_view.end(held, self.owner())
+        return Publication((last,)) if last is not None else None

@@ -3,7 +3,8 @@
 A view must not hold up what is viewed: frames wait here, few of them; text that streams is put
 together meanwhile; what there is no room for is left out and counted. Three go out at once, and
 then two a second.
-A run that is over before the first one was due shows nothing: its answer is there already.
+A run that is over before the first one was due shows nothing: its answer is there already. Any
+other shows how it ended, whatever ended it; one that is killed is said to be over by the signer.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from nips.own.frame import METHOD, FrameKind, Told
@@ -21,7 +23,7 @@ from relay_local.client import Caller, Unanswered
 FIRST_AFTER_S = 0.4
 AT_ONCE, PER_S = 3, 1.9  # a little less than what the signer lets through
 DEADLINE_S = 5.0
-LAST_S = 1.0  # for the last word of a run that is over
+LAST_S = 2.0  # for the last words of a run that is over
 MAX_WAITING = 32
 MAX_TEXT_BYTES = 2_000  # of one frame's text; the rest of it is left out
 
@@ -38,6 +40,7 @@ class Observer:
     def __init__(self) -> None:
         self._waiting: deque[_Frame] = deque()
         self._came = asyncio.Event()
+        self._under_way: asyncio.Task[bool] | None = None
         self._seq = self._n_left_out = self._n_sent = 0
         self._allowed, self._allowed_at_s = float(AT_ONCE), time.monotonic()
 
@@ -68,12 +71,21 @@ class Observer:
         while True:
             await self._came.wait()
             await asyncio.sleep(max(0.0, (1 - self._refilled()) / PER_S))
-            if not await self._send(caller, DEADLINE_S):
+            # Not cancelled with us: whether that one was shown, nobody would know.
+            self._under_way = asyncio.create_task(self._send(caller, DEADLINE_S))
+            if not await asyncio.shield(self._under_way):
                 return
 
     async def end(self, caller: Caller) -> None:
-        """The run is over: what may go out at once still does, the last frame in any case, where
-        any was shown before."""
+        """The run is over, and `run` cancelled: what may go out at once still does, the last frame
+        in any case, where any was shown before. Takes `LAST_S` at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_S):
+                await self._send_last(caller)
+
+    async def _send_last(self, caller: Caller) -> None:
+        if self._under_way is not None:
+            await asyncio.gather(self._under_way, return_exceptions=True)
         if not self._n_sent:
             return
         room = max(1, int(self._refilled()))

@@ -49,6 +49,7 @@ N_HISTORY = 30  # of the group's messages
 N_PROFILES = 300  # the newest; of a larger group some stay without a name
 LONG_S = 86_400.0
 RELAY_AWAY_S = 60.0  # how long we wait for a relay that is restarting
+STOPPED = "it was stopped"
 SHARE_FOR_MORE = 0.5  # of the run's time; what comes later gets a run with all of its time
 
 
@@ -93,7 +94,7 @@ async def serve(
         await preferred.reconsider(choice.read(given))  # it may have waited for long
         asking = Asking(Caller(link, key, started.pubkey))
         handed = HandedMessages(link, started, attempt)
-        async with _alongside(handed.follow()), _alongside(observer.run(to_signer)):
+        async with _alongside(handed.follow()), _shown(observer, to_signer):
             request, events = await _asked(link, started, attempt)
             turn = read_job(request, events)
             known = Context(
@@ -120,7 +121,6 @@ async def serve(
                         await _answer(later, with_)
                     dealt.append(message)
             await narrator.finish(dealt)
-        await observer.end(to_signer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class _With:
 
 
 async def _answer(turn: Job, with_: _With) -> None:
-    """Answer one message."""
+    """Answer one message, and show that it is begun with and, whatever ends it, how it ended."""
     folder, observer, toolbox = with_.folder, with_.observer, with_.tools(turn)
     context = replace(
         with_.known,
@@ -149,12 +149,19 @@ async def _answer(turn: Job, with_: _With) -> None:
     given = persona.read(folder.parent / "ipc" / "in")
     task = Task(turn, toolbox.describe(), given, context, with_.allowance.warning)
     observer.show("turn_started", message=turn.message.id)
-    ran = await with_.preferred.answer(task, toolbox, with_.narrator)
-    was_unheard = ran.refusal is not None and not ran.n_said
-    if (why := ran.failure or (ran.refusal if was_unheard else None)) is None:
-        observer.show("turn_completed", message=turn.message.id)
-    else:
-        observer.show("turn_error", message=turn.message.id, text=why)
+    why: str | None = STOPPED
+    try:
+        ran = await with_.preferred.answer(task, toolbox, with_.narrator)
+        was_unheard = ran.refusal is not None and not ran.n_said
+        why = ran.failure or (ran.refusal if was_unheard else None)
+    except Exception as error:
+        why = str(error) or type(error).__name__
+        raise
+    finally:
+        if why is None:
+            observer.show("turn_completed", message=turn.message.id)
+        else:
+            observer.show("turn_error", message=turn.message.id, text=why)
     if was_unheard:
         # Nobody would hear of it: the router must tell the owner.
         raise refused(Prefix.RESTRICTED, f"nothing could be said. {ran.refusal}")
@@ -248,3 +255,13 @@ async def _alongside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _shown(observer: Observer, to_signer: Caller) -> AsyncIterator[None]:
+    """Show the owner what the block does, and how it ended even where that is by an error."""
+    try:
+        async with _alongside(observer.run(to_signer)):
+            yield
+    finally:
+        await observer.end(to_signer)

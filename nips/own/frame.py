@@ -30,6 +30,7 @@ MAX_PAYLOAD_BYTES = 4_096  # of all its names and values
 FrameKind = Literal[
     "turn_started", "session_resolved", "acp_read", "acp_write", "turn_completed", "turn_error"
 ]
+ENDINGS: frozenset[FrameKind] = frozenset({"turn_completed", "turn_error"})
 
 
 @dataclass(frozen=True, slots=True)

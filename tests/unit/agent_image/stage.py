@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,7 +22,7 @@ from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.nip29 import GroupRole, Metadata
-from nips.own import grant, job
+from nips.own import frame, grant, job
 from nips.own.grant import Grant, Rule
 from nips.own.roles import Roles
 from relay_local.client import Link, connect
@@ -111,8 +111,9 @@ class Stage:
         )
         return await self.put(template, self.router)
 
-    async def grant(self, session: SecretKey, request: Event, kinds: tuple[int, ...]) -> None:
-        """The router lets a session say `kinds` for a job; the relay opens its socket."""
+    async def grant(self, session: SecretKey, request: Event, kinds: tuple[int, ...]) -> Grant:
+        """The router lets a session say `kinds` for a job, and show its owner what it does; the
+        relay opens its socket."""
         now = int(time.time())
         in_job, in_group = ("job", request.id), ("h", self.group)
         rules = tuple(
@@ -122,7 +123,7 @@ class Stage:
         given = Grant(
             client=session.public,
             role="session",
-            methods=("sign_event",),
+            methods=("sign_event", frame.METHOD),
             rules=rules,
             not_before=now - 5,
             expires_at=now + 150,
@@ -132,6 +133,13 @@ class Stage:
             job=request.id,
         )
         await self.put(grant.template(given, self.router.public, now), self.router)
+        return given
+
+    async def revoke(self, given: Grant) -> None:
+        """The router ends a session, whose container is gone."""
+        later = given.not_before + 6  # than the grant
+        template = grant.template(replace(given, revoked=True), self.router.public, later)
+        await self.put(template, self.router)
 
     async def attempt(self, session: SecretKey, request: Event, number: int = 1) -> Event:
         """The router announces an attempt."""

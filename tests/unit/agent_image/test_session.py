@@ -4,17 +4,39 @@ relay and a real signer."""
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import secrets
-from collections.abc import AsyncIterator
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent_image.agent.allowance import Allowance
+from agent_image.agent.asking import Asking
+from agent_image.agent.backends import BackendFailed, Call, Narrate, Ready, Steps, Task
 from agent_image.agent.backends.builtin import EMPTY, NO_MODEL
+from agent_image.agent.job import read_attempt, read_job, read_request
+from agent_image.agent.narrate import Narrator
+from agent_image.agent.observer import Observer
+from agent_image.agent.preference import Preference
+from agent_image.agent.session import STOPPED, _answer, _With
+from agent_image.agent.speech import SignerAway, Speaker
+from agent_image.agent.surroundings import Context
+from agent_image.agent.tools import Toolbox
+from nips import nip44
 from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
-from relay_local.client import Delivery
+from nips.own.backend_name import BUILTIN
+from nips.own.frame import ENDINGS
+from nips.refusal import Refused
+from relay_local.client import Caller, Delivery, Stream, connect
+from signer.live_view import KILLED
 from tests.unit.agent_image.stage import Stage, a_stage
 
 LONG = "word " * 8_000  # 40,000 characters
@@ -207,3 +229,202 @@ async def test_a_key_without_a_grant_is_not_served(stage: Stage) -> None:
     assert code == 75
     assert said.startswith("agent: refused: ")
     assert await stage.published(request) == []
+
+
+# What the owner is shown of how a turn ended
+
+
+class Watched:
+    """What comes to the owner of a run while it goes on."""
+
+    def __init__(self, stage: Stage, stream: Stream) -> None:
+        self._stage, self._stream = stage, stream
+
+    async def until(self, *kinds: str) -> list[dict[str, Any]]:
+        """The frames up to the first of these kinds."""
+        frames: list[dict[str, Any]] = []
+        key = nip44.conversation_key(self._stage.owner, self._stage.roles.bot)
+        async with asyncio.timeout(20):
+            async for item in self._stream:
+                if not isinstance(item, Delivery):
+                    continue
+                if item.event.kind != Kind.FRAME:
+                    return frames
+                frames.append(json.loads(nip44.decrypt(item.event.content, key)))
+                if frames[-1]["kind"] in kinds:
+                    break
+        return frames
+
+    async def rest(self) -> list[dict[str, Any]]:
+        """Those that have come since, when the signer has done all that it was told."""
+        signer = Caller(self._stage.link, self._stage.router, self._stage.roles.signer)
+        await signer.call("ping")
+        await self._stage.ask("that was all")
+        return await self.until()
+
+
+@asynccontextmanager
+async def watched(stage: Stage) -> AsyncIterator[Watched]:
+    owner, now = frozenset({stage.owner.public}), int(time.time())
+    wanted = [
+        Filter(kinds=frozenset({int(Kind.FRAME)}), tags={"p": owner}),
+        Filter(kinds=frozenset({int(Kind.CHAT)}), authors=owner, since=now, limit=0),
+    ]
+    async with stage.link.subscribe(wanted) as stream:
+        yield Watched(stage, stream)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "status", "ending", "words"),
+    [((9,), 0, "turn_completed", ""), ((7,), 75, "turn_error", "kind 9")],
+    ids=["done", "it may not say a word"],
+)
+async def test_the_owner_is_shown_once_how_it_ended(
+    stage: Stage, kinds: tuple[int, ...], status: int, ending: str, words: str
+) -> None:
+    request = await stage.job(await stage.ask("/run sleep 1; echo said"))
+    session = SecretKey.generate(secrets.token_bytes)
+    given = await stage.grant(session, request, kinds)
+    await stage.attempt(session, request)
+    async with watched(stage) as owner:
+        code, _ = await (await stage.agent(session)).ended()
+        assert code == status
+        await stage.revoke(given)
+        frames = await owner.until(*ENDINGS)
+        assert await owner.rest() == []
+    assert {frame["turnId"] for frame in frames} == {request.id}
+    assert [frame["kind"] for frame in frames if frame["kind"].startswith("turn_")] == [
+        "turn_started", ending
+    ]  # fmt: skip
+    assert words in frames[-1]["payload"].get("text", "")
+
+
+async def test_of_one_that_was_killed_the_signer_shows_that_it_is_over(stage: Stage) -> None:
+    """Cancelled, or its time was over: its container ends in mid-sentence."""
+    request = await stage.job(await stage.ask("/run sleep 60"))
+    session = SecretKey.generate(secrets.token_bytes)
+    given = await stage.grant(session, request, (9,))
+    await stage.attempt(session, request)
+    async with watched(stage) as owner:
+        agent = await stage.agent(session)
+        frames = await owner.until("turn_started")
+        await agent.kill()
+        await stage.revoke(given)
+        frames += await owner.until(*ENDINGS)
+        assert await owner.rest() == []
+    assert (frames[-1]["kind"], frames[-1]["payload"]) == ("turn_error", {"text": KILLED})
+    assert [frame["seq"] for frame in frames] == sorted({frame["seq"] for frame in frames})
+
+
+async def test_a_frame_that_is_under_way_at_the_end_is_followed_by_the_last(stage: Stage) -> None:
+    request = await stage.job(await stage.ask("a question"))
+    session, observer = SecretKey.generate(secrets.token_bytes), Observer()
+    given = await stage.grant(session, request, (9,))
+    async with (
+        watched(stage) as owner,
+        connect(f"unix:{stage.socket(session)}", [session]) as link,
+    ):
+        caller = Caller(link, session, stage.roles.signer)
+        os.kill(stage.signer.running.pid, signal.SIGSTOP)
+        try:
+            observer.show("turn_started")
+            running = asyncio.create_task(observer.run(caller))
+            await asyncio.wait([running], timeout=1)
+            assert not observer._waiting
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            observer.show("turn_completed")
+            ending = asyncio.create_task(observer.end(caller))
+            await asyncio.wait([ending], timeout=0.1)
+        finally:
+            os.kill(stage.signer.running.pid, signal.SIGCONT)
+        await ending
+        await stage.revoke(given)
+        frames = await owner.until(*ENDINGS) + await owner.rest()
+    assert [frame["kind"] for frame in frames] == ["turn_started", "turn_completed"]
+
+
+SAYS = Call("send_message", {"text": "hello"})
+
+
+async def says(_: Task) -> Steps:
+    yield SAYS
+
+
+async def says_and_fails(_: Task) -> Steps:
+    yield SAYS
+    raise BackendFailed("The model is away.")
+
+
+async def fails(_: Task) -> Steps:
+    yield Narrate("asking")
+    raise BackendFailed("The model is away.")
+
+
+async def breaks(_: Task) -> Steps:
+    yield SAYS
+    raise ZeroDivisionError
+
+
+async def never_ends(_: Task) -> Steps:
+    yield SAYS
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("work", "kinds", "patience_s", "raised", "words"),
+    [
+        (says, (9,), 60, None, None),
+        (fails, (9,), 60, None, "The model is away."),
+        (says_and_fails, (9,), 60, None, "The model is away."),
+        (fails, (7,), 60, Refused, "The model is away."),
+        (says, (7,), 60, Refused, "kind 9"),
+        (says, (9,), 0, SignerAway, "until the time was over"),
+        (breaks, (9,), 60, ZeroDivisionError, "ZeroDivisionError"),
+        (never_ends, (9,), 60, asyncio.CancelledError, STOPPED),
+    ],
+)
+async def test_every_end_of_a_turn_is_one_frame(
+    stage: Stage,
+    tmp_path: Path,
+    work: Callable[[Task], Steps],
+    kinds: tuple[int, ...],
+    patience_s: float,
+    raised: type[BaseException] | None,
+    words: str | None,
+) -> None:
+    asked = await stage.ask("a question")
+    request = await stage.job(asked)
+    session, observer = SecretKey.generate(secrets.token_bytes), Observer()
+    await stage.grant(session, request, kinds)
+    started = await stage.attempt(session, request)
+    turn = read_job(read_request(request, started, read_attempt(started, session.public)), [asked])
+    async with (
+        connect(f"unix:{stage.socket(session)}", [session]) as link,
+        Preference([BUILTIN], lambda _: Ready(work)) as preferred,
+    ):
+        speaker = Speaker(Caller(link, session, stage.roles.signer), time.time, patience_s)
+        asking = Asking(Caller(link, session, stage.router.public))
+        with_ = _With(
+            Context(),
+            lambda of: Toolbox(of, speaker, asking, tmp_path),
+            tmp_path,
+            Narrator(link, session, turn, time.time, observer),
+            preferred,
+            Allowance(60),
+            observer,
+        )
+        answering = asyncio.create_task(_answer(turn, with_))
+        if work is never_ends:
+            await asyncio.wait([answering], timeout=1)
+            answering.cancel()
+        if raised is None:
+            await answering
+        else:
+            with pytest.raises(raised):
+                await answering
+    ends = [(one.kind, one.payload) for one in observer._waiting if one.kind in ENDINGS]
+    [(kind, payload)] = ends
+    assert (observer._waiting[-1].kind, payload["message"]) == (kind, asked.id)
+    assert (kind == "turn_completed") == (words is None)
+    assert (words or "") in payload.get("text", "")

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from nips import nip44
+from nips.event import Event
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.own import frame
-from nips.own.frame import MAX_PAYLOAD_BYTES, Told
+from nips.own.frame import MAX_PAYLOAD_BYTES, FrameKind, Told
 from nips.own.grant import Grant
 from signer.books import MAX_AUDITED_REFUSALS
-from signer.live_view import ALL, AT_ONCE, PER_S
-from signer.work import Reply
+from signer.live_view import ALL, AT_ONCE, KILLED, PER_S
+from signer.work import Arrived, Reply
 from tests.unit.signer.asking import Asking
 from tests.unit.signer.house import JOB, MAIN, NOW, House, key
 
@@ -45,6 +46,26 @@ class Watching(Asking):
         """How many of so many frames are shown."""
         return sum(self.shows(by=by).publish is not None for _ in range(n))
 
+    def tells(self, *kinds: FrameKind) -> None:
+        """Show frames of these kinds, as fast as they may come."""
+        for seq, kind in enumerate(kinds):
+            assert self.shows(Told(seq, kind, {}).to_json()).publish is not None
+
+    def revokes(self) -> list[Event]:
+        """The session loses its grant; what is published because of it."""
+        revoked = self.grant_of_session(revoked=True)
+        event = self.house.granted(revoked, int(self.wall_s))
+        _, published = self.does(Arrived(event, 1))
+        return list(published)
+
+    def read(self, event: Event) -> dict[str, object]:
+        """As the owner's client does, but for the time."""
+        event.verify()
+        conversation = nip44.conversation_key(self.house.owner, self.house.bot.public)
+        value: dict[str, object] = json.loads(nip44.decrypt(event.content, conversation))
+        assert str(value.pop("timestamp")).endswith("Z")
+        return value
+
     def denied(self, *params: str, by: SecretKey | None = None) -> str:
         reply = self.shows(*params, by=by)
         assert reply.publish is None
@@ -64,16 +85,12 @@ def test_the_owner_alone_reads_it(scene: Watching) -> None:
     reply, house = scene.shows(), scene.house
     event = reply.publish
     assert event is not None
-    event.verify()
     assert reply.response.result == event.id
     assert (event.pubkey, event.kind, event.created_at) == (house.bot.public, 24_200, NOW)
     assert event.tags == (
         ("p", house.owner.public), ("agent", house.bot.public), ("frame", "telemetry"),
     )  # fmt: skip
-    key = nip44.conversation_key(house.owner, house.bot.public)
-    value = json.loads(nip44.decrypt(event.content, key))
-    assert value.pop("timestamp").endswith("Z")
-    assert value == {
+    assert scene.read(event) == {
         "seq": 7, "kind": "acp_read", "payload": dict(TOLD.payload), "channelId": MAIN,
         "sessionId": house.session.public, "turnId": JOB,
     }  # fmt: skip
@@ -173,8 +190,55 @@ def test_only_a_session_that_works_shows_anything(scene: Watching, house: House)
     assert scene.shows().publish is not None
     scene.passes(181)
     assert "expired" in scene.denied()
-    scene.grant(scene.grant_of_session(revoked=True))
+    scene.revokes()
     assert "revoked" in scene.denied()
+
+
+def test_who_was_killed_is_shown_to_have_ended(scene: Watching) -> None:
+    """Its container is gone, cancelled or out of time: it cannot say so itself."""
+    scene.tells("turn_started", "acp_read", "acp_write")
+    [event] = scene.revokes()
+    assert event.values("p") == [scene.house.owner.public]
+    assert scene.read(event) == {
+        "seq": 3, "kind": "turn_error", "payload": {"text": KILLED}, "channelId": MAIN,
+        "sessionId": scene.house.session.public, "turnId": JOB,
+    }  # fmt: skip
+    assert scene.kept(Kind.FRAME) == []
+    assert "revoked" in scene.denied(Told(9, "turn_completed", {}).to_json())
+    assert scene.revokes() == []  # it is final: told once, ended once
+
+
+@pytest.mark.parametrize(
+    ("shown", "n_more"),
+    [
+        ((), 0),
+        (("turn_started",), 1),
+        (("acp_read",), 1),  # its beginning was left out
+        (("turn_started", "turn_completed"), 0),
+        (("turn_started", "turn_error"), 0),
+        (("turn_started", "turn_completed", "acp_read"), 0),  # a line that came late
+        (("turn_started", "turn_completed", "turn_started"), 1),  # of its second message
+        (("turn_completed",), 0),
+    ],
+)
+def test_an_end_is_shown_once(scene: Watching, shown: tuple[FrameKind, ...], n_more: int) -> None:
+    scene.tells(*shown)
+    scene.grant(scene.grant_of_session(), at=NOW + 1)  # renewed, which ends nothing
+    assert len(scene.revokes()) == n_more
+
+
+def test_ends_count_among_all_frames(scene: Watching) -> None:
+    """Attack: a router that was taken over names sessions without end, to have each end shown."""
+    scene.tells("turn_started")
+    sessions = scene.others(ALL.capacity // AT_ONCE)
+    assert sum(scene.n_taken(AT_ONCE, by=one) for one in sessions) == ALL.capacity - 1
+    assert scene.revokes() == []
+
+
+def test_no_end_is_shown_without_the_key(scene: Watching) -> None:
+    scene.tells("turn_started")
+    scene.desk.lock()
+    assert scene.revokes() == []
 
 
 def test_no_session_signs_one_itself(scene: Watching) -> None:
