@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.quiet import ends_at_s
@@ -96,7 +96,6 @@ AROUND_CHANGES = [
 ]  # fmt: skip
 
 
-@settings(deadline=None)
 @given(
     nights,
     st.sampled_from(ZONES),

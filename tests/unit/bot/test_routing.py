@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import routing
@@ -394,7 +394,6 @@ def cases(draw: Callable[..., Any]) -> tuple[Event, Group, Around]:
     return event, group, around
 
 
-@settings(deadline=None)
 @given(cases())
 def test_whatever_is_work_breaks_none_of_the_promises(case: tuple[Event, Group, Around]) -> None:
     """The promises, said once more without the rules' help."""

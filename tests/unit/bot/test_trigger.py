@@ -6,7 +6,7 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import trigger
@@ -92,7 +92,6 @@ words = st.text(st.characters(categories=("L", "N")), min_size=1, max_size=12)
 edges = st.sampled_from(["", " ", "\n", "(", ")", ":", "…", "“", "-", "/", "@", "."])
 
 
-@settings(deadline=None)
 @given(words, edges, edges, st.sampled_from([str.lower, str.upper, str.swapcase, str.title]))
 def test_any_name_is_heard_between_any_edges_in_any_case(
     name: str, left: str, right: str, case: object
@@ -104,7 +103,6 @@ def test_any_name_is_heard_between_any_edges_in_any_case(
         assert says(f"well {left}{written}{right} then", f"@{name}")
 
 
-@settings(deadline=None)
 @given(
     st.from_regex(r"[A-Za-z]{1,8}", fullmatch=True), st.from_regex(r"[A-Za-z0-9_]", fullmatch=True)
 )

@@ -6,7 +6,7 @@ import mmap
 
 import pytest
 from coincurve import PublicKey
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nips.ecdh import shared_x
@@ -16,7 +16,6 @@ from nips.refusal import Malformed
 scalars = st.binary(min_size=32, max_size=32).filter(lambda raw: 0 < raw[0] < 255)
 
 
-@settings(deadline=None)
 @given(a=scalars, b=scalars)
 def test_it_is_the_x_of_the_product_from_either_side(a: bytes, b: bytes) -> None:
     public_b = SecretKey(b).public

@@ -35,7 +35,7 @@ def test_canonical_bytes_are_a_second_encoders_for_every_character() -> None:
     assert canonical("ab", 1, 2, (("t", every),), every) == theirs
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     content=UNICODE,
     tags=st.lists(st.lists(UNICODE, min_size=1, max_size=4), max_size=4),

@@ -82,7 +82,7 @@ def naive(given: dict[str, Any], event: Event) -> bool:
     return True
 
 
-@settings(max_examples=3_000, deadline=None)
+@settings(max_examples=3_000)
 @given(given_json=filters, event=events)
 def test_matches_as_the_naive_reading_does(given_json: dict[str, Any], event: Event) -> None:
     expected = naive(given_json, event)

@@ -43,14 +43,14 @@ def only_malformed(parse: Callable[[str | bytes], object], data: str | bytes) ->
         return
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(data=st.binary() | st.text())
 def test_arbitrary_bytes_are_at_worst_malformed(data: str | bytes) -> None:
     only_malformed(parse_client, data)
     only_malformed(parse_relay, data)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(value=JSON | almost | almost_events)
 def test_arbitrary_json_is_at_worst_malformed(value: Any) -> None:
     data = json.dumps(value)

@@ -86,14 +86,12 @@ relay_frames: st.SearchStrategy[RelayFrame] = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(frame=client_frames)
 def test_client_round_trip(frame: ClientFrame) -> None:
     assert parse_client(encode(frame)) == frame
     assert parse_client(encode(frame).encode()) == frame
 
 
-@settings(deadline=None)
 @given(frame=relay_frames)
 def test_relay_round_trip(frame: RelayFrame) -> None:
     assert parse_relay(encode(frame)) == frame
@@ -106,7 +104,6 @@ def only_malformed(parse: Callable[[str | bytes], object], data: str | bytes) ->
         return
 
 
-@settings(deadline=None)
 @given(frame=client_frames, at=st.integers(0), byte=st.integers(0, 255))
 def test_one_changed_byte_is_at_worst_malformed(frame: ClientFrame, at: int, byte: int) -> None:
     data = bytearray(encode(frame).encode())
@@ -114,7 +111,7 @@ def test_one_changed_byte_is_at_worst_malformed(frame: ClientFrame, at: int, byt
     only_malformed(parse_client, bytes(data))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(frame=client_frames)
 def test_no_prefix_of_a_frame_and_no_trailing_data_is_a_frame(frame: ClientFrame) -> None:
     data = encode(frame).encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import nostr_sdk
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nips import nip19
@@ -40,7 +40,6 @@ def test_the_nip_s_examples() -> None:
     )
 
 
-@settings(deadline=None)
 @given(key=keys)
 def test_nostr_sdk_writes_the_same(key: SecretKey) -> None:
     public = nostr_sdk.PublicKey.parse(key.public)
@@ -54,7 +53,6 @@ def test_nostr_sdk_writes_the_same(key: SecretKey) -> None:
     assert decode(profile.to_bech32()) == Nprofile(key.public, tuple(relays))
 
 
-@settings(deadline=None)
 @given(key=keys, name=st.text(max_size=60), kind=st.integers(30_000, 39_999))
 def test_nostr_sdk_reads_and_writes_the_same_naddr(key: SecretKey, name: str, kind: int) -> None:
     relays = ["wss://relay.example.com", "ws://127.0.0.1:7447"]

@@ -133,7 +133,6 @@ def test_the_classic_reader_refuses_an_extended_payload() -> None:
         nip44.decrypt(payload, KEY)
 
 
-@settings(deadline=None)
 @given(plaintext=UNICODE, nonce=st.binary(min_size=32, max_size=32))
 @example(plaintext="\x00", nonce=bytes(32))
 def test_round_trip(plaintext: str, nonce: bytes) -> None:
@@ -144,7 +143,6 @@ def test_round_trip(plaintext: str, nonce: bytes) -> None:
     assert nip44.decrypt(payload, KEY, extended=True) == plaintext
 
 
-@settings(deadline=None)
 @given(at=st.integers(0, 98), bit=st.integers(0, 7))
 def test_no_bit_can_be_changed(at: int, bit: int) -> None:
     raw = bytearray(b64decode(nip44.encrypt("pay bob 1", KEY, NONCE)))
@@ -154,7 +152,6 @@ def test_no_bit_can_be_changed(at: int, bit: int) -> None:
         nip44.decrypt(b64encode(raw).decode(), KEY)
 
 
-@settings(deadline=None)
 @given(
     payload=st.text() | st.binary(min_size=99).map(lambda raw: b64encode(b"\x02" + raw).decode())
 )
@@ -235,7 +232,7 @@ def test_short_keys_and_nonces_and_lone_surrogates() -> None:
         nip44.encrypt("\ud800", KEY, NONCE)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(plaintext=UNICODE)
 def test_nostr_sdk_opens_ours_and_we_open_its(plaintext: str) -> None:
     alice, bob = SecretKey(b"\x0a" * 32), SecretKey(b"\x0b" * 32)

@@ -88,7 +88,7 @@ def test_a_wrap_opens_and_proves_its_author(alice: SecretKey, bob: SecretKey) ->
     seal.verify()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(content=st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_text_survives(content: str) -> None:
     alice, bob = SecretKey(b"\x0a" * 32), SecretKey(b"\x0b" * 32)
@@ -370,7 +370,7 @@ def test_we_open_nostr_sdk_s(alice: SecretKey, bob: SecretKey) -> None:
 OPENERS: list[Callable[[Event, SecretKey], object]] = [nip59.open_wrap, open_all]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_no_byte_of_a_wrap_can_be_changed(data: st.DataObject) -> None:
     alice, bob = SecretKey(b"\x0a" * 32), SecretKey(b"\x0b" * 32)

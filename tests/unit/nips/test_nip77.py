@@ -58,7 +58,7 @@ rows = (near_ids | st.binary(min_size=32, max_size=32)).map(
 sets = st.sets(rows, max_size=120)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(mine=sets, theirs=sets, shared=sets, max_bytes=st.sampled_from([1_300, 4_096, 131_072]))
 def test_it_finds_what_a_set_difference_finds(
     mine: set[Row], theirs: set[Row], shared: set[Row], max_bytes: int
@@ -172,7 +172,7 @@ def test_what_is_no_message(message: bytes) -> None:
         proceed(Records(made(range(10))), message)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(message=st.binary(max_size=200).map(lambda rest: b"\x61" + rest))
 def test_arbitrary_bytes_are_at_worst_malformed(message: bytes) -> None:
     """A hostile peer gets an answer within the bound or Malformed, never a crash."""

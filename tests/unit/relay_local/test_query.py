@@ -163,8 +163,7 @@ def found(connection: sqlite3.Connection, sql: str, values: tuple[object, ...]) 
 
 slow = settings(
     max_examples=figure("filters"),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

@@ -10,7 +10,7 @@ from relay_local.subscriptions import Subscriptions
 from tests.unit.relay_local.test_query import filters, templates
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data(), drawn=st.lists(templates, min_size=1, max_size=8))
 def test_recipients_are_those_who_match(data: st.DataObject, drawn: list[object]) -> None:
     events = [template.with_sig("0" * 128) for template in drawn]  # type: ignore[attr-defined]

@@ -62,7 +62,7 @@ class Shelf:
         return [row[2].hex() for row in rows]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(contents=st.lists(texts, max_size=8), search=texts | st.text())
 def test_the_index_agrees_with_the_naive_question(contents: list[str], search: str) -> None:
     events = [

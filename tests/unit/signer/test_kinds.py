@@ -159,7 +159,7 @@ KINDS = st.integers(0, 65_535) | st.sampled_from(IN_QUESTION)
 SETS = st.sets(KINDS, max_size=6) | st.just(set(ALL)) | st.sampled_from([{7, 9}, {1, 30_023}])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(data=st.data())
 def test_the_policy_keeps_its_promise(data: st.DataObject) -> None:
     """Every field of template, rule, grant and ceiling drawn on its own."""

@@ -211,7 +211,7 @@ amounts = st.builds(Amount, st.just(1), st.integers(0, 1_500), st.integers(0, 6_
         max_size=30,
     )
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_order_of_calls_kills_and_clocks_passes_a_limit(
     calls: list[tuple[str, str, Amount, str, float, int]],
 ) -> None:

@@ -371,7 +371,7 @@ def oracle(template: Template, grant: Grant, ceiling: Ceiling, owner: str | None
     return ("ask" if asks else "sign") if good else "refuse"
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     kind=KINDS,
     tags=TAGS,

@@ -20,7 +20,7 @@ def sealed(secret: bytes = b"sk-123", log_n: int = 1) -> str:
 
 
 @given(st.binary(max_size=300), st.text(max_size=20))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_it_opens_again(secret: bytes, passphrase: str) -> None:
     text = seal(secret, passphrase, PURPOSE, SALT, NONCE, 1)
     assert unseal(text + "\n", passphrase, PURPOSE) == secret

@@ -169,7 +169,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(events=EVENTS, gap_s=st.integers(0, 100))
 def test_no_order_of_arrival_makes_a_grant_immortal(events: list[Event], gap_s: int) -> None:
     for order in list(permutations(events))[:24]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nips.event import Event
@@ -106,7 +106,6 @@ rules = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(
     rules=st.lists(rules, max_size=4, unique_by=lambda rule: rule.kind),
     revoked=st.booleans(),
