@@ -1,5 +1,5 @@
-"""Shell: `python -m bench [first-light|relay|signer|model|router|spares]`: measures, prints a
-table, writes bench/results."""
+"""Shell: `python -m bench [first-light|relay|signer|model|router|spares|claude]`: measures, prints
+a table, writes bench/results."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CalledProcessError
 
 from rich.console import Console
+from rich.table import Table
+
+from bench.figures import Figures
+from bot.engine.host import EngineUnavailable
+from bot.operate.stand_in import StandInError
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -29,74 +35,12 @@ def main() -> int:
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
     }
-    if options.what == "relay":
-        from bench import relay
-
-        stored = options.stored if options.stored is not None else 100_000
-        runs = 1 if options.quick else options.runs
-        try:
-            found = relay.measure(runs, stored, options.url, options.only, announce)
-        except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
-            console.print(str(error))
-            return 1
-        result |= {"stored": stored, "figures": relay.to_json(found)}
-        table = relay.table(found)
-    elif options.what == "signer":
-        from bench import signer
-
-        try:
-            measured = signer.run(200 if options.quick else 1_000, announce)
-        except (RuntimeError, OSError) as error:
-            console.print(str(error))
-            return 1
-        result["figures"] = [one.to_json() for one in measured]
-        table = signer.table(measured)
-    elif options.what == "model":
-        from bench import model
-
-        try:
-            asked = model.run(100 if options.quick else 500, announce)
-        except (RuntimeError, OSError) as error:
-            console.print(str(error))
-            return 1
-        result["figures"] = [one.to_json() for one in asked]
-        result["added_ms_p50"] = model.added_ms(asked)
-        table = model.table(asked)
-    elif options.what == "router":
-        from bench import router
-        from bot.engine.host import EngineUnavailable
-
-        size = (100, 10, 30) if options.quick else (1_000, 100, 100)
-        try:
-            timed, outcome = router.run(*size, announce)
-        except (EngineUnavailable, RuntimeError, OSError) as error:
-            console.print(str(error))
-            return 1
-        result["figures"] = [one.to_json() for one in timed]
-        result["at_once"] = outcome.to_json() if outcome else None
-        table = router.table(timed, outcome)
-    elif options.what == "spares":
-        from bench import spares
-        from bot.engine.host import EngineUnavailable
-
-        try:
-            begun = spares.run(100 if options.quick else 1_000, announce)
-        except (EngineUnavailable, RuntimeError, OSError) as error:
-            console.print(str(error))
-            return 1
-        result["figures"] = [one.to_json() for one in begun]
-        table = spares.table(begun)
-    else:
-        from bench import first_light
-        from bot.engine.host import EngineUnavailable
-
-        try:
-            figures = first_light.run(options.messages, announce)
-        except EngineUnavailable as error:
-            console.print(str(error))
-            return 1
-        result["figures"] = [figure.to_json() for figure in figures]
-        table = first_light.table(figures)
+    try:
+        found, table = _measured(options, announce)
+    except (EngineUnavailable, StandInError, RuntimeError, OSError, CalledProcessError) as error:
+        console.print(str(error))
+        return 1
+    result |= found
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{options.what}.json").write_text(json.dumps(result, indent=1) + "\n")
     if options.json:
@@ -106,22 +50,74 @@ def main() -> int:
     return 0
 
 
+def _measured(
+    options: argparse.Namespace, announce: Callable[[str], None]
+) -> tuple[dict[str, object], Table]:
+    """What was found, as JSON and as a table. Each module is imported where it is wanted."""
+    quick = options.quick
+    figures: list[Figures]
+    match options.what:
+        case "relay":
+            from bench import relay
+
+            stored = options.stored if options.stored is not None else 100_000
+            runs = 1 if quick else options.runs
+            measured = relay.measure(runs, stored, options.url, options.only, announce)
+            return {"stored": stored, "figures": relay.to_json(measured)}, relay.table(measured)
+        case "router":
+            from bench import router
+
+            size = (100, 10, 30) if quick else (1_000, 100, 100)
+            figures, outcome = router.run(*size, announce)
+            at_once = outcome.to_json() if outcome else None
+            return _json(figures) | {"at_once": at_once}, router.table(figures, outcome)
+        case "model":
+            from bench import model
+
+            figures = model.run(100 if quick else 500, announce)
+            return _json(figures) | {"added_ms_p50": model.added_ms(figures)}, model.table(figures)
+        case "claude":
+            from bench import claude
+
+            figures = claude.run(options.messages or (100 if quick else 1_000), announce)
+            return _json(figures) | {"added_ms": claude.added_ms(figures)}, claude.table(figures)
+        case "signer":
+            from bench import signer
+
+            figures = signer.run(200 if quick else 1_000, announce)
+            return _json(figures), signer.table(figures)
+        case "spares":
+            from bench import spares
+
+            figures = spares.run(100 if quick else 1_000, announce)
+            return _json(figures), spares.table(figures)
+        case _:
+            from bench import first_light
+
+            figures = first_light.run(options.messages or 50, announce)
+            return _json(figures), first_light.table(figures)
+
+
+def _json(figures: list[Figures]) -> dict[str, object]:
+    return {"figures": [one.to_json() for one in figures]}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
     add(
         "what",
         nargs="?",
-        choices=("first-light", "relay", "signer", "model", "router", "spares"),
+        choices=("first-light", "relay", "signer", "model", "router", "spares", "claude"),
         default="first-light",
     )
     add("--json", action="store_true", help="print JSON instead of a table")
-    add("--messages", type=int, default=50, help="first-light: replies to wait for")
+    add("--messages", type=int, help="first-light (50), claude (1,000): replies to wait for")
     add("--runs", type=int, default=5, help="relay: runs of which the median is told")
     add(
         "--quick",
         action="store_true",
-        help="relay: one run; signer: 200; model: 100; router, spares: 100",
+        help="relay: one run; signer: 200; model, router, spares, claude: 100",
     )
     add("--stored", type=int, help="relay: events stored when it is asked, default 100,000")
     add("--url", help="relay: measure the one at this ws:// address, and start none")

@@ -19,16 +19,17 @@ from rich.table import Table
 
 from bench.figures import Figures, summarise
 from bench.pss import pss_mib
+from bench.warmth import turn_ms, turns_ms
 from bot.engine.host import Engine, connect
 from bot.engine.host import engine as found_engine
 from bot.operate.assembly import SOURCE_TREE
 from bot.operate.house import House, house
 from bot.operate.image import ensure_image
-from bot.operate.person import Person, person
+from bot.operate.person import person
 
 ENGINE_ROOT = SOURCE_TREE / ".engine"
 IDLE_S = 10.0
-SPARE_S = 1.5  # after an answer the next spare has been made, and waits
+WARM_UP = 50
 
 
 def run(messages: int, announce: Callable[[str], None]) -> list[Figures]:
@@ -60,11 +61,13 @@ async def measure(engine: Engine, messages: int, announce: Callable[[str], None]
         owner = await stack.enter_async_context(person(there.public_relays, keys))
         await owner.hear()  # the welcome
         announce("three messages to warm up")
-        await conversation_ms(there, owner, 3)
+        for number in range(3):
+            await turn_ms(there, owner, *_words(number))
         announce(f"{messages} messages, one after the other, each as soon as the last is answered")
-        replies = await conversation_ms(there, owner, messages)
-        announce(f"{messages} messages, each when a spare waits for it")
-        warm = await conversation_ms(there, owner, messages, pause_s=SPARE_S)
+        replies = [await turn_ms(there, owner, *_words(number)) for number in range(messages)]
+        warm_up = min(WARM_UP, messages)
+        announce(f"{messages} messages after {warm_up}, each when a spare waits for it")
+        warm = await turns_ms(there, owner, messages, warm_up, _words, announce)
         announce(f"idle for {IDLE_S:g} s, then the memory of every process")
         await asyncio.sleep(IDLE_S)
         memory = idle_mib(there)
@@ -79,22 +82,8 @@ async def measure(engine: Engine, messages: int, announce: Callable[[str], None]
     ]
 
 
-async def conversation_ms(
-    there: House, owner: Person, messages: int, *, pause_s: float = 0.0
-) -> list[float]:
-    """Milliseconds from each finished wrap's sending to the answer's arrival. pause_s: before each
-    message."""
-    took = []
-    for number in range(messages):
-        await asyncio.sleep(pause_s)
-        wrap = await owner.wrap(there.roles.bot, f"/say {number}")
-        began = time.perf_counter()
-        await owner.send(wrap)
-        answer = await owner.hear()
-        took.append((time.perf_counter() - began) * 1000)
-        if answer.text != str(number):
-            raise RuntimeError(f"expected {number}, heard {answer.text!r}")
-    return took
+def _words(number: int) -> tuple[str, str]:
+    return f"/say {number}", str(number)
 
 
 def bare_container_ms(engine: Engine, image: str, runs: int) -> list[float]:

@@ -18,6 +18,9 @@ from bot.engine.outcome import Limits
 INSTALLATION_LABEL = "nostrclaw.installation"
 JOB_LABEL = "nostrclaw.job"
 UID = 1000
+# The longest that Linux takes. Of the usual tenth of a second a program with several threads uses
+# up its share, and stands still while a person waits for it; within a second it may hurry.
+CPU_PERIOD_US = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ def create_arguments(
         "init": True,  # reaps what the program leaves behind; SIGKILL to it ends them all
         "mem_limit": limits.memory_bytes,
         "pids_limit": limits.pids,
-        "nano_cpus": int(limits.cpus * 1_000_000_000),
+        "cpu_period": CPU_PERIOD_US,
+        "cpu_quota": int(limits.cpus * CPU_PERIOD_US),
         "oom_score_adj": 500,  # a machine short of memory ends a container before our processes
         "ulimits": [
             docker.types.Ulimit(name="core", soft=0, hard=0),

@@ -306,6 +306,28 @@ async def test_processes_are_counted(sandbox: Sandbox, spec: Spec) -> None:
     assert 10 < int(outcome.output_tail) < 64
 
 
+async def test_computing_is_bounded(sandbox: Sandbox, spec: Spec) -> None:
+    source = """
+        import os, time
+        until = time.monotonic() + 6
+
+        def compute():
+            while time.monotonic() < until:
+                pass
+
+        if os.fork() == 0:
+            compute()
+            os._exit(0)
+        compute()
+        os.wait()
+        print(sum(os.times()[:4]))
+    """
+    outcome = await run(sandbox, replace(spec, limits=replace(LIMITS, cpus=0.2)), source)
+    assert outcome.end == Exited(0)
+    # A fifth of six seconds, what a period that has begun still gives, and the start of Python.
+    assert 0.3 < float(outcome.output_tail) < 2.0
+
+
 async def test_a_flood_of_output_is_ended_and_not_kept(sandbox: Sandbox, spec: Spec) -> None:
     before_kib = _resident_kib()
     outcome = await run(

@@ -31,7 +31,8 @@ def test_the_host_configuration_withholds_everything() -> None:
         "mem_limit": 512 << 20,
         "memswap_limit": 512 << 20,
         "pids_limit": 128,
-        "nano_cpus": 1_000_000_000,
+        "cpu_period": 1_000_000,
+        "cpu_quota": 1_000_000,
     }
     assert {name: host[name] for name in wanted} == wanted
     assert host["log_config"]["Type"] == "none"
