@@ -139,7 +139,7 @@ async def _place(root: Path) -> AsyncIterator[tuple[int, Models]]:
             return await stack.enter_async_context(_program(argv, ready, stdin))
 
         provider = (sys.executable, "-m", "tests.model_provider", str(root / "provider.log"))
-        port = int((await start(provider, "provider: ready", KEY.encode() + b"\n")).split()[-1])
+        port = int((await start(provider, "api: ready", KEY.encode() + b"\n")).split()[-1])
         await asyncio.to_thread(_configure, place.signer, port)
         await start(assembly.relay_argv(place, chosen), "relay: ready")
         proxy = models.proxy(
