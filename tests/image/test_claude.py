@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,6 +26,7 @@ from nips.kinds import Kind
 from nips.own.backend_name import parse_all
 from nips.own.model_scope import ModelScope
 from tests.image.stage import LIMITS, Stage, a_program, a_stage
+from tests.provider import Provider, a_provider
 
 MODEL = "claude-sonnet-4-5"
 API_KEY = "sk-ant-test-" + "5f0c2b7a9d13e846"
@@ -40,12 +40,12 @@ class Scene:
     """An installation with a provider of models, which a router of each test's own uses."""
 
     stage: Stage
-    log: Path
+    provider: Provider
 
     def asked(self) -> list[dict[str, Any]]:
         """The requests for answers that the API took."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines()]
-        return [line for line in lines if line.get("path", "").startswith("/v1/messages")]
+        seen = self.provider.seen()
+        return [one for one in seen if one.get("path", "").startswith("/v1/messages")]
 
     @asynccontextmanager
     async def router(self, *chosen: str) -> AsyncIterator[Router]:
@@ -74,41 +74,27 @@ async def scene(
     engine: Engine, docker_client: docker.DockerClient, agent_image: str, tmp_path_factory: Any
 ) -> AsyncIterator[Scene]:
     log: Path = tmp_path_factory.mktemp("claude") / "api.log"
-    log.touch()
-    async with a_stage(engine, docker_client, agent_image) as stage, an_api(log) as port:
+    async with (
+        a_stage(engine, docker_client, agent_image) as stage,
+        a_provider("tests.anthropic_api", log, API_KEY) as provider,
+    ):
         place = stage.place
-        await configure(place.signer, port)
+        await configure(place.signer, provider)
         program = models.proxy(
             place.signer, place.key("model"), place.roles_file, place.relay_address, place.run / "s"
         )
         proxy_log = place.data / "model-proxy.log"
         async with a_program(proxy_log, program.ready, list(program.argv[1:])):
-            yield Scene(stage, log)
+            yield Scene(stage, provider)
 
 
-@asynccontextmanager
-async def an_api(log: Path) -> AsyncIterator[int]:
-    running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.anthropic_api", str(log),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert running.stdin is not None
-    assert running.stdout is not None
-    running.stdin.write(f"{API_KEY}\n".encode())
-    try:
-        yield int((await asyncio.wait_for(running.stdout.readline(), 20)).split()[-1])
-    finally:
-        running.send_signal(signal.SIGTERM)
-        await running.wait()
-
-
-async def configure(signer: Path, port: int) -> None:
+async def configure(signer: Path, provider: Provider) -> None:
     reads, writes = os.pipe()
-    os.write(writes, API_KEY.encode())
+    os.write(writes, provider.key.encode())
     os.close(writes)
     running = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot.cli", "model", "--data", str(signer.parent), "add", "mine",
-        "--style", "anthropic", "--url", f"http://127.0.0.1:{port}", "--stall-s", str(STALL_S),
+        "--style", "anthropic", "--url", provider.url, "--stall-s", str(STALL_S),
         "--key-fd", str(reads), "--model", MODEL, pass_fds=(reads,), stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     os.close(reads)

@@ -19,7 +19,8 @@ from bot.engine.host import Engine
 from bot.operate import models
 from nips.own.model_scope import ModelScope
 from tests.image.stage import Stage, a_program, a_stage
-from tests.unit.signer.models import API_KEY, Provider, a_provider
+from tests.provider import Provider, a_provider
+from tests.unit.signer.models import API_KEY
 
 SCOPE = ModelScope(("echo", "limited", "leaks", "stalls-later"), 100, 1_000_000, 1_000_000)
 PROGRAM = """
@@ -66,32 +67,31 @@ async def scene(
     engine: Engine, docker_client: docker.DockerClient, agent_image: str, tmp_path_factory: Any
 ) -> AsyncIterator[Scene]:
     folder: Path = tmp_path_factory.mktemp("models")
-    async with a_stage(engine, docker_client, agent_image) as stage:
-        provider = await a_provider(folder / "provider.log")
+    async with (
+        a_stage(engine, docker_client, agent_image) as stage,
+        a_provider("tests.model_provider", folder / "provider.log", API_KEY) as provider,
+    ):
         place = stage.place
-        try:
-            await configure(place.signer, provider)
-            assert await asyncio.to_thread(models.configured, place.signer) == tuple(
-                ConfiguredModel(name, "anthropic") for name in SCOPE.names
-            )
-            program = models.proxy(
-                place.signer, place.key("model"), place.roles_file, place.relay_address,
-                place.run / "s",
-            )  # fmt: skip
-            log = place.data / "model-proxy.log"
-            async with a_program(log, program.ready, list(program.argv[1:])):
-                yield Scene(stage, provider)
-        finally:
-            await provider.stop()
+        await configure(place.signer, provider)
+        assert await asyncio.to_thread(models.configured, place.signer) == tuple(
+            ConfiguredModel(name, "anthropic") for name in SCOPE.names
+        )
+        program = models.proxy(
+            place.signer, place.key("model"), place.roles_file, place.relay_address,
+            place.run / "s",
+        )  # fmt: skip
+        log = place.data / "model-proxy.log"
+        async with a_program(log, program.ready, list(program.argv[1:])):
+            yield Scene(stage, provider)
 
 
 async def configure(signer: Path, provider: Provider) -> None:
     reads, writes = os.pipe()
-    os.write(writes, API_KEY.encode())
+    os.write(writes, provider.key.encode())
     os.close(writes)
     running = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot.cli", "model", "--data", str(signer.parent), "add", "mine",
-        "--style", "anthropic", "--url", f"http://127.0.0.1:{provider.port}", "--stall-s", "1",
+        "--style", "anthropic", "--url", provider.url, "--stall-s", "1",
         "--key-fd", str(reads), *(part for name in SCOPE.names for part in ("--model", name)),
         pass_fds=(reads,), stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip

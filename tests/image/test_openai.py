@@ -24,7 +24,8 @@ from nips.own.backend_name import parse_all
 from nips.own.model_scope import ModelScope
 from tests.image.stage import Stage, a_program, a_stage
 from tests.image.test_costs import Scene, job_of
-from tests.unit.signer.models import API_KEY, Provider
+from tests.provider import Provider, a_provider
+from tests.unit.signer.models import API_KEY
 
 SCOPE = ModelScope(("gpt", "ollama"), 100, 10_000_000, 10_000_000)
 THERE = tuple(ConfiguredModel(name, "openai") for name in SCOPE.names)
@@ -39,40 +40,27 @@ async def scene(
     engine: Engine, docker_client: docker.DockerClient, agent_image: str, tmp_path_factory: Any
 ) -> AsyncIterator[Scene]:
     log: Path = tmp_path_factory.mktemp("openai") / "api.log"
-    async with a_stage(engine, docker_client, agent_image) as stage:
-        provider = await an_api(log)
+    async with (
+        a_stage(engine, docker_client, agent_image) as stage,
+        a_provider("tests.openai_api", log, API_KEY) as provider,
+    ):
         place = stage.place
-        try:
-            await configure(place.signer, provider)
-            proxy = models.proxy(
-                place.signer, place.key("model"), place.roles_file, place.relay_address,
-                place.run / "s",
-            )  # fmt: skip
-            async with a_program(place.data / "proxy.log", proxy.ready, list(proxy.argv[1:])):
-                yield Scene(stage, provider)
-        finally:
-            await provider.stop()
-
-
-async def an_api(log: Path) -> Provider:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.openai_api", str(log),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(f"{API_KEY}\n".encode())
-    line = (await asyncio.wait_for(process.stdout.readline(), 20)).decode().split()
-    return Provider(process, int(line[-1]), log)
+        await configure(place.signer, provider)
+        proxy = models.proxy(
+            place.signer, place.key("model"), place.roles_file, place.relay_address,
+            place.run / "s",
+        )  # fmt: skip
+        async with a_program(place.data / "proxy.log", proxy.ready, list(proxy.argv[1:])):
+            yield Scene(stage, provider)
 
 
 async def configure(signer: Path, provider: Provider) -> None:
     reads, writes = os.pipe()
-    os.write(writes, API_KEY.encode())
+    os.write(writes, provider.key.encode())
     os.close(writes)
     running = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot.cli", "model", "--data", str(signer.parent), "add", "mine",
-        "--style", "openai", "--url", f"http://127.0.0.1:{provider.port}", "--stall-s", "1",
+        "--style", "openai", "--url", provider.url, "--stall-s", "1",
         "--key-fd", str(reads), *(part for name in SCOPE.names for part in ("--model", name)),
         pass_fds=(reads,), stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
