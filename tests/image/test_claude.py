@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -19,13 +16,13 @@ from agent_image.agent.backends import claude_words as words
 from agent_image.agent.thread import FILE_NAME
 from bot.backends import Backends, ConfiguredModel
 from bot.engine.host import Engine
-from bot.operate import models
 from bot.router import Router
 from nips.event import Event
 from nips.kinds import Kind
 from nips.own.backend_name import parse_all
 from nips.own.model_scope import ModelScope
-from tests.image.stage import LIMITS, Stage, a_program, a_stage
+from tests.image.stage import LIMITS, Stage, a_stage
+from tests.image.with_models import with_models
 from tests.provider import Provider, a_provider
 
 MODEL = "claude-sonnet-4-5"
@@ -77,29 +74,9 @@ async def scene(
     async with (
         a_stage(engine, docker_client, agent_image) as stage,
         a_provider("tests.anthropic_api", log, API_KEY) as provider,
+        with_models(stage, provider, "anthropic", [MODEL], STALL_S),
     ):
-        place = stage.place
-        await configure(place.signer, provider)
-        program = models.proxy(
-            place.signer, place.key("model"), place.roles_file, place.relay_address, place.run / "s"
-        )
-        proxy_log = place.data / "model-proxy.log"
-        async with a_program(proxy_log, program.ready, list(program.argv[1:])):
-            yield Scene(stage, provider)
-
-
-async def configure(signer: Path, provider: Provider) -> None:
-    reads, writes = os.pipe()
-    os.write(writes, provider.key.encode())
-    os.close(writes)
-    running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot.cli", "model", "--data", str(signer.parent), "add", "mine",
-        "--style", "anthropic", "--url", provider.url, "--stall-s", str(STALL_S),
-        "--key-fd", str(reads), "--model", MODEL, pass_fds=(reads,), stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    os.close(reads)
-    _, err = await running.communicate()
-    assert running.returncode == 0, err
+        yield Scene(stage, provider)
 
 
 async def test_a_conversation_that_goes_on_in_the_next_container(scene: Scene) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,8 @@ from bot.backends import ConfiguredModel
 from bot.engine.host import Engine
 from bot.operate import models
 from nips.own.model_scope import ModelScope
-from tests.image.stage import Stage, a_program, a_stage
+from tests.image.stage import Stage, a_stage
+from tests.image.with_models import with_models
 from tests.provider import Provider, a_provider
 from tests.unit.signer.models import API_KEY
 
@@ -70,34 +69,12 @@ async def scene(
     async with (
         a_stage(engine, docker_client, agent_image) as stage,
         a_provider("tests.model_provider", folder / "provider.log", API_KEY) as provider,
+        with_models(stage, provider, "anthropic", SCOPE.names),
     ):
-        place = stage.place
-        await configure(place.signer, provider)
-        assert await asyncio.to_thread(models.configured, place.signer) == tuple(
+        assert await asyncio.to_thread(models.configured, stage.place.signer) == tuple(
             ConfiguredModel(name, "anthropic") for name in SCOPE.names
         )
-        program = models.proxy(
-            place.signer, place.key("model"), place.roles_file, place.relay_address,
-            place.run / "s",
-        )  # fmt: skip
-        log = place.data / "model-proxy.log"
-        async with a_program(log, program.ready, list(program.argv[1:])):
-            yield Scene(stage, provider)
-
-
-async def configure(signer: Path, provider: Provider) -> None:
-    reads, writes = os.pipe()
-    os.write(writes, provider.key.encode())
-    os.close(writes)
-    running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot.cli", "model", "--data", str(signer.parent), "add", "mine",
-        "--style", "anthropic", "--url", provider.url, "--stall-s", "1",
-        "--key-fd", str(reads), *(part for name in SCOPE.names for part in ("--model", name)),
-        pass_fds=(reads,), stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    os.close(reads)
-    _, err = await running.communicate()
-    assert running.returncode == 0, err
+        yield Scene(stage, provider)
 
 
 async def test_a_container_uses_a_model_and_sees_no_key(scene: Scene) -> None:
