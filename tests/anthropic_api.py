@@ -142,10 +142,12 @@ def script(messages: list[dict[str, Any]]) -> tuple[str, list[str], int]:
             continue
         content = message["content"]
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        if any(block["type"] == "tool_result" for block in blocks):
+        # A text that follows a tool's result came while the tool was at work.
+        texts = [str(block["text"]) for block in blocks if block["type"] == "text"]
+        if not texts:
             results += 1
             continue
-        line = str(blocks[-1].get("text", "")).rstrip().rpartition("\n")[2]
+        line = texts[-1].rstrip().rpartition("\n")[2]
         if found := DIRECTIVE.findall(line):
             return line, found, results
         break
