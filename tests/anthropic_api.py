@@ -6,6 +6,7 @@ It holds no model: what it answers, the last line of the user's text asks for, i
 One answer goes up to a tool; the next follows that tool's result.
 
     [[say WORDS]]                  words, one delta each
+    [[slowly]]                     with a pause before each word, as models have
     [[think WORDS]]                a thinking block
     [[tool NAME a=b; c=d]]         a call of the tool whose name ends so; `=#` for a number
     [[429 N S]]  [[529 N]]         so many refusals first (retry-after S), then what follows
@@ -46,6 +47,7 @@ FIELDS = {
 # "Beta headers": these fields are unknown without one.
 BETA_FIELDS = {"context_management", "mcp_servers", "speed", "output_format"}
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+PACE_S = 0.3
 DIRECTIVE = re.compile(r"\[\[(.+?)\]\]")
 BLOCKS = {
     "user": {"text", "image", "document", "tool_result", "search_result"},
@@ -280,7 +282,10 @@ class Api:
         await to.event("message_start", message=begun)
         await to.event("ping")
         for index, block in enumerate(blocks):
-            await to.block(index, block)
+            if "slowly" in now and block["type"] == "text":
+                await self._write(to, index, block["text"])
+            else:
+                await to.block(index, block)
         for one in now:
             match one.split():
                 case ["stall"]:
@@ -295,6 +300,16 @@ class Api:
         await to.event("message_delta", delta=delta, usage={"output_tokens": 7})
         await to.event("message_stop")
         await to.end()
+
+    async def _write(self, to: Answering, index: int, text: str) -> None:
+        await to.event(
+            "content_block_start", index=index, content_block={"type": "text", "text": ""}
+        )
+        for word in re.findall(r"\S+\s*", text):
+            await asyncio.sleep(PACE_S)
+            delta = {"type": "text_delta", "text": word}
+            await to.event("content_block_delta", index=index, delta=delta)
+        await to.event("content_block_stop", index=index)
 
     def _note(self, **what: object) -> None:
         with self._log.open("a") as log:

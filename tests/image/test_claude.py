@@ -23,9 +23,12 @@ from bot.engine.host import Engine
 from bot.operate import models
 from bot.router import Router
 from nips.event import Event
+from nips.filter import Filter
 from nips.kinds import Kind
+from nips.nip44 import conversation_key, decrypt
 from nips.own.backend_name import parse_all
 from nips.own.model_scope import ModelScope
+from relay_local.client import Delivery
 from tests.image.stage import LIMITS, Stage, a_program, a_stage
 
 MODEL = "claude-sonnet-4-5"
@@ -144,6 +147,50 @@ async def test_tools_are_called_and_the_last_words_said_once(scene: Scene) -> No
         _, said = await scene.answer("[[tool react sign=👍]] [[say And a word more.]]")
         assert said == ["And a word more."]
     assert "it is Tuesday" in (scene.stage.place.data / "groups/main/MEMORY.md").read_text()
+
+
+async def test_its_words_are_shown_as_they_come(scene: Scene) -> None:
+    stage, first = scene.stage, "Let me look at it first, in all of my notes."
+    second = "There is nothing in them, so the answer is no."
+    async with scene.router(), shown_live(stage) as frames:
+        message, said = await scene.answer(
+            f"[[slowly]] [[say {first}]] [[tool recall]] [[slowly]] [[say {second}]]"
+        )
+        assert said == [second]
+        assert (await scene.lines(message)).count(first) == 1
+    steps = [frame["payload"] for frame in frames if frame["payload"].get("type") != "progress"]
+    call = next(n for n, step in enumerate(steps) if step.get("type") == "tool_call")
+    before = [step["text"] for step in steps[:call] if step.get("type") == "text"]
+    after = [step["text"] for step in steps[call:] if step.get("type") == "text"]
+    # Whoever watches has read some of it before it was complete, and none of it twice.
+    assert len(before) > 1
+    assert "".join(before) == first
+    assert after
+    assert second.startswith("".join(after))  # a run that is over shows its last words at most
+
+
+@asynccontextmanager
+async def shown_live(stage: Stage) -> AsyncIterator[list[dict[str, Any]]]:
+    """What the owner's client is shown while the block runs."""
+    key, frames = conversation_key(stage.owner, stage.roles.bot), list[dict[str, Any]]()
+    wanted = Filter(kinds=frozenset({int(Kind.FRAME)}))
+
+    async def watch() -> None:
+        async with stage.client.subscribe([wanted]) as stream:
+            async for item in stream:
+                if isinstance(item, Delivery):
+                    frames.append(json.loads(decrypt(item.event.content, key)))
+                else:
+                    listening.set()
+
+    listening = asyncio.Event()
+    watching = asyncio.create_task(watch())
+    try:
+        await asyncio.wait_for(listening.wait(), 10)
+        yield frames
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 async def test_a_conversation_that_is_gone_begins_anew(scene: Scene) -> None:
