@@ -12,9 +12,11 @@ One answer goes up to a tool; the next follows that tool's result.
     [[429 N S]]  [[529 N]]         so many refusals first (retry-after S), then what follows
     [[error TYPE]]                 an error event in the middle of the stream
     [[stall]]  [[hang-up]]         in the middle of the answer, silence or the end
+    [[room N]]                     refused as too long where it takes more than N tokens to read
 
-Without any it says how many messages it was sent. A request that the documentation rules out is
-answered 400. Each request, and each caller that hung up, is a JSON line in LOG.
+Without any it says how many messages it was sent, in a summary where one is asked for. A request
+that the documentation rules out is answered 400. Each request, and each caller that hung up, is a
+JSON line in LOG.
 Source: Anthropic API reference "Messages", "Count Message tokens", "Streaming messages",
 "Errors", "Rate limits", "Tool use", "Extended thinking".
 """
@@ -138,22 +140,21 @@ def require(condition: bool, words: str) -> None:
 def script(messages: list[dict[str, Any]]) -> tuple[str, list[str], int]:
     """The last line of the user's last text, what it asks for, and how many rounds of tools have
     come since."""
-    results = 0
+    line, results = "", 0
     for message in reversed(messages):
         if message["role"] != "user":
             continue
         content = message["content"]
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
         # A text that follows a tool's result came while the tool was at work.
-        texts = [str(block["text"]) for block in blocks if block["type"] == "text"]
-        if not texts:
-            results += 1
-            continue
-        line = texts[-1].rstrip().rpartition("\n")[2]
-        if found := DIRECTIVE.findall(line):
-            return line, found, results
-        break
-    return "", [f"say I was sent {len(messages)} messages."], 0
+        if texts := [str(block["text"]) for block in blocks if block["type"] == "text"]:
+            line = texts[-1].rstrip().rpartition("\n")[2]
+            break
+        results += 1
+    if found := DIRECTIVE.findall(line):
+        return line, found, results
+    words = f"I was sent {len(messages)} messages."
+    return "", [f"say <summary>{words}</summary>" if "<summary>" in line else f"say {words}"], 0
 
 
 def due(directives: list[str], results: int) -> list[str]:
@@ -230,6 +231,7 @@ class Api:
     async def _message(self, to: Answering, fields: dict[str, Any]) -> None:
         line, directives, results = script(fields["messages"])
         now = due(directives, results)
+        read = len(json.dumps(fields["messages"])) // 4
         for one in now:
             name, *given = one.split()
             if name in ("429", "529") and self._refusals[line + one] < int(given[0]):
@@ -237,8 +239,10 @@ class Api:
                 if name == "429":
                     raise Refused("rate_limit_error", "slower, please", int(given[1]))
                 raise Refused("overloaded_error", "Overloaded")
+            if name == "room" and read > int(given[0]):
+                words = f"prompt is too long: {read} tokens > {given[0]} maximum"
+                raise Refused("invalid_request_error", words)
         blocks = list(self._blocks(now, fields.get("tools", [])))
-        read = len(json.dumps(fields["messages"])) // 4
         if fields.get("stream"):
             await self._stream(to, fields["model"], now, blocks, read)
             return

@@ -193,6 +193,33 @@ async def shown_live(stage: Stage) -> AsyncIterator[list[dict[str, Any]]]:
         await asyncio.gather(watching, return_exceptions=True)
 
 
+async def test_a_conversation_that_grew_too_long_goes_on_as_a_summary(scene: Scene) -> None:
+    (folder(scene) / FILE_NAME).unlink(missing_ok=True)
+    rain, room = "It rained again today. " * 1000, 3_000  # tokens, of which it takes twice as many
+    async with scene.router():
+        await scene.answer(f"{rain}\n[[say I note the rain.]]")
+        await scene.answer("[[say I note that too.]]")
+        message, said = await scene.answer(f"[[room {room}]] [[say There is room again.]]")
+        assert said == ["There is room again."]
+        assert words.COMPACTED in await scene.lines(message)
+    *_, refused, summary, asked_again = scene.asked()
+    assert rain.strip() in str(refused["fields"]["messages"])
+    assert "<summary>" in str(summary["fields"]["messages"][-1])
+    shown = str(asked_again["fields"]["messages"])
+    assert "I was sent 3 messages." in shown  # the summary, as the model gave it
+    assert rain.strip() not in shown
+    compacted = json.loads((folder(scene) / FILE_NAME).read_text())
+    async with scene.router():
+        _, said = await scene.answer(f"[[room {room}]] [[say I go on.]]")
+        assert said == ["I go on."]
+    then = json.loads((folder(scene) / FILE_NAME).read_text())
+    assert (then["id"], then["turns"]) == (compacted["id"], compacted["turns"] + 1)
+    shown = str(scene.asked()[-1]["fields"]["messages"])
+    assert "I was sent 3 messages." in shown
+    assert "There is room again." in shown
+    assert rain.strip() not in shown
+
+
 async def test_a_conversation_that_is_gone_begins_anew(scene: Scene) -> None:
     gone = {
         "id": "00000000-0000-4000-8000-000000000000",

@@ -48,3 +48,5 @@ def test_what_came_beside_a_tools_result_is_the_newest_question() -> None:
 def test_without_a_directive_it_counts() -> None:
     beside = user(result("a"), text("and now?"))
     assert answer(user(text(ASKED)), called("a"), beside) == ["say I was sent 3 messages."]
+    summary = user(text("Now write\na <summary> of it"))
+    assert answer(summary) == ["say <summary>I was sent 1 messages.</summary>"]
