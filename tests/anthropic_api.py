@@ -6,20 +6,24 @@ It holds no model: what it answers, the last line of the user's text asks for, i
 One answer goes up to a tool; the next follows that tool's result.
 
     [[say WORDS]]                  words, one delta each
+    [[slowly]]                     with a pause before each word, as models have
     [[think WORDS]]                a thinking block
     [[tool NAME a=b; c=d]]         a call of the tool whose name ends so; `=#` for a number
     [[429 N S]]  [[529 N]]         so many refusals first (retry-after S), then what follows
     [[error TYPE]]                 an error event in the middle of the stream
     [[stall]]  [[hang-up]]         in the middle of the answer, silence or the end
+    [[room N]]                     refused as too long where it takes more than N tokens to read
 
-Without any it says how many messages it was sent. A request that the documentation rules out is
-answered 400. Each request, and each caller that hung up, is a JSON line in LOG.
+Without any it says how many messages it was sent, in a summary where one is asked for. A request
+that the documentation rules out is answered 400. Each request, and each caller that hung up, is a
+JSON line in LOG.
 Source: Anthropic API reference "Messages", "Count Message tokens", "Streaming messages",
 "Errors", "Rate limits", "Tool use", "Extended thinking".
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections import Counter
@@ -44,6 +48,7 @@ FIELDS = {
 # "Beta headers": these fields are unknown without one.
 BETA_FIELDS = {"context_management", "mcp_servers", "speed", "output_format"}
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+PACE_S = 0.3
 DIRECTIVE = re.compile(r"\[\[(.+?)\]\]")
 BLOCKS = {
     "user": {"text", "image", "document", "tool_result", "search_result"},
@@ -134,20 +139,21 @@ def require(condition: bool, words: str) -> None:
 def script(messages: list[dict[str, Any]]) -> tuple[str, list[str], int]:
     """The last line of the user's last text, what it asks for, and how many rounds of tools have
     come since."""
-    results = 0
+    line, results = "", 0
     for message in reversed(messages):
         if message["role"] != "user":
             continue
         content = message["content"]
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        if any(block["type"] == "tool_result" for block in blocks):
-            results += 1
-            continue
-        line = str(blocks[-1].get("text", "")).rstrip().rpartition("\n")[2]
-        if found := DIRECTIVE.findall(line):
-            return line, found, results
-        break
-    return "", [f"say I was sent {len(messages)} messages."], 0
+        # A text that follows a tool's result came while the tool was at work.
+        if texts := [str(block["text"]) for block in blocks if block["type"] == "text"]:
+            line = texts[-1].rstrip().rpartition("\n")[2]
+            break
+        results += 1
+    if found := DIRECTIVE.findall(line):
+        return line, found, results
+    words = f"I was sent {len(messages)} messages."
+    return "", [f"say <summary>{words}</summary>" if "<summary>" in line else f"say {words}"], 0
 
 
 def due(directives: list[str], results: int) -> list[str]:
@@ -205,6 +211,7 @@ class Api(ApiProcess["Answering"]):
     async def _message(self, to: Answering, fields: dict[str, Any]) -> None:
         line, directives, results = script(fields["messages"])
         now = due(directives, results)
+        read = len(json.dumps(fields["messages"])) // 4
         for one in now:
             name, *given = one.split()
             if name in ("429", "529") and self._refusals[line + one] < int(given[0]):
@@ -212,8 +219,10 @@ class Api(ApiProcess["Answering"]):
                 if name == "429":
                     raise Refused("rate_limit_error", "slower, please", int(given[1]))
                 raise Refused("overloaded_error", "Overloaded")
+            if name == "room" and read > int(given[0]):
+                words = f"prompt is too long: {read} tokens > {given[0]} maximum"
+                raise Refused("invalid_request_error", words)
         blocks = list(self._blocks(now, fields.get("tools", [])))
-        read = len(json.dumps(fields["messages"])) // 4
         if fields.get("stream"):
             await self._stream(to, fields["model"], now, blocks, read)
             return
@@ -257,7 +266,10 @@ class Api(ApiProcess["Answering"]):
         await to.event("message_start", message=begun)
         await to.event("ping")
         for index, block in enumerate(blocks):
-            await to.block(index, block)
+            if "slowly" in now and block["type"] == "text":
+                await self._write(to, index, block["text"])
+            else:
+                await to.block(index, block)
         for one in now:
             match one.split():
                 case ["stall"]:
@@ -272,6 +284,16 @@ class Api(ApiProcess["Answering"]):
         await to.event("message_delta", delta=delta, usage={"output_tokens": 7})
         await to.event("message_stop")
         await to.end()
+
+    async def _write(self, to: Answering, index: int, text: str) -> None:
+        await to.event(
+            "content_block_start", index=index, content_block={"type": "text", "text": ""}
+        )
+        for word in re.findall(r"\S+\s*", text):
+            await asyncio.sleep(PACE_S)
+            delta = {"type": "text_delta", "text": word}
+            await to.event("content_block_delta", index=index, delta=delta)
+        await to.event("content_block_stop", index=index)
 
 
 class Answering(Answer):
