@@ -32,6 +32,7 @@ from config.roles import read_key
 from nips.key import SecretKey
 from nips.own.model_scope import ModelScope
 from relay_local.client import connect
+from tests.provider import a_provider
 
 PATH = "/v1/messages"
 KEY = "sk-bench"
@@ -134,19 +135,17 @@ async def _place(root: Path) -> AsyncIterator[tuple[int, Models]]:
     owner = SecretKey.generate(secrets.token_bytes)
     roles = await asyncio.to_thread(assembly.prepare, place, chosen, owner.public)
     async with AsyncExitStack() as stack:
-
-        async def start(argv: tuple[str, ...], ready: str, stdin: bytes = b"") -> str:
-            return await stack.enter_async_context(_program(argv, ready, stdin))
-
-        provider = (sys.executable, "-m", "tests.model_provider", str(root / "provider.log"))
-        port = int((await start(provider, "provider: ready", KEY.encode() + b"\n")).split()[-1])
-        await asyncio.to_thread(_configure, place.signer, port)
-        await start(assembly.relay_argv(place, chosen), "relay: ready")
+        provider = await stack.enter_async_context(
+            a_provider("tests.model_provider", root / "provider.log", KEY)
+        )
+        await asyncio.to_thread(_configure, place.signer, provider.url)
+        relay = assembly.relay_argv(place, chosen)
+        await stack.enter_async_context(_program(relay, "relay: ready"))
         proxy = models.proxy(
             place.signer, place.key("model"), place.roles_file, place.relay_address,
             place.run / "s",
         )  # fmt: skip
-        await start(proxy.argv, proxy.ready)
+        await stack.enter_async_context(_program(proxy.argv, proxy.ready))
         router, session = read_key(place.key("router")), SecretKey.generate(secrets.token_bytes)
         link = await stack.enter_async_context(connect(place.relay_address, [router]))
         author = Author(link, router)
@@ -158,11 +157,11 @@ async def _place(root: Path) -> AsyncIterator[tuple[int, Models]]:
             raise RuntimeError(f"the relay refused the grant: {refusal}")
         assert roles.model is not None
         socket = place.run / "s" / session.public[:16] / "model.sock"
-        yield port, Models(session, time.time, str(socket))
+        yield provider.port, Models(session, time.time, str(socket))
     shutil.rmtree(place.run, ignore_errors=True)
 
 
-def _configure(signer: Path, port: int) -> None:
+def _configure(signer: Path, url: str) -> None:
     from subprocess import run as call
 
     ceiling = signer / "ceiling.toml"
@@ -179,8 +178,7 @@ def _configure(signer: Path, port: int) -> None:
     os.close(writes)
     argv = [
         sys.executable, "-m", "signer", "model", "add", "bench", "--data", str(signer),
-        "--style", "anthropic", "--url", f"http://127.0.0.1:{port}", "--model", "echo=3/15",
-        "--key-fd", str(reads),
+        "--style", "anthropic", "--url", url, "--model", "echo=3/15", "--key-fd", str(reads),
     ]  # fmt: skip
     done = call(argv, pass_fds=[reads], capture_output=True, text=True, check=False)
     os.close(reads)
@@ -189,22 +187,20 @@ def _configure(signer: Path, port: int) -> None:
 
 
 @asynccontextmanager
-async def _program(argv: tuple[str, ...], ready: str, stdin: bytes) -> AsyncIterator[str]:
+async def _program(argv: tuple[str, ...], ready: str) -> AsyncIterator[None]:
     running = await asyncio.create_subprocess_exec(
         *argv,
         cwd=assembly.SOURCE_TREE,
-        stdin=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    assert running.stdin is not None
     assert running.stdout is not None
     try:
-        running.stdin.write(stdin)
         line = (await asyncio.wait_for(running.stdout.readline(), START_WAIT_S)).decode()
         if not line.startswith(ready):
             raise RuntimeError(f"{' '.join(argv[1:4])} did not start")
-        yield line
+        yield
     finally:
         if running.returncode is None:
             running.terminate()

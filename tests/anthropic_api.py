@@ -6,14 +6,17 @@ It holds no model: what it answers, the last line of the user's text asks for, i
 One answer goes up to a tool; the next follows that tool's result.
 
     [[say WORDS]]                  words, one delta each
+    [[slowly]]                     with a pause before each word, as models have
     [[think WORDS]]                a thinking block
     [[tool NAME a=b; c=d]]         a call of the tool whose name ends so; `=#` for a number
     [[429 N S]]  [[529 N]]         so many refusals first (retry-after S), then what follows
     [[error TYPE]]                 an error event in the middle of the stream
     [[stall]]  [[hang-up]]         in the middle of the answer, silence or the end
+    [[room N]]                     refused as too long where it takes more than N tokens to read
 
-Without any it says how many messages it was sent. A request that the documentation rules out is
-answered 400. Each request, and each caller that hung up, is a JSON line in LOG.
+Without any it says how many messages it was sent, in a summary where one is asked for. A request
+that the documentation rules out is answered 400. Each request, and each caller that hung up, is a
+JSON line in LOG.
 Source: Anthropic API reference "Messages", "Count Message tokens", "Streaming messages",
 "Errors", "Rate limits", "Tool use", "Extended thinking".
 """
@@ -23,7 +26,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import count
@@ -31,7 +33,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import h11
+from tests.api_process import Answer, ApiProcess, Request, run
 
 STATUS = {
     "invalid_request_error": 400, "authentication_error": 401, "not_found_error": 404,
@@ -46,6 +48,7 @@ FIELDS = {
 # "Beta headers": these fields are unknown without one.
 BETA_FIELDS = {"context_management", "mcp_servers", "speed", "output_format"}
 TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+PACE_S = 0.3
 DIRECTIVE = re.compile(r"\[\[(.+?)\]\]")
 BLOCKS = {
     "user": {"text", "image", "document", "tool_result", "search_result"},
@@ -136,20 +139,21 @@ def require(condition: bool, words: str) -> None:
 def script(messages: list[dict[str, Any]]) -> tuple[str, list[str], int]:
     """The last line of the user's last text, what it asks for, and how many rounds of tools have
     come since."""
-    results = 0
+    line, results = "", 0
     for message in reversed(messages):
         if message["role"] != "user":
             continue
         content = message["content"]
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        if any(block["type"] == "tool_result" for block in blocks):
-            results += 1
-            continue
-        line = str(blocks[-1].get("text", "")).rstrip().rpartition("\n")[2]
-        if found := DIRECTIVE.findall(line):
-            return line, found, results
-        break
-    return "", [f"say I was sent {len(messages)} messages."], 0
+        # A text that follows a tool's result came while the tool was at work.
+        if texts := [str(block["text"]) for block in blocks if block["type"] == "text"]:
+            line = texts[-1].rstrip().rpartition("\n")[2]
+            break
+        results += 1
+    if found := DIRECTIVE.findall(line):
+        return line, found, results
+    words = f"I was sent {len(messages)} messages."
+    return "", [f"say <summary>{words}</summary>" if "<summary>" in line else f"say {words}"], 0
 
 
 def due(directives: list[str], results: int) -> list[str]:
@@ -170,38 +174,19 @@ def arguments(given: str) -> dict[str, object]:
     return found
 
 
-class Api:
+class Api(ApiProcess["Answering"]):
     """See above."""
 
     def __init__(self, key: str, log: Path) -> None:
-        self._key, self._log = key, log
-        self._forever = asyncio.Event()
+        super().__init__(key, log, Answering)
         self._refusals: Counter[str] = Counter()
         self._ids = count(1)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = h11.Connection(h11.SERVER)
-        try:
-            while (request := await read_request(connection, reader)) is not None:
-                await self._answer(Answering(connection, writer), *request)
-                if connection.our_state is not h11.DONE:
-                    return
-                connection.start_next_cycle()
-        except (ConnectionError, h11.RemoteProtocolError):
-            self._note(gone=True)
-        finally:
-            writer.close()
-
-    async def _answer(self, to: Answering, head: h11.Request, body: bytes) -> None:
-        headers = {name.decode(): value.decode() for name, value in head.headers}
-        path = urlsplit(head.target.decode()).path
-        try:
-            fields = json.loads(body or b"{}")
-        except json.JSONDecodeError:
-            fields = None
+    async def _answer(self, to: Answering, request: Request) -> None:
+        headers, fields = request.headers, request.fields()
         has_key = headers.get("x-api-key") == self._key
         self._note(
-            method=head.method.decode(), path=head.target.decode(), headers=headers, fields=fields,
+            method=request.method, path=request.target, headers=headers, fields=fields,
             has_key=has_key,
         )  # fmt: skip
         try:
@@ -209,12 +194,12 @@ class Api:
                 raise Refused("authentication_error", "invalid x-api-key")
             if "anthropic-version" not in headers:
                 raise Bad("anthropic-version: header is required")
-            match head.method, path:
-                case b"POST", "/v1/messages":
+            match request.method, urlsplit(request.target).path:
+                case "POST", "/v1/messages":
                     check(fields, headers.get("anthropic-beta"))
                     await self._message(to, fields)
-                case b"POST", "/v1/messages/count_tokens":
-                    await to.whole(200, {"input_tokens": len(body) // 4})
+                case "POST", "/v1/messages/count_tokens":
+                    await to.whole(200, {"input_tokens": len(request.body) // 4})
                 case _:
                     raise Refused("not_found_error", "Not Found")
         except Bad as error:
@@ -226,6 +211,7 @@ class Api:
     async def _message(self, to: Answering, fields: dict[str, Any]) -> None:
         line, directives, results = script(fields["messages"])
         now = due(directives, results)
+        read = len(json.dumps(fields["messages"])) // 4
         for one in now:
             name, *given = one.split()
             if name in ("429", "529") and self._refusals[line + one] < int(given[0]):
@@ -233,8 +219,10 @@ class Api:
                 if name == "429":
                     raise Refused("rate_limit_error", "slower, please", int(given[1]))
                 raise Refused("overloaded_error", "Overloaded")
+            if name == "room" and read > int(given[0]):
+                words = f"prompt is too long: {read} tokens > {given[0]} maximum"
+                raise Refused("invalid_request_error", words)
         blocks = list(self._blocks(now, fields.get("tools", [])))
-        read = len(json.dumps(fields["messages"])) // 4
         if fields.get("stream"):
             await self._stream(to, fields["model"], now, blocks, read)
             return
@@ -278,7 +266,10 @@ class Api:
         await to.event("message_start", message=begun)
         await to.event("ping")
         for index, block in enumerate(blocks):
-            await to.block(index, block)
+            if "slowly" in now and block["type"] == "text":
+                await self._write(to, index, block["text"])
+            else:
+                await to.block(index, block)
         for one in now:
             match one.split():
                 case ["stall"]:
@@ -294,36 +285,30 @@ class Api:
         await to.event("message_stop")
         await to.end()
 
-    def _note(self, **what: object) -> None:
-        with self._log.open("a") as log:
-            log.write(json.dumps(what) + "\n")
+    async def _write(self, to: Answering, index: int, text: str) -> None:
+        await to.event(
+            "content_block_start", index=index, content_block={"type": "text", "text": ""}
+        )
+        for word in re.findall(r"\S+\s*", text):
+            await asyncio.sleep(PACE_S)
+            delta = {"type": "text_delta", "text": word}
+            await to.event("content_block_delta", index=index, delta=delta)
+        await to.event("content_block_stop", index=index)
 
 
-class Answering:
+class Answering(Answer):
     """Writes one answer."""
 
-    def __init__(self, connection: h11.Connection, writer: asyncio.StreamWriter) -> None:
-        self._connection, self._writer = connection, writer
-
-    async def whole(self, status: int, value: object, *headers: tuple[str, str]) -> None:
-        body = json.dumps(value).encode()
-        length = ("content-length", str(len(body)))
-        await self.begin(status, ("content-type", "application/json"), length, *headers)
-        await self._send(h11.Data(data=body))
-        await self.end()
+    stamp = (("request-id", "req_1"),)
 
     async def error(self, kind: str, words: str, retry_after_s: int | None) -> None:
         after = () if retry_after_s is None else (("retry-after", str(retry_after_s)),)
         value = {"type": "error", "error": {"type": kind, "message": words}, "request_id": "req_1"}
         await self.whole(STATUS[kind], value, *after)
 
-    async def begin(self, status: int, *headers: tuple[str, str]) -> None:
-        shown = [*headers, ("request-id", "req_1")]
-        await self._send(h11.Response(status_code=status, headers=shown))
-
     async def event(self, name: str, **fields: object) -> None:
         text = f"event: {name}\ndata: {json.dumps({'type': name, **fields})}\n\n"
-        await self._send(h11.Data(data=text.encode()))
+        await self.piece(text.encode())
 
     async def block(self, index: int, block: Mapping[str, Any]) -> None:
         """One content block, in pieces."""
@@ -348,42 +333,6 @@ class Answering:
             await self.event("content_block_delta", index=index, delta=delta)
         await self.event("content_block_stop", index=index)
 
-    async def end(self) -> None:
-        await self._send(h11.EndOfMessage())
-
-    async def _send(self, event: h11.Response | h11.Data | h11.EndOfMessage) -> None:
-        if data := self._connection.send(event):
-            self._writer.write(data)
-            await self._writer.drain()
-
-
-async def read_request(
-    connection: h11.Connection, reader: asyncio.StreamReader
-) -> tuple[h11.Request, bytes] | None:
-    """The next request and its body; None when the caller has hung up."""
-    head: h11.Request | None = None
-    body = bytearray()
-    while True:
-        match connection.next_event():
-            case h11.NEED_DATA:
-                connection.receive_data(await reader.read(65_536))
-            case h11.Request() as head:
-                pass
-            case h11.Data(data=data):
-                body += data
-            case h11.EndOfMessage() if head is not None:
-                return head, bytes(body)
-            case _:
-                return None
-
-
-async def main() -> None:
-    api = Api(sys.stdin.readline().strip(), Path(sys.argv[1]))
-    server = await asyncio.start_server(api.serve, "127.0.0.1", 0)
-    print(f"api: ready {server.sockets[0].getsockname()[1]}", flush=True)
-    async with server:
-        await server.serve_forever()
-
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(Api)

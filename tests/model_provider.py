@@ -13,120 +13,65 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import h11
+from tests.api_process import Answer, ApiProcess, Request, run
 
 WORD_S = 0.05
 
 
-class Provider:
+class Provider(ApiProcess["Speaker"]):
     """See above."""
 
     def __init__(self, key: str, log: Path) -> None:
-        self._key, self._log = key, log
-        self._forever = asyncio.Event()
+        super().__init__(key, log, Speaker)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = h11.Connection(h11.SERVER)
-        try:
-            while True:
-                request, body = await self._request(connection, reader)
-                if request is None:
-                    return
-                await self._answer(connection, writer, request, body)
-                if connection.our_state is not h11.DONE:
-                    return
-                connection.start_next_cycle()
-        except (ConnectionError, h11.RemoteProtocolError):
-            self._note(gone=True)
-        finally:
-            writer.close()
-
-    async def _request(
-        self, connection: h11.Connection, reader: asyncio.StreamReader
-    ) -> tuple[h11.Request | None, bytes]:
-        request: h11.Request | None = None
-        body = bytearray()
-        while True:
-            match connection.next_event():
-                case h11.NEED_DATA:
-                    connection.receive_data(await reader.read(65_536))
-                case h11.Request() as head:
-                    request = head
-                case h11.Data(data=data):
-                    body += data
-                case h11.EndOfMessage():
-                    return request, bytes(body)
-                case _:
-                    return None, b""
-
-    async def _answer(
-        self,
-        connection: h11.Connection,
-        writer: asyncio.StreamWriter,
-        request: h11.Request,
-        body: bytes,
-    ) -> None:
-        headers = {name.decode(): value.decode() for name, value in request.headers}
-        path = request.target.decode()
-        fields = json.loads(body or b"{}")
-        self._note(
-            path=path,
-            headers=sorted(headers),
-            has_key=self._key in (headers.get("x-api-key"), headers.get("authorization", "")[7:]),
-            fields=fields,
-        )
-        say = Speaker(connection, writer)
-        if self._key not in (headers.get("x-api-key"), headers.get("authorization", "")[7:]):
-            await say.whole(401, {"error": {"message": f"Incorrect API key: {headers}"}})
+    async def _answer(self, to: Speaker, request: Request) -> None:
+        headers, path, fields = request.headers, request.target, request.fields()
+        has_key = self._key in (headers.get("x-api-key"), headers.get("authorization", "")[7:])
+        self._note(path=path, headers=sorted(headers), has_key=has_key, fields=fields)
+        if not has_key:
+            await to.whole(401, {"error": {"message": f"Incorrect API key: {headers}"}})
             return
-        is_anthropic = path.startswith("/v1/messages")
         if path.endswith("/count_tokens"):
-            await say.whole(200, {"input_tokens": len(body) // 4})
+            await to.whole(200, {"input_tokens": len(request.body) // 4})
             return
         match fields["model"]:
             case "limited":
                 error = {"type": "error", "error": {"type": "rate_limit_error", "message": "slow"}}
-                await say.whole(429, error, ("retry-after", "7"), ("set-cookie", "a=b"))
+                await to.whole(429, error, ("retry-after", "7"), ("set-cookie", "a=b"))
             case "broken":
-                await say.whole(500, {"error": {"message": "it broke"}})
+                await to.whole(500, {"error": {"message": "it broke"}})
             case "stalls":
                 await self._forever.wait()
             case "garbage":
-                writer.write(b"\x00\x01 what?\r\n\r\n")
-                await writer.drain()
-                writer.close()
+                await to.babble()
                 raise ConnectionError
             case "leaks":
-                await say.whole(
-                    400, {"error": {"message": f"bad: {headers}"}}, ("x-key", self._key)
-                )
+                await to.whole(400, {"error": {"message": f"bad: {headers}"}}, ("x-key", self._key))
             case "redirects":
-                await say.whole(302, {}, ("location", "http://127.0.0.1:9/v1/messages"))
+                await to.whole(302, {}, ("location", "http://127.0.0.1:9/v1/messages"))
             case "hangs-up":
-                await say.begin(200, ("content-type", "application/json"), ("content-length", "99"))
-                await say.piece(b'{"half":')
-                writer.close()
+                await to.begin(200, ("content-type", "application/json"), ("content-length", "99"))
+                await to.piece(b'{"half":')
                 raise ConnectionError
             case _:
-                await self._speak(say, fields, is_anthropic)
+                await self._speak(to, fields, path.startswith("/v1/messages"))
 
-    async def _speak(self, say: Speaker, fields: dict[str, Any], is_anthropic: bool) -> None:
+    async def _speak(self, to: Speaker, fields: dict[str, Any], is_anthropic: bool) -> None:
         words = str(fields["messages"][-1]["content"]).split()
         read = 11
         if not fields.get("stream"):
             text = " ".join(words)
-            await say.whole(200, _anthropic(text, read, len(words)) if is_anthropic
-                            else _openai(text, read, len(words)))  # fmt: skip
+            await to.whole(200, _anthropic(text, read, len(words)) if is_anthropic
+                           else _openai(text, read, len(words)))  # fmt: skip
             return
-        await say.begin(200, ("content-type", "text/event-stream; charset=utf-8"))
+        await to.begin(200, ("content-type", "text/event-stream; charset=utf-8"))
         if is_anthropic:
             usage = {"input_tokens": read, "output_tokens": 1}
-            await say.event({"type": "message_start", "message": {"usage": usage}}, named=True)
+            await to.event({"type": "message_start", "message": {"usage": usage}}, named=True)
         for n, word in enumerate(words):
             if fields["model"] == "stalls-later" and n == 1:
                 await self._forever.wait()
@@ -134,54 +79,30 @@ class Provider:
                 await asyncio.sleep(WORD_S)
             if is_anthropic:
                 delta = {"type": "text_delta", "text": word}
-                await say.event({"type": "content_block_delta", "delta": delta}, named=True)
+                await to.event({"type": "content_block_delta", "delta": delta}, named=True)
             else:
-                await say.event({"choices": [{"delta": {"content": word}}], "usage": None})
+                await to.event({"choices": [{"delta": {"content": word}}], "usage": None})
         if is_anthropic:
             end = {"type": "message_delta", "usage": {"output_tokens": len(words)}}
-            await say.event(end, named=True)
-            await say.event({"type": "message_stop"}, named=True)
+            await to.event(end, named=True)
+            await to.event({"type": "message_stop"}, named=True)
         else:
             if fields.get("stream_options", {}).get("include_usage"):
-                await say.event({"choices": [], "usage": _openai_usage(read, len(words))})
-            await say.piece(b"data: [DONE]\n\n")
-        await say.end()
-
-    def _note(self, **what: object) -> None:
-        with self._log.open("a") as log:
-            log.write(json.dumps(what) + "\n")
+                await to.event({"choices": [], "usage": _openai_usage(read, len(words))})
+            await to.piece(b"data: [DONE]\n\n")
+        await to.end()
 
 
-class Speaker:
+class Speaker(Answer):
     """Writes an answer."""
-
-    def __init__(self, connection: h11.Connection, writer: asyncio.StreamWriter) -> None:
-        self._connection, self._writer = connection, writer
-
-    async def whole(self, status: int, value: object, *headers: tuple[str, str]) -> None:
-        body = json.dumps(value).encode()
-        length = ("content-length", str(len(body)))
-        await self.begin(status, ("content-type", "application/json"), length, *headers)
-        await self.piece(body)
-        await self.end()
-
-    async def begin(self, status: int, *headers: tuple[str, str]) -> None:
-        await self._send(h11.Response(status_code=status, headers=list(headers)))
 
     async def event(self, value: Mapping[str, object], *, named: bool = False) -> None:
         name = f"event: {value['type']}\n" if named else ""
         await self.piece(f"{name}data: {json.dumps(value)}\n\n".encode())
 
-    async def piece(self, data: bytes) -> None:
-        await self._send(h11.Data(data=data))
-
-    async def end(self) -> None:
-        await self._send(h11.EndOfMessage())
-
-    async def _send(self, event: h11.Response | h11.Data | h11.EndOfMessage) -> None:
-        if data := self._connection.send(event):
-            self._writer.write(data)
-            await self._writer.drain()
+    async def babble(self) -> None:
+        """What is not HTTP."""
+        await self._write(b"\x00\x01 what?\r\n\r\n")
 
 
 def _anthropic(text: str, read: int, made: int) -> dict[str, object]:
@@ -206,13 +127,5 @@ def _openai_usage(read: int, made: int) -> dict[str, object]:
             "prompt_tokens_details": {"cached_tokens": 4}}  # fmt: skip
 
 
-async def main() -> None:
-    provider = Provider(sys.stdin.readline().strip(), Path(sys.argv[1]))
-    server = await asyncio.start_server(provider.serve, "127.0.0.1", 0)
-    print(f"provider: ready {server.sockets[0].getsockname()[1]}", flush=True)
-    async with server:
-        await server.serve_forever()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(Provider)

@@ -29,10 +29,8 @@ Source: OpenAI API reference "Chat completions", "Streaming", "Error codes", "Ra
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -40,9 +38,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import h11
-
-from tests.anthropic_api import Answering, arguments, read_request
+from tests.anthropic_api import arguments
+from tests.api_process import Answer, ApiProcess, Request, run
 from tests.openai_rules import Bad, check
 
 SERVERS = ("gpt", "ollama", "llama", "vllm")
@@ -96,40 +93,22 @@ def too_long(server: str, n_chars: int, most: int) -> tuple[int, dict[str, Any]]
                            "param": "messages", "code": "context_length_exceeded"}}  # fmt: skip
 
 
-class Api:
+class Api(ApiProcess["Streaming"]):
     """See above."""
 
     def __init__(self, key: str, log: Path) -> None:
-        self._key, self._log = key, log
-        self._forever = asyncio.Event()
+        super().__init__(key, log, Streaming)
         self._refusals: Counter[str] = Counter()
         self._ids = count(1)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = h11.Connection(h11.SERVER)
-        try:
-            while (request := await read_request(connection, reader)) is not None:
-                await self._answer(Streaming(connection, writer), *request)
-                if connection.our_state is not h11.DONE:
-                    return
-                connection.start_next_cycle()
-        except (ConnectionError, h11.RemoteProtocolError):
-            self._note(gone=True)
-        finally:
-            writer.close()
-
-    async def _answer(self, to: Streaming, head: h11.Request, body: bytes) -> None:
-        headers = {name.decode(): value.decode() for name, value in head.headers}
-        try:
-            fields = json.loads(body or b"{}")
-        except json.JSONDecodeError:
-            fields = None
-        has_key = headers.get("authorization") == f"Bearer {self._key}"
-        self._note(path=head.target.decode(), fields=fields, has_key=has_key)
+    async def _answer(self, to: Streaming, request: Request) -> None:
+        fields = request.fields()
+        has_key = request.headers.get("authorization") == f"Bearer {self._key}"
+        self._note(path=request.target, fields=fields, has_key=has_key)
         try:
             if not has_key:
                 raise Refused(401, "Incorrect API key provided", "invalid_api_key")
-            if (head.method, head.target) != (b"POST", b"/v1/chat/completions"):
+            if (request.method, request.target) != ("POST", "/v1/chat/completions"):
                 raise Refused(404, "Unknown request URL")
             server = str((fields or {}).get("model"))
             check(fields, server)
@@ -255,10 +234,6 @@ class Api:
         for piece in filter(None, (text[:half], text[half:])):
             yield {"index": index, "function": {"arguments": piece}}
 
-    def _note(self, **what: object) -> None:
-        with self._log.open("a") as log:
-            log.write(json.dumps(what) + "\n")
-
 
 def reason(now: list[str]) -> str:
     if "length" in now:
@@ -272,24 +247,18 @@ def is_call(directive: str) -> bool:
     return directive.startswith(("tool ", "raw "))
 
 
-class Streaming(Answering):
+class Streaming(Answer):
     """Writes an answer in chunks."""
+
+    stamp = (("request-id", "req_1"),)
 
     async def chunk(self, head: dict[str, Any], delta: dict[str, Any], stop: str | None) -> None:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": stop}
         await self.data(json.dumps({**head, "choices": [choice]}))
 
     async def data(self, text: str) -> None:
-        await self._send(h11.Data(data=f"data: {text}\n\n".encode()))
-
-
-async def main() -> None:
-    api = Api(sys.stdin.readline().strip(), Path(sys.argv[1]))
-    server = await asyncio.start_server(api.serve, "127.0.0.1", 0)
-    print(f"api: ready {server.sockets[0].getsockname()[1]}", flush=True)
-    async with server:
-        await server.serve_forever()
+        await self.piece(f"data: {text}\n\n".encode())
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(Api)

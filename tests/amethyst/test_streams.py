@@ -29,8 +29,6 @@ from tests.amethyst.viewer import Refused, Viewer, document, viewer
 from tests.e2e.conftest import Scene, a_scene
 
 CHAT = 40_002  # what that client writes on a relay that speaks the dialect
-JOB_KINDS = range(43_001, 43_007)
-RUN_KINDS = (46_001, 46_002, 46_003, 46_005, 46_006, 46_007, 46_010, 46_020)
 
 
 @dataclass(slots=True)
@@ -334,35 +332,3 @@ async def test_a_run_is_seen_while_it_goes_on(screen: Screen) -> None:
     # Never stored, and of no use to anybody else.
     assert await owner.ask(observer.asked(owner.public_key)) == []
     assert await asked_in_vain(screen.stranger, observer.asked(owner.public_key))
-
-
-# Authorship, which the client does not check and the relay does
-
-
-@pytest.mark.parametrize("kind", [*JOB_KINDS, *RUN_KINDS, 46_030, 46_031, 44_200, 24_200, 39_000])
-async def test_nobody_forges_what_the_screens_show(screen: Screen, kind: int) -> None:
-    """A member of a group, an authenticated stranger; in their own group, in main, in none."""
-    roles, job = screen.scene.house.roles, await some_job(screen)
-    content = json.dumps({"run": token_hex(32), "task": "x", "note": "Press yes"})
-    tags = [["e", job], ["p", screen.owner.public_key], ["agent", roles.bot], ["d", token_hex(32)]]
-    [own] = groups.fold(await screen.member.ask(groups.asked_at_first()), roles.relay)
-    for person in (screen.member, screen.stranger):
-        await asked_in_vain(person, jobs.asked(screen.main))  # authenticates
-        for room in ([["h", own]], [["h", screen.main]], [["h", own], ["h", screen.main]], []):
-            with pytest.raises(Refused):
-                await person.publish(kind, [*room, *tags], content)
-
-
-@pytest.mark.parametrize("kind", [43_001, 43_002, 43_003, 43_004, 43_006, 44_200, 46_001, 46_005])
-async def test_not_even_the_owner_forges_them(screen: Screen, kind: int) -> None:
-    job = await some_job(screen)
-    tags = [["h", screen.main], ["e", job], ["p", screen.owner.public_key]]
-    with pytest.raises(Refused):
-        await screen.owner.publish(kind, tags, json.dumps({"run": token_hex(32)}))
-
-
-async def some_job(screen: Screen) -> str:
-    """A job of the main group that is done."""
-    cards = await screen.cards()
-    done = [job for job, card in cards.items() if card.state == "completed"]
-    return done[0] if done else await screen.worked("hello")

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -20,13 +17,17 @@ from agent_image.agent.backends import claude_words as words
 from agent_image.agent.thread import FILE_NAME
 from bot.backends import Backends, ConfiguredModel
 from bot.engine.host import Engine
-from bot.operate import models
 from bot.router import Router
 from nips.event import Event
+from nips.filter import Filter
 from nips.kinds import Kind
+from nips.nip44 import conversation_key, decrypt
 from nips.own.backend_name import parse_all
 from nips.own.model_scope import ModelScope
-from tests.image.stage import LIMITS, Stage, a_program, a_stage
+from relay_local.client import Delivery
+from tests.image.stage import LIMITS, Stage, a_stage
+from tests.image.with_models import with_models
+from tests.provider import Provider, a_provider
 
 MODEL = "claude-sonnet-4-5"
 API_KEY = "sk-ant-test-" + "5f0c2b7a9d13e846"
@@ -40,12 +41,12 @@ class Scene:
     """An installation with a provider of models, which a router of each test's own uses."""
 
     stage: Stage
-    log: Path
+    provider: Provider
 
     def asked(self) -> list[dict[str, Any]]:
         """The requests for answers that the API took."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines()]
-        return [line for line in lines if line.get("path", "").startswith("/v1/messages")]
+        seen = self.provider.seen()
+        return [one for one in seen if one.get("path", "").startswith("/v1/messages")]
 
     @asynccontextmanager
     async def router(self, *chosen: str) -> AsyncIterator[Router]:
@@ -74,46 +75,12 @@ async def scene(
     engine: Engine, docker_client: docker.DockerClient, agent_image: str, tmp_path_factory: Any
 ) -> AsyncIterator[Scene]:
     log: Path = tmp_path_factory.mktemp("claude") / "api.log"
-    log.touch()
-    async with a_stage(engine, docker_client, agent_image) as stage, an_api(log) as port:
-        place = stage.place
-        await configure(place.signer, port)
-        program = models.proxy(
-            place.signer, place.key("model"), place.roles_file, place.relay_address, place.run / "s"
-        )
-        proxy_log = place.data / "model-proxy.log"
-        async with a_program(proxy_log, program.ready, list(program.argv[1:])):
-            yield Scene(stage, log)
-
-
-@asynccontextmanager
-async def an_api(log: Path) -> AsyncIterator[int]:
-    running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.anthropic_api", str(log),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert running.stdin is not None
-    assert running.stdout is not None
-    running.stdin.write(f"{API_KEY}\n".encode())
-    try:
-        yield int((await asyncio.wait_for(running.stdout.readline(), 20)).split()[-1])
-    finally:
-        running.send_signal(signal.SIGTERM)
-        await running.wait()
-
-
-async def configure(signer: Path, port: int) -> None:
-    reads, writes = os.pipe()
-    os.write(writes, API_KEY.encode())
-    os.close(writes)
-    running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot.cli", "model", "--data", str(signer.parent), "add", "mine",
-        "--style", "anthropic", "--url", f"http://127.0.0.1:{port}", "--stall-s", str(STALL_S),
-        "--key-fd", str(reads), "--model", MODEL, pass_fds=(reads,), stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    os.close(reads)
-    _, err = await running.communicate()
-    assert running.returncode == 0, err
+    async with (
+        a_stage(engine, docker_client, agent_image) as stage,
+        a_provider("tests.anthropic_api", log, API_KEY) as provider,
+        with_models(stage, provider, "anthropic", [MODEL], STALL_S),
+    ):
+        yield Scene(stage, provider)
 
 
 async def test_a_conversation_that_goes_on_in_the_next_container(scene: Scene) -> None:
@@ -144,6 +111,77 @@ async def test_tools_are_called_and_the_last_words_said_once(scene: Scene) -> No
         _, said = await scene.answer("[[tool react sign=👍]] [[say And a word more.]]")
         assert said == ["And a word more."]
     assert "it is Tuesday" in (scene.stage.place.data / "groups/main/MEMORY.md").read_text()
+
+
+async def test_its_words_are_shown_as_they_come(scene: Scene) -> None:
+    stage, first = scene.stage, "Let me look at it first, in all of my notes."
+    second = "There is nothing in them, so the answer is no."
+    async with scene.router(), shown_live(stage) as frames:
+        message, said = await scene.answer(
+            f"[[slowly]] [[say {first}]] [[tool recall]] [[slowly]] [[say {second}]]"
+        )
+        assert said == [second]
+        assert (await scene.lines(message)).count(first) == 1
+    steps = [frame["payload"] for frame in frames if frame["payload"].get("type") != "progress"]
+    call = next(n for n, step in enumerate(steps) if step.get("type") == "tool_call")
+    before = [step["text"] for step in steps[:call] if step.get("type") == "text"]
+    after = [step["text"] for step in steps[call:] if step.get("type") == "text"]
+    # Whoever watches has read some of it before it was complete, and none of it twice.
+    assert len(before) > 1
+    assert "".join(before) == first
+    assert after
+    assert second.startswith("".join(after))  # a run that is over shows its last words at most
+
+
+@asynccontextmanager
+async def shown_live(stage: Stage) -> AsyncIterator[list[dict[str, Any]]]:
+    """What the owner's client is shown while the block runs."""
+    key, frames = conversation_key(stage.owner, stage.roles.bot), list[dict[str, Any]]()
+    wanted = Filter(kinds=frozenset({int(Kind.FRAME)}))
+
+    async def watch() -> None:
+        async with stage.client.subscribe([wanted]) as stream:
+            async for item in stream:
+                if isinstance(item, Delivery):
+                    frames.append(json.loads(decrypt(item.event.content, key)))
+                else:
+                    listening.set()
+
+    listening = asyncio.Event()
+    watching = asyncio.create_task(watch())
+    try:
+        await asyncio.wait_for(listening.wait(), 10)
+        yield frames
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_a_conversation_that_grew_too_long_goes_on_as_a_summary(scene: Scene) -> None:
+    (folder(scene) / FILE_NAME).unlink(missing_ok=True)
+    rain, room = "It rained again today. " * 1000, 3_000  # tokens, of which it takes twice as many
+    async with scene.router():
+        await scene.answer(f"{rain}\n[[say I note the rain.]]")
+        await scene.answer("[[say I note that too.]]")
+        message, said = await scene.answer(f"[[room {room}]] [[say There is room again.]]")
+        assert said == ["There is room again."]
+        assert words.COMPACTED in await scene.lines(message)
+    *_, refused, summary, asked_again = scene.asked()
+    assert rain.strip() in str(refused["fields"]["messages"])
+    assert "<summary>" in str(summary["fields"]["messages"][-1])
+    shown = str(asked_again["fields"]["messages"])
+    assert "I was sent 3 messages." in shown  # the summary, as the model gave it
+    assert rain.strip() not in shown
+    compacted = json.loads((folder(scene) / FILE_NAME).read_text())
+    async with scene.router():
+        _, said = await scene.answer(f"[[room {room}]] [[say I go on.]]")
+        assert said == ["I go on."]
+    then = json.loads((folder(scene) / FILE_NAME).read_text())
+    assert (then["id"], then["turns"]) == (compacted["id"], compacted["turns"] + 1)
+    shown = str(scene.asked()[-1]["fields"]["messages"])
+    assert "I was sent 3 messages." in shown
+    assert "There is room again." in shown
+    assert rain.strip() not in shown
 
 
 async def test_a_conversation_that_is_gone_begins_anew(scene: Scene) -> None:

@@ -20,7 +20,6 @@ import pytest
 
 from bot.budgets import Budgets
 from bot.engine.host import Engine
-from bot.operate import models
 from nips.event import Event, Template
 from nips.filter import Filter
 from nips.kinds import Kind
@@ -28,9 +27,10 @@ from nips.own.binding import Budget
 from nips.own.model_scope import ModelScope
 from relay_local.client import Delivery
 from tests.figures import dice, figure
-from tests.image.stage import Stage, a_program, a_stage
-from tests.image.test_models import configure
-from tests.unit.signer.models import Provider, a_provider
+from tests.image.stage import Stage, a_stage
+from tests.image.with_models import with_models
+from tests.provider import Provider, a_provider
+from tests.unit.signer.models import API_KEY
 
 SCOPE = ModelScope(("echo",), 100, 1_000_000, 1_000_000)
 # It asks a model so often, notes the answers, and then is the agent: it answers and says `done`.
@@ -115,20 +115,12 @@ class Scene:
 async def scene(
     engine: Engine, docker_client: docker.DockerClient, agent_image: str, tmp_path: Path
 ) -> AsyncIterator[Scene]:
-    async with a_stage(engine, docker_client, agent_image) as stage:
-        provider = await a_provider(tmp_path / "provider.log")
-        place = stage.place
-        try:
-            await configure(place.signer, provider)
-            program = models.proxy(
-                place.signer, place.key("model"), place.roles_file, place.relay_address,
-                place.run / "s",
-            )  # fmt: skip
-            log = place.data / "model-proxy.log"
-            async with a_program(log, program.ready, list(program.argv[1:])):
-                yield Scene(stage, provider)
-        finally:
-            await provider.stop()
+    async with (
+        a_stage(engine, docker_client, agent_image) as stage,
+        a_provider("tests.model_provider", tmp_path / "provider.log", API_KEY) as provider,
+        with_models(stage, provider, "anthropic", SCOPE.names),
+    ):
+        yield Scene(stage, provider)
 
 
 async def job_of(stage: Stage, message: Event) -> str:

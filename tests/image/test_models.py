@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +16,10 @@ from bot.backends import ConfiguredModel
 from bot.engine.host import Engine
 from bot.operate import models
 from nips.own.model_scope import ModelScope
-from tests.image.stage import Stage, a_program, a_stage
-from tests.unit.signer.models import API_KEY, Provider, a_provider
+from tests.image.stage import Stage, a_stage
+from tests.image.with_models import with_models
+from tests.provider import Provider, a_provider
+from tests.unit.signer.models import API_KEY
 
 SCOPE = ModelScope(("echo", "limited", "leaks", "stalls-later"), 100, 1_000_000, 1_000_000)
 PROGRAM = """
@@ -66,38 +66,15 @@ async def scene(
     engine: Engine, docker_client: docker.DockerClient, agent_image: str, tmp_path_factory: Any
 ) -> AsyncIterator[Scene]:
     folder: Path = tmp_path_factory.mktemp("models")
-    async with a_stage(engine, docker_client, agent_image) as stage:
-        provider = await a_provider(folder / "provider.log")
-        place = stage.place
-        try:
-            await configure(place.signer, provider)
-            assert await asyncio.to_thread(models.configured, place.signer) == tuple(
-                ConfiguredModel(name, "anthropic") for name in SCOPE.names
-            )
-            program = models.proxy(
-                place.signer, place.key("model"), place.roles_file, place.relay_address,
-                place.run / "s",
-            )  # fmt: skip
-            log = place.data / "model-proxy.log"
-            async with a_program(log, program.ready, list(program.argv[1:])):
-                yield Scene(stage, provider)
-        finally:
-            await provider.stop()
-
-
-async def configure(signer: Path, provider: Provider) -> None:
-    reads, writes = os.pipe()
-    os.write(writes, API_KEY.encode())
-    os.close(writes)
-    running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot.cli", "model", "--data", str(signer.parent), "add", "mine",
-        "--style", "anthropic", "--url", f"http://127.0.0.1:{provider.port}", "--stall-s", "1",
-        "--key-fd", str(reads), *(part for name in SCOPE.names for part in ("--model", name)),
-        pass_fds=(reads,), stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    os.close(reads)
-    _, err = await running.communicate()
-    assert running.returncode == 0, err
+    async with (
+        a_stage(engine, docker_client, agent_image) as stage,
+        a_provider("tests.model_provider", folder / "provider.log", API_KEY) as provider,
+        with_models(stage, provider, "anthropic", SCOPE.names),
+    ):
+        assert await asyncio.to_thread(models.configured, stage.place.signer) == tuple(
+            ConfiguredModel(name, "anthropic") for name in SCOPE.names
+        )
+        yield Scene(stage, provider)
 
 
 async def test_a_container_uses_a_model_and_sees_no_key(scene: Scene) -> None:

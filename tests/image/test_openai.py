@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from time import time
@@ -16,15 +13,16 @@ import pytest
 
 from bot.backends import Backends, ConfiguredModel
 from bot.engine.host import Engine
-from bot.operate import models
 from nips.event import Event, Template
 from nips.filter import Filter
 from nips.kinds import Kind
 from nips.own.backend_name import parse_all
 from nips.own.model_scope import ModelScope
-from tests.image.stage import Stage, a_program, a_stage
+from tests.image.stage import Stage, a_stage
 from tests.image.test_costs import Scene, job_of
-from tests.unit.signer.models import API_KEY, Provider
+from tests.image.with_models import with_models
+from tests.provider import a_provider
+from tests.unit.signer.models import API_KEY
 
 SCOPE = ModelScope(("gpt", "ollama"), 100, 10_000_000, 10_000_000)
 THERE = tuple(ConfiguredModel(name, "openai") for name in SCOPE.names)
@@ -39,46 +37,12 @@ async def scene(
     engine: Engine, docker_client: docker.DockerClient, agent_image: str, tmp_path_factory: Any
 ) -> AsyncIterator[Scene]:
     log: Path = tmp_path_factory.mktemp("openai") / "api.log"
-    async with a_stage(engine, docker_client, agent_image) as stage:
-        provider = await an_api(log)
-        place = stage.place
-        try:
-            await configure(place.signer, provider)
-            proxy = models.proxy(
-                place.signer, place.key("model"), place.roles_file, place.relay_address,
-                place.run / "s",
-            )  # fmt: skip
-            async with a_program(place.data / "proxy.log", proxy.ready, list(proxy.argv[1:])):
-                yield Scene(stage, provider)
-        finally:
-            await provider.stop()
-
-
-async def an_api(log: Path) -> Provider:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.openai_api", str(log),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(f"{API_KEY}\n".encode())
-    line = (await asyncio.wait_for(process.stdout.readline(), 20)).decode().split()
-    return Provider(process, int(line[-1]), log)
-
-
-async def configure(signer: Path, provider: Provider) -> None:
-    reads, writes = os.pipe()
-    os.write(writes, API_KEY.encode())
-    os.close(writes)
-    running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot.cli", "model", "--data", str(signer.parent), "add", "mine",
-        "--style", "openai", "--url", f"http://127.0.0.1:{provider.port}", "--stall-s", "1",
-        "--key-fd", str(reads), *(part for name in SCOPE.names for part in ("--model", name)),
-        pass_fds=(reads,), stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    os.close(reads)
-    _, err = await running.communicate()
-    assert running.returncode == 0, err
+    async with (
+        a_stage(engine, docker_client, agent_image) as stage,
+        a_provider("tests.openai_api", log, API_KEY) as provider,
+        with_models(stage, provider, "openai", SCOPE.names),
+    ):
+        yield Scene(stage, provider)
 
 
 async def replies(stage: Stage, text: str) -> list[str]:

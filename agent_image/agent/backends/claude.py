@@ -22,6 +22,7 @@ from agent_image.agent import thread
 from agent_image.agent.backends import Answer, BackendFailed, Call, Narrate, Steps, Task
 from agent_image.agent.backends import claude_program as program
 from agent_image.agent.backends import claude_words as words
+from agent_image.agent.backends.claude_live import LiveText
 from agent_image.agent.context import system_prompt, user_prompt
 from agent_image.agent.door import open_door
 from agent_image.agent.job import Message
@@ -106,7 +107,7 @@ class Claude:
                 raise BackendFailed(words.failure(None, "program")) from error
             if is_new:
                 yield Narrate(words.NEW_THREAD)
-        earlier, final = "", ""
+        earlier, final, live = "", "", LiveText()
         async with self._read(user_prompt(self._unseen(task))) as coming:
             while True:
                 match await coming.get():
@@ -124,7 +125,7 @@ class Claude:
                         if kind == "ResultMessage":
                             final = self._ended(message, task)
                             break
-                        self._wrote(_text_of(message))
+                        self._wrote(live.feed(message))
                         earlier = _text_of(message) or earlier
                         if line := await self._line_of(message):
                             yield Narrate(line)

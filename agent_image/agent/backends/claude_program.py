@@ -61,6 +61,7 @@ def options(
         mcp_servers={SERVER: {"type": "sdk", "name": SERVER, "instance": None}},
         # Attack: "@/path" or "/command" in a stranger's text, which the program would carry out.
         verbatim_prompts=True,
+        include_partial_messages=True,
         model=model,
         resume=resume,
         cwd=str(folder),

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import secrets
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -21,6 +19,7 @@ from nips.own.grant import Grant
 from nips.own.model_scope import ModelScope
 from nips.own.roles import Roles
 from relay_local.client import Link
+from tests.provider import Provider, a_provider
 from tests.unit.signer.house import MAIN, House, key
 from tests.unit.signer.processes import Installation, Process, installation, start
 
@@ -32,38 +31,6 @@ MODELS = (
 )  # fmt: skip
 SCOPE = ModelScope(MODELS, 1_000, 10_000_000, 100_000_000)
 STALL_S = 1
-
-
-@dataclass
-class Provider:
-    """A provider of models, as a process."""
-
-    process: asyncio.subprocess.Process
-    port: int
-    log: Path
-
-    def seen(self) -> list[dict[str, Any]]:
-        """The requests that it took."""
-        if not self.log.exists():
-            return []
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
-
-    async def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        await self.process.wait()
-
-
-async def a_provider(log: Path, api_key: str = API_KEY) -> Provider:
-    """Start one."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.model_provider", str(log),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(f"{api_key}\n".encode())
-    line = (await asyncio.wait_for(process.stdout.readline(), 20)).decode().split()
-    return Provider(process, int(line[-1]), log)
 
 
 @dataclass
@@ -104,12 +71,11 @@ class Scene:
 
     async def add_both(self) -> None:
         """Configure the provider twice: in Anthropic's style, and in OpenAI's as `o-…`."""
-        url = f"http://127.0.0.1:{self.provider.port}"
         named = [option for name in MODELS for option in ("--model", f"{name}=3/15")]
         stall = ("--stall-s", str(STALL_S))
         for argv in (
-            ("add", "one", "--url", url, "--style", "anthropic", *named, *stall),
-            ("add", "two", "--url", url, "--model", "o-echo=1/2", *stall),
+            ("add", "one", "--url", self.provider.url, "--style", "anthropic", *named, *stall),
+            ("add", "two", "--url", self.provider.url, "--model", "o-echo=1/2", *stall),
         ):
             status, _, said = await self.command(*argv, secret=API_KEY)
             assert status == 0, said
@@ -147,20 +113,20 @@ class Scene:
     async def close(self) -> None:
         if self.proxy is not None:
             await self.proxy.stop()
-        await self.provider.stop()
 
 
 @contextlib.asynccontextmanager
 async def a_scene(folder: Path, house: House) -> AsyncIterator[Scene]:
     """A relay and a provider run; the provider is configured and the proxy started by you."""
-    async with installation(folder, house) as place:
+    async with (
+        installation(folder, house) as place,
+        a_provider("tests.model_provider", folder / "provider.log", API_KEY) as provider,
+    ):
         (folder / "model").write_text(MODEL.raw.hex() + "\n")
         roles: Roles = replace(place.roles, model=MODEL.public)
         (folder / "roles.toml").write_text(roles.to_toml())
         await place.start_relay()
-        scene = Scene(
-            place, await a_provider(folder / "provider.log"), await place.link(house.router)
-        )
+        scene = Scene(place, provider, await place.link(house.router))
         try:
             yield scene
         finally:

@@ -133,7 +133,7 @@ def test_what_is_given_up_stays_given_up(tmp_path: Path) -> None:
 
 
 async def test_add_list_test_remove(scene: Scene) -> None:
-    url = f"http://127.0.0.1:{scene.provider.port}/"
+    url = f"{scene.provider.url}/"
     status, out, err = await scene.command(
         "add", "mine", "--url", url, "--model", "echo=3/15/0.3", "--model", "limited=1/2", "--json",
         "--model", "slow=3/15@200000:6/22.5", secret=API_KEY + "\n",

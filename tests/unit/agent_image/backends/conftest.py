@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -16,6 +13,7 @@ import pytest
 from agent_image.agent.model import Models
 from nips.own.model_scope import ModelScope
 from tests.openai_api import SERVERS
+from tests.provider import Provider, a_provider
 from tests.unit.signer.house import House
 from tests.unit.signer.models import API_KEY, Scene, a_scene
 
@@ -27,50 +25,36 @@ class Api:
     """`models`: a session's way to it."""
 
     models: Models
-    log: Path
+    provider: Provider
 
     def requests(self) -> list[dict[str, Any]]:
         """The bodies that came since the last call of `forget`."""
-        return [one["fields"] for one in self._lines() if "fields" in one]
+        return [one["fields"] for one in self.provider.seen() if "fields" in one]
 
     def bad(self) -> list[str]:
         """Why requests were refused as no request of this API."""
-        return [one["bad"] for one in self._lines() if "bad" in one]
+        return [one["bad"] for one in self.provider.seen() if "bad" in one]
 
     def forget(self) -> None:
-        self.log.write_text("")
-
-    def _lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        self.provider.log.write_text("")
 
 
 @pytest.fixture(scope="session")
 async def shared_api() -> AsyncIterator[Api]:
     with tempfile.TemporaryDirectory(prefix="chat-") as folder:
         log = Path(folder) / "api.log"
-        log.touch()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.openai_api", str(log),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        try:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write(f"{API_KEY}\n".encode())
-            line = (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
-            async with a_scene(Path(folder), House()) as scene:
-                await configure(scene, int(line.split()[-1]))
-                await scene.start_proxy()
-                _, models = await scene.session(SCOPE)
-                yield Api(models, log)
-        finally:
-            process.terminate()
-            await process.wait()
+        async with (
+            a_provider("tests.openai_api", log, API_KEY) as provider,
+            a_scene(Path(folder), House()) as scene,
+        ):
+            await configure(scene, provider.url)
+            await scene.start_proxy()
+            _, models = await scene.session(SCOPE)
+            yield Api(models, provider)
 
 
-async def configure(scene: Scene, port: int) -> None:
+async def configure(scene: Scene, url: str) -> None:
     named = [option for name in SERVERS for option in ("--model", f"{name}=1/2")]
-    url = f"http://127.0.0.1:{port}"
     argv = ("add", "mine", "--url", url, "--style", "openai", *named, "--stall-s", "1")
     status, _, said = await scene.command(*argv, secret=API_KEY)
     assert status == 0, said
