@@ -85,5 +85,5 @@ asyncio.run(main())
 LITTER = (
     "/run for d in /tmp ~ /workspace/ipc/out; do ls -A $d; done; ls /run/nanoclaw;"
     " for p in /proc/[0-9]*; do cat $p/comm 2>/dev/null; done | grep -c sleep;"
-    " touch /tmp/left ~/left /workspace/ipc/out/left; setsid sleep 600 >/dev/null 2>&1 &"
+    " touch /tmp/left ~/left /workspace/ipc/out/left; setsid sh -c 'sleep 600 &' >/dev/null 2>&1"
 )

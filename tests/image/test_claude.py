@@ -14,6 +14,7 @@ import docker
 import pytest
 
 from agent_image.agent.backends import claude_words as words
+from agent_image.agent.backends.claude_program import PROGRAM
 from agent_image.agent.thread import FILE_NAME
 from bot.backends import Backends, ConfiguredModel
 from bot.engine.host import Engine
@@ -26,6 +27,7 @@ from nips.own.backend_name import parse_all
 from nips.own.model_scope import ModelScope
 from relay_local.client import Delivery
 from tests.image.stage import LIMITS, Stage, a_stage
+from tests.image.test_spares import BOUNDS, container_names, job_of, session_of, until, waiting
 from tests.image.with_models import with_models
 from tests.provider import Provider, a_provider
 
@@ -239,6 +241,137 @@ async def test_the_key_is_nowhere_in_the_container(scene: Scene) -> None:
     for path in [*scene.stage.place.data.rglob("*"), *scene.stage.place.run.rglob("*")]:
         if path.is_file():
             assert API_KEY.encode() not in path.read_bytes(), path
+
+
+# Leaves traces wherever a program can write, a process with a variable too; says what was there.
+LITTER = """
+for d in /tmp ~ /workspace/ipc/out /run/nanoclaw; do echo $d: $(ls -A $d); done
+find / -name left -not -path '/proc/*' 2>/dev/null
+set -- $(cat /proc/[0-9]*/comm 2>/dev/null); printf '%s\\n' "$@" | sort
+cat /proc/[0-9]*/environ 2>/dev/null | grep -a -c LEFT
+touch /tmp/left /tmp/claude-1000/left ~/left /workspace/ipc/out/left
+LEFT=yes setsid sh -c 'sleep 600 &' >/dev/null 2>&1
+"""
+KILLS_THE_PROGRAM = (
+    "for p in /proc/[0-9]*; do grep -qx claude $p/comm && kill -9 ${p#/proc/} && echo killed; done"
+)
+
+
+async def test_a_spare_has_its_program_started(scene: Scene) -> None:
+    stage, n_asked = scene.stage, len(scene.asked())
+    async with with_spares(scene) as router:
+        session = await waiting(router, stage.roles.main)
+        started = await program_of(stage, session)
+        assert len(scene.asked()) == n_asked  # it asks for nothing before there is a job
+        message = await stage.say("[[slowly]] [[say I was there before you asked me anything.]]")
+        await until(lambda: len(scene.asked()) > n_asked)
+        # Who asks: of the one container there is, the program that was started in it before.
+        assert container_names(stage) == [f"/{container_of(stage, session)}"]
+        assert programs(stage, session) == started
+        assert (await stage.end(message)).kind == Kind.JOB_RESULT
+        said = [reply.content for reply in await stage.replies(message)]
+        assert said == ["I was there before you asked me anything."]
+        assert await session_of(stage, message) == session
+        again = await waiting(router, stage.roles.main)
+        assert again != session
+        assert await program_of(stage, again) != started
+
+
+async def test_a_killed_spare_leaves_the_job_to_a_cold_start(scene: Scene) -> None:
+    stage, main = scene.stage, scene.stage.roles.main
+    async with with_spares(scene) as router:
+        await waiting(router, main)
+        await scene.answer("[[say I keep it.]]")
+        session = await waiting(router, main)
+        await program_of(stage, session)
+        spare = await router.spares.ready(main)
+        stage.docker.api.kill(container_of(stage, session))
+        await asyncio.wait({spare.running}, timeout=20)
+        message, said = await scene.answer("[[say From a cold start.]]")
+        assert said == ["From a cold start."]
+        job = await job_of(stage, message)
+        (attempt,) = await stage.find(Kind.JOB_ACCEPTED, e=job.id)
+        assert attempt.tag("p") != session
+    assert "I keep it." in str(scene.asked()[-1]["fields"]["messages"])
+
+
+async def test_a_program_that_died_in_a_spare_is_started_again(scene: Scene) -> None:
+    stage, main = scene.stage, scene.stage.roles.main
+    async with with_spares(scene) as router:
+        await waiting(router, main)
+        await scene.answer("[[say I keep it.]]")
+        begun = json.loads((folder(scene) / FILE_NAME).read_text())
+        session = await waiting(router, main)
+        await program_of(stage, session)
+        assert b"killed" in in_container(stage, session, KILLS_THE_PROGRAM)
+        message, said = await scene.answer("[[say With another program.]]")
+        assert said == ["With another program."]
+        assert await session_of(stage, message) == session
+    then = json.loads((folder(scene) / FILE_NAME).read_text())
+    assert (then["id"], then["turns"]) == (begun["id"], begun["turns"] + 1)
+    assert "I keep it." in str(scene.asked()[-1]["fields"]["messages"])
+
+
+async def test_a_spare_finds_nothing_of_the_run_before(scene: Scene) -> None:
+    stage, seen = scene.stage, list[str]()
+    look = "[[tool run_command line=sh litter]]"
+    async with with_spares(scene) as router:
+        for _ in range(3):
+            session = await waiting(router, stage.roles.main)
+            await program_of(stage, session)
+            (stage.place.data / "groups/main/litter").write_text(LITTER)
+            message, _ = await scene.answer(f"{look} {look} [[say Done.]]")
+            assert await session_of(stage, message) == session
+            *_, one, _, other = scene.asked()[-1]["fields"]["messages"]
+            seen.append(result_in(one))
+            # The control: within a run it is there.
+            for trace in ("/tmp/claude-1000/left\n", "sleep\n", "\n1\n"):
+                assert trace in result_in(other)
+    # Its own sockets, and what a program that has just been started makes for itself.
+    assert (
+        seen
+        == [
+            "exit code 0\n/tmp: cc-socks claude-1000\n/home/agent: .claude\n/workspace/ipc/out:\n"
+            "/run/nanoclaw: model.sock relay.sock\ncat\nclaude\ndocker-init\npython3\nsh\nsh\n0\n"
+        ]
+        * 3
+    )
+
+
+def result_in(message: dict[str, Any]) -> str:
+    """What the tool answered, in a message to the model."""
+    return str(message["content"][0]["content"][0]["text"])
+
+
+@asynccontextmanager
+async def with_spares(scene: Scene) -> AsyncIterator[Router]:
+    limits = replace(LIMITS, wall_clock_s=60)
+    async with scene.stage.router(
+        limits=limits, models=SCOPE, backends=BACKENDS, spares=BOUNDS
+    ) as router:
+        yield router
+
+
+async def program_of(stage: Stage, session: str) -> set[str]:
+    """Wait until the container of this session has its program started; its process."""
+    await until(lambda: bool(programs(stage, session)))
+    return programs(stage, session)
+
+
+def programs(stage: Stage, session: str) -> set[str]:
+    shown = stage.docker.api.top(container_of(stage, session), ps_args="-o pid,args")
+    return {pid for pid, line in shown["Processes"] if line.startswith(str(PROGRAM))}
+
+
+def container_of(stage: Stage, session: str) -> str:
+    (name,) = (name for name in container_names(stage) if session[:16] in name)
+    return name.removeprefix("/")
+
+
+def in_container(stage: Stage, session: str, command: str) -> bytes:
+    api = stage.docker.api
+    made = api.exec_create(container_of(stage, session), ["sh", "-c", command])
+    return bytes(api.exec_start(made))
 
 
 def folder(scene: Scene) -> Path:
