@@ -239,7 +239,10 @@ class Runner:
     def _files(self, group: str, chosen: Sequence[BackendName]) -> dict[str, str]:
         said = {
             PERSONA_FILE: self.persona(group).to_json(),
-            BACKENDS_FILE: {"backends": [str(one) for one in chosen]},
+            BACKENDS_FILE: {
+                "backends": [str(one) for one in chosen],
+                "main": group == self.roles.main,
+            },
         }
         return {name: json.dumps(value, ensure_ascii=False) for name, value in said.items()}
 

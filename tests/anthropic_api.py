@@ -13,12 +13,13 @@ One answer goes up to a tool; the next follows that tool's result.
     [[error TYPE]]                 an error event in the middle of the stream
     [[stall]]  [[hang-up]]         in the middle of the answer, silence or the end
     [[room N]]                     refused as too long where it takes more than N tokens to read
+    [[read N]]                     what follows is said to have taken N tokens to read
 
 Without any it says how many messages it was sent, in a summary where one is asked for. A request
 that the documentation rules out is answered 400. Each request, and each caller that hung up, is a
 JSON line in LOG.
 Source: Anthropic API reference "Messages", "Count Message tokens", "Streaming messages",
-"Errors", "Rate limits", "Tool use", "Extended thinking".
+"Errors", "Rate limits", "Tool use", "Extended thinking", "Mid-conversation system messages".
 """
 
 from __future__ import annotations
@@ -53,7 +54,10 @@ DIRECTIVE = re.compile(r"\[\[(.+?)\]\]")
 BLOCKS = {
     "user": {"text", "image", "document", "tool_result", "search_result"},
     "assistant": {"text", "thinking", "redacted_thinking", "tool_use"},
+    "system": {"text"},
 }
+# "Mid-conversation system messages": Claude Opus 4.8 takes them, and whatever came after it.
+WITHOUT_SYSTEM_ROLE = re.compile(r"claude-(3|(opus|sonnet|haiku)-4(-[0-7])?(-\d{8})?$)")
 
 
 class Bad(Exception):
@@ -85,7 +89,7 @@ def check(fields: Any, beta: str | None) -> None:
         require(1024 <= budget < fields["max_tokens"], "thinking: budget_tokens")
     names = [check_tool(tool) for tool in fields.get("tools", [])]
     require(len(set(names)) == len(names), "tools: Tool names must be unique.")
-    check_messages(fields["messages"])
+    check_messages(fields["messages"], fields["model"])
 
 
 def check_tool(tool: dict[str, Any]) -> str:
@@ -97,13 +101,19 @@ def check_tool(tool: dict[str, Any]) -> str:
     return str(name)
 
 
-def check_messages(messages: list[dict[str, Any]]) -> None:
+def check_messages(messages: list[dict[str, Any]], model: str = "") -> None:
     require(bool(messages), "messages: at least one message is required")
     require(messages[0].get("role") == "user", "messages: first message must use the user role")
     turns: list[tuple[str, list[dict[str, Any]]]] = []
+    before = ""
     for message in messages:
         role, content = message.get("role", ""), message.get("content")
         require(role in BLOCKS, "messages.role: Input should be 'user' or 'assistant'")
+        if role == "system":
+            has_it = not WITHOUT_SYSTEM_ROLE.match(model)
+            require(has_it, "role 'system' is not supported on this model")
+            require(before == "user", "messages: a system message must follow a user turn")
+        before = role
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
         require(isinstance(blocks, list) and bool(blocks), "messages.content: must be non-empty")
         for block in blocks:
@@ -112,6 +122,8 @@ def check_messages(messages: list[dict[str, Any]]) -> None:
             empty = kind == "text" and not block.get("text", "").strip()
             require(not empty, "messages: text content blocks must be non-empty")
         # "consecutive user or assistant turns in your request will be combined"
+        if role == "system":
+            continue
         if turns and turns[-1][0] == role:
             turns[-1][1].extend(blocks)
         else:
@@ -219,6 +231,8 @@ class Api(ApiProcess["Answering"]):
                 if name == "429":
                     raise Refused("rate_limit_error", "slower, please", int(given[1]))
                 raise Refused("overloaded_error", "Overloaded")
+            if name == "read":
+                read = int(given[0])
             if name == "room" and read > int(given[0]):
                 words = f"prompt is too long: {read} tokens > {given[0]} maximum"
                 raise Refused("invalid_request_error", words)

@@ -1,13 +1,15 @@
-"""Shell: which backends this session may use, as the router put them next to the job.
+"""Shell: what this session works with, as the router put it next to the job.
 
-`backends.json` in a run's `in` folder: `{"backends":["claude:claude-sonnet-4-5","builtin"]}`, in
-order of preference. Models stand there by name; what cannot be read is the built-in one.
+`backends.json` in a run's `in` folder: `{"backends":["claude:claude-sonnet-4-5","builtin"],
+"main":true}`, the backends in order of preference, and whether the conversation is the owner's own.
+Models stand there by name. What cannot be read is the built-in one, in anybody's conversation.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent_image.agent.backends import Prepared, Ready, builtin
@@ -20,14 +22,24 @@ FILE = "backends.json"
 MAX_BYTES = 64 * 1024
 
 
-def read(folder: Path) -> tuple[BackendName, ...]:
-    """The backends that lie in a run's `in` folder, the built-in one where there are none."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """backends: in order of preference, at least one. is_main: its tools are described too; whether
+    they do anything the relay, the signer and the router decide."""
+
+    backends: tuple[BackendName, ...] = (BUILTIN,)
+    is_main: bool = False
+
+
+def read(folder: Path) -> Choice:
+    """What lies in a run's `in` folder."""
     try:
         with (folder / FILE).open("rb") as file:
             value = json.loads(file.read(MAX_BYTES))
-        return backend_name.parse_all(value["backends"]) or (BUILTIN,)
-    except (OSError, ValueError, KeyError, TypeError, Malformed):
-        return (BUILTIN,)
+        backends = backend_name.parse_all(value["backends"]) or (BUILTIN,)
+        return Choice(backends, value.get("main") is True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, Malformed):
+        return Choice()
 
 
 def make(name: BackendName, models: Models, wrote: Callable[[str], None]) -> Prepared:

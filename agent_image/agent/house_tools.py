@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -27,18 +27,6 @@ class HouseTools:
     ) -> None:
         self._job, self._asking, self._call_key = job, asking, call_key
         self._folder, self._out = folder, out
-
-    def all(self) -> tuple[Callable[..., Coroutine[object, object, str]], ...]:
-        """The tools, in the order in which a model is told of them."""
-        return (
-            self.send_file,
-            self.set_persona,
-            self.set_group,
-            self.list_groups,
-            self.register_group,
-            self.ask_owner,
-            self.propose_change,
-        )
 
     async def send_file(
         self,

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from nips.event import Event
 from nips.kinds import Kind
-from nips.own import grant
 from nips.own.handed import Handed, parse_handed
 from nips.own.job import (
     Attempt,
@@ -25,7 +24,6 @@ from nips.refusal import Malformed
 
 AGENT_LABEL = ("l", "ai", "agent")
 MESSAGE_KINDS = frozenset({int(Kind.CHAT), int(Kind.BUZZ_CHAT)})
-IN_GROUP_KINDS = frozenset({int(Kind.REACTION), int(Kind.CHAT)})
 NETWORK = re.compile(r"[a-z0-9-]{1,32}")
 
 
@@ -82,19 +80,6 @@ def read_request(event: Event, started: Event, attempt: Attempt) -> JobRequest:
     if request.group != attempt.group:
         raise Malformed("job request: it belongs to another group than its attempt")
     return request
-
-
-def is_of_main(events: Iterable[Event], started: Event, session: str) -> bool:
-    """Say whether a session is one of the owner's own conversation, among whose events its grant
-    is: no other session's grant holds a kind that is for everybody."""
-    for event in events:
-        try:
-            given = grant.parse(event, started.pubkey)
-        except Malformed:
-            continue
-        if given.client == session:
-            return any(rule.kind not in IN_GROUP_KINDS for rule in given.rules)
-    return False
 
 
 def read_handed(event: Event, started: Event, attempt: Attempt) -> Handed:

@@ -11,11 +11,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from agent_image.agent.backends import Call, Prepared, Task
+from agent_image.agent.backends import Call, Character, Prepared, Task
 from agent_image.agent.narrate import Narrator
 from agent_image.agent.runner import Ran, drive
 from agent_image.agent.tools import Toolbox
 from nips.own.backend_name import BackendName
+
+
+LONGEST_PREPARATION_S = 10.0  # what takes longer is waited for with the job
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,15 @@ Make = Callable[[BackendName], Prepared]
 
 class Preference:
     """names: in order, at least one. make: a backend from its name; called when its turn comes.
+    character: what to prepare one for, as it is now.
 
     A context manager: while it is entered the first one is prepared, and `answer` may be called.
     """
 
-    def __init__(self, names: Sequence[BackendName], make: Make) -> None:
-        self._names, self._make = tuple(names), make
+    def __init__(
+        self, names: Sequence[BackendName], make: Make, character: Callable[[], Character]
+    ) -> None:
+        self._names, self._make, self._character = tuple(names), make, character
         self._left = list(names)
         self._opened: _Opened | None = None
 
@@ -44,6 +50,11 @@ class Preference:
 
     async def __aexit__(self, *_: object) -> None:
         await self._close()
+
+    async def ready(self) -> None:
+        """Wait until the first one is prepared, but not for long."""
+        if self._opened is not None:
+            await asyncio.wait({self._opened.preparing}, timeout=LONGEST_PREPARATION_S)
 
     async def reconsider(self, names: Sequence[BackendName]) -> None:
         """Other names may hold by now."""
@@ -69,7 +80,7 @@ class Preference:
 
     def _open(self) -> _Opened:
         backend = self._make(self._left[0])
-        self._opened = _Opened(backend, asyncio.create_task(backend.prepare()))
+        self._opened = _Opened(backend, asyncio.create_task(backend.prepare(self._character())))
         return self._opened
 
     async def _close(self) -> None:

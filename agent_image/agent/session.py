@@ -19,12 +19,11 @@ from typing import Any
 from agent_image.agent import choice, notes, persona
 from agent_image.agent.allowance import Allowance
 from agent_image.agent.asking import Asking
-from agent_image.agent.backends import Task
+from agent_image.agent.backends import Character, Task
 from agent_image.agent.handed import HandedMessages
 from agent_image.agent.job import (
     MESSAGE_KINDS,
     Job,
-    is_of_main,
     read_attempt,
     read_job,
     read_request,
@@ -36,7 +35,7 @@ from agent_image.agent.preference import Preference
 from agent_image.agent.search import Search
 from agent_image.agent.speech import Speaker
 from agent_image.agent.surroundings import NAMING_KINDS, Context, read_people
-from agent_image.agent.tools import Toolbox
+from agent_image.agent.tools import Toolbox, described
 from nips.event import Event
 from nips.filter import Filter
 from nips.key import SecretKey
@@ -79,36 +78,40 @@ async def serve(
     """
     given, models = folder.parent / "ipc" / "in", Models(key, time.time)
     observer = Observer()
+    chosen = choice.read(given)
+    tools = described(is_main=chosen.is_main)
+
+    def character() -> Character:
+        said, kept = notes.instructions(folder), notes.remembered(folder)
+        return Character(persona.read(given), said, kept, tools)
+
     preferred = Preference(
-        choice.read(given), lambda name: choice.make(name, models, observer.wrote)
+        chosen.backends, lambda name: choice.make(name, models, observer.wrote), character
     )
     async with preferred, connect(address, [key]) as link:
         to_signer = Caller(link, key, signer)
         await _connected(link)
         to_signer.listen()
+        await preferred.ready()
         started = await _started(link, key.public, waits)
         takes_more_until_s = time.monotonic() + patience_s * SHARE_FOR_MORE
         allowance = Allowance(seconds)
         speaker = Speaker(to_signer, time.time, patience_s)
         attempt = read_attempt(started, key.public)
-        await preferred.reconsider(choice.read(given))  # it may have waited for long
+        await preferred.reconsider(choice.read(given).backends)  # it may have waited for long
         asking = Asking(Caller(link, key, started.pubkey))
         handed = HandedMessages(link, started, attempt)
         async with _alongside(handed.follow()), _shown(observer, to_signer):
             request, events = await _asked(link, started, attempt)
             turn = read_job(request, events)
-            known = Context(
-                read_people(events, request.group),
-                router=started.pubkey,
-                is_main=is_of_main(events, started, key.public),
-            )
+            known = Context(read_people(events, request.group), router=started.pubkey)
             search = Search(link, known)
 
-            def tools(of: Job) -> Toolbox:
-                return Toolbox(of, speaker, asking, folder, search=search, is_main=known.is_main)
+            def toolbox(of: Job) -> Toolbox:
+                return Toolbox(of, speaker, asking, folder, search=search)
 
             narrator = Narrator(link, key, turn, time.time, observer)
-            with_ = _With(known, tools, folder, narrator, preferred, allowance, observer)
+            with_ = _With(known, toolbox, character, narrator, preferred, allowance, observer)
             dealt: list[str] = []
             async with _alongside(allowance.tell(narrator.say)):
                 await _answer(turn, with_)
@@ -125,12 +128,12 @@ async def serve(
 
 @dataclass(frozen=True, slots=True)
 class _With:
-    """What a message is answered with. known: what is known of the group's people. tools: those of
+    """What a message is answered with. known: what is known of the group's people. toolbox: that of
     one turn."""
 
     known: Context
-    tools: Callable[[Job], Toolbox]
-    folder: Path
+    toolbox: Callable[[Job], Toolbox]
+    character: Callable[[], Character]
     narrator: Narrator
     preferred: Preference
     allowance: Allowance
@@ -139,15 +142,9 @@ class _With:
 
 async def _answer(turn: Job, with_: _With) -> None:
     """Answer one message, and show that it is begun with and, whatever ends it, how it ended."""
-    folder, observer, toolbox = with_.folder, with_.observer, with_.tools(turn)
-    context = replace(
-        with_.known,
-        instructions=notes.instructions(folder),
-        memory=notes.remembered(folder),
-        now_s=int(time.time()),
-    )
-    given = persona.read(folder.parent / "ipc" / "in")
-    task = Task(turn, toolbox.describe(), given, context, with_.allowance.warning)
+    observer, toolbox = with_.observer, with_.toolbox(turn)
+    context = replace(with_.known, now_s=int(time.time()))
+    task = Task(turn, with_.character(), context, with_.allowance.warning)
     observer.show("turn_started", message=turn.message.id)
     why: str | None = STOPPED
     try:
@@ -198,7 +195,6 @@ async def _asked(link: Link, started: Event, attempt: Attempt) -> tuple[JobReque
         wanted,
         _last_messages(attempt.group),
         *_who(attempt.group),
-        _grant(started, attempt),
     )
     found = next((event for event in events if event.id == attempt.job), None)
     if found is None:
@@ -228,14 +224,6 @@ def _who(group: str) -> tuple[Filter, Filter]:
     """Profiles, of which the relay shows those of the group's members, and the group's state."""
     profiles = Filter(kinds=frozenset({int(Kind.PROFILE)}), limit=N_PROFILES)
     return profiles, Filter(kinds=NAMING_KINDS, tags={"d": frozenset({group})})
-
-
-def _grant(started: Event, attempt: Attempt) -> Filter:
-    return Filter(
-        kinds=frozenset({int(Kind.APP_DATA)}),
-        authors=frozenset({started.pubkey}),
-        tags={"p": frozenset({attempt.session})},
-    )
 
 
 async def _fetch(link: Link, *filters: Filter) -> list[Event]:

@@ -38,17 +38,13 @@ class People:
 class Context:
     """What a model is told besides the job. All texts are as somebody wrote them.
 
-    instructions: the group's CLAUDE.md; memory: its MEMORY.md. router: the key by which the house
-    itself speaks. now_s: unix seconds; 0 where the time is not known. is_main: the conversation is
-    the owner's own.
+    router: the key by which the house itself speaks. now_s: unix seconds; 0 where the time is not
+    known.
     """
 
     people: People = field(default_factory=People)
-    instructions: Note = field(default_factory=Note)
-    memory: Note = field(default_factory=Note)
     router: str = ""
     now_s: int = 0
-    is_main: bool = False
 
 
 def read_people(events: Iterable[Event], group: str) -> People:

@@ -50,9 +50,8 @@ class ToolRefused(Exception):
 class Toolbox:
     """The tools, bound to one job, one signer, one router and one folder.
 
-    is_main: whether the job is of the owner's own conversation, so that the tools that work only
-    there are described too. search: the way to what was said before. out: where files that are
-    handed over lie; without it `ipc/out` next to the folder.
+    search: the way to what was said before. out: where files that are handed over lie; without it
+    `ipc/out` next to the folder.
     """
 
     def __init__(
@@ -64,40 +63,25 @@ class Toolbox:
         out: Path | None = None,
         *,
         search: Search | None = None,
-        is_main: bool = True,
     ) -> None:
-        self._job, self._speaker, self._folder, self._is_main = job, speaker, folder, is_main
+        self._job, self._speaker, self._folder = job, speaker, folder
         self._search = search
-        self._house = HouseTools(
-            job, asking, lambda: self._call_key, folder, out or folder.parent / "ipc" / "out"
-        )
-        articles = ArticleTool(job, speaker, asking, lambda: self._call_key)
         self._calls: Counter[str] = Counter()
         self._call_key = ""
-        tools: tuple[Callable[..., Coroutine[object, object, str]], ...] = (
-            self.send_message,
-            self.react,
-            self.publish_note,
-            articles.publish_article,
-            self.publish_event,
-            self.remember,
-            self.recall,
-            self.run_command,
-            self.search_history,
-            QueryTool(job, asking, lambda: self._call_key).nostr_query,
-            *self._house.all(),
-        )
-        self._tools = {tool.__name__: tool for tool in tools}
 
-    def describe(self) -> tuple[ToolDescription, ...]:
-        """The tools as a model is told of them: it is not offered what is never done here.
+        def call_key() -> str:
+            return self._call_key
 
-        Whether it is done is decided elsewhere, so `execute` knows them all.
-        """
-        if self._is_main:
-            return tuple(describe(tool) for tool in self._tools.values())
-        here = (tool for name, tool in self._tools.items() if name not in MAINS_TOOLS)
-        return tuple(describe(tool, MAINS_PARAMETERS) for tool in here)
+        out = out or folder.parent / "ipc" / "out"
+        self._house = HouseTools(job, asking, call_key, folder, out)
+        articles = ArticleTool(job, speaker, asking, call_key)
+        parts = (self, articles, QueryTool(job, asking, call_key), self._house)
+        self._tools: dict[str, Callable[..., Coroutine[object, object, str]]] = {
+            tool.__name__: getattr(part, tool.__name__)
+            for tool in TOOLS
+            for part in parts
+            if hasattr(part, tool.__name__)
+        }
 
     async def execute(self, call: Call) -> Answer:
         """Carry out one call. A refusal is an answer; SignerAway and Malformed are raised.
@@ -247,3 +231,37 @@ class Toolbox:
 
     def _time(self) -> int:
         return self._speaker.created_at()
+
+
+# In the order in which a model is told of them.
+TOOLS: tuple[Callable[..., Coroutine[object, object, str]], ...] = (
+    Toolbox.send_message,
+    Toolbox.react,
+    Toolbox.publish_note,
+    ArticleTool.publish_article,
+    Toolbox.publish_event,
+    Toolbox.remember,
+    Toolbox.recall,
+    Toolbox.run_command,
+    Toolbox.search_history,
+    QueryTool.nostr_query,
+    HouseTools.send_file,
+    HouseTools.set_persona,
+    HouseTools.set_group,
+    HouseTools.list_groups,
+    HouseTools.register_group,
+    HouseTools.ask_owner,
+    HouseTools.propose_change,
+)
+
+
+def described(*, is_main: bool) -> tuple[ToolDescription, ...]:
+    """The tools as a model is told of them: it is not offered what is never done here. is_main:
+    whether this is the owner's own conversation.
+
+    Whether it is done is decided elsewhere, so `Toolbox.execute` knows them all.
+    """
+    if is_main:
+        return tuple(describe(tool) for tool in TOOLS)
+    here = (tool for tool in TOOLS if tool.__name__ not in MAINS_TOOLS)
+    return tuple(describe(tool, MAINS_PARAMETERS) for tool in here)

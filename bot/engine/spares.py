@@ -85,12 +85,11 @@ class Spares(Generic[S]):
             await asyncio.wait({making[1]})
             await asyncio.sleep(0)  # until `_add` has it
         self._used_s.pop(group, None)
-        spare = self._kept.get(group)
-        if spare is None or not fits(
-            _kept(spare), self._makeup(group), self._bounds, time.monotonic()
-        ):
-            return None  # the next look ends it
-        return self._kept.pop(group)
+        spare = self._kept.pop(group, None)
+        if spare is None or fits(_kept(spare), self._makeup(group), self._bounds, time.monotonic()):
+            return spare
+        self._end(spare)
+        return None
 
     def has(self, group: str) -> bool:
         """Say whether the group has a spare, or is getting one."""

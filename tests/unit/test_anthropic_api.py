@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.anthropic_api import check_messages, due, script
+import pytest
+
+from tests.anthropic_api import Bad, check_messages, due, script
 
 ASKED = "look [[say I look]] [[tool recall]] [[say It is there.]]"
 
@@ -50,3 +52,16 @@ def test_without_a_directive_it_counts() -> None:
     assert answer(user(text(ASKED)), called("a"), beside) == ["say I was sent 3 messages."]
     summary = user(text("Now write\na <summary> of it"))
     assert answer(summary) == ["say <summary>I was sent 1 messages.</summary>"]
+
+
+def test_a_system_message_follows_a_user_turn_where_the_model_takes_any() -> None:
+    told = {"role": "system", "content": "It is late."}
+    said = {"role": "assistant", "content": [text("Hi.")]}
+    check_messages([user(text("hi")), told, said, user(text("and?")), told], "claude-opus-4-8")
+    for order, model in (
+        ([user(text("hi")), told], "claude-sonnet-4-5"),
+        ([told, user(text("hi"))], "claude-opus-4-8"),
+        ([user(text("hi")), said, told], "claude-opus-4-8"),
+    ):
+        with pytest.raises(Bad):
+            check_messages(order, model)

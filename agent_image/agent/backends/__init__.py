@@ -19,14 +19,13 @@ its job, has it work once for each message, and closes it.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent_image.agent.job import Job
-from agent_image.agent.surroundings import Context
+from agent_image.agent.surroundings import Context, Note
 from nips.own.persona import Persona
 
-NOBODY = Persona()
 NOTHING_KNOWN = Context()
 
 
@@ -44,14 +43,27 @@ class ToolDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class Character:
+    """Who the agent is and what it can do, whatever it is asked: known before its job is.
+    instructions: the group's CLAUDE.md; memory: its MEMORY.md; both as somebody wrote them."""
+
+    persona: Persona = field(default_factory=Persona)
+    instructions: Note = field(default_factory=Note)
+    memory: Note = field(default_factory=Note)
+    tools: tuple[ToolDescription, ...] = ()
+
+
+NOBODY = Character()
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
-    """What a backend is given: the job, the tools it may call, who it is to be, and what it is
-    to know (context.py makes prompts of it). warning: what its model is to be told beside the next
-    answer, "" for nothing; asked for once before each answer."""
+    """What a backend is given: the job, who it is to be, and what it is to know (context.py makes
+    prompts of it). warning: what its model is to be told beside the next answer, "" for nothing;
+    asked for once before each answer."""
 
     job: Job
-    tools: tuple[ToolDescription, ...]
-    persona: Persona = NOBODY
+    character: Character = NOBODY
     context: Context = NOTHING_KNOWN
     warning: Callable[[], str] = _no_warning
 
@@ -103,9 +115,10 @@ class BackendFailed(Exception):
 class Prepared(Protocol):
     """A backend that is made ready before its job is known, and used for one job."""
 
-    async def prepare(self) -> None:
-        """Import and open what takes long. What fails here fails again in `work`, and is told
-        there: raises nothing but CancelledError."""
+    async def prepare(self, character: Character) -> None:
+        """Import and open what takes long. character: the job's, if nothing changes until then.
+        What fails here fails again in `work`, and is told there: raises nothing but
+        CancelledError."""
 
     def work(self, task: Task) -> Steps:
         """Answer one message; its steps may raise BackendFailed."""
@@ -120,7 +133,7 @@ class Ready:
 
     work: Backend
 
-    async def prepare(self) -> None:
+    async def prepare(self, character: Character) -> None:
         """Nothing takes long."""
 
     async def close(self) -> None:

@@ -68,7 +68,7 @@ async def work(task: Task) -> Steps:
     if task.context.router and task.job.message.author == task.context.router:
         yield _say(HEARD)
         return
-    plan = plan_of(parse(task.job.message.text), task.persona.name)
+    plan = plan_of(parse(task.job.message.text), task.character.persona.name)
     if plan.line is not None:
         yield Narrate(plan.line)
     answer: Answer | None = Answer(True, "")

@@ -19,7 +19,15 @@ from types import ModuleType
 from typing import Any
 
 from agent_image.agent import thread
-from agent_image.agent.backends import Answer, BackendFailed, Call, Narrate, Steps, Task
+from agent_image.agent.backends import (
+    Answer,
+    BackendFailed,
+    Call,
+    Character,
+    Narrate,
+    Steps,
+    Task,
+)
 from agent_image.agent.backends import claude_program as program
 from agent_image.agent.backends import claude_words as words
 from agent_image.agent.backends.claude_live import LiveText
@@ -52,10 +60,11 @@ class _Broken:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A started program, and the conversation that it has read."""
+    """A started program, the conversation that it has read, and who it was told that it is."""
 
     program: program.Program
     thread: Thread | None
+    character: Character
 
 
 class Claude:
@@ -77,15 +86,15 @@ class Claude:
         self._sdk: ModuleType | None = None
         self._address = ""
         self._opened: _Opened | None = None
-        self._client: Any = None
+        self._has_begun = False
         self._coming: asyncio.Queue[object] = asyncio.Queue()
         self._thread: Thread | None = None
         self._complaint = ""  # the program's last line on stderr
 
-    async def prepare(self) -> None:
+    async def prepare(self, character: Character) -> None:
         """Import the SDK, open the door, start the program."""
         with suppress(Exception):  # it is tried again, and told, when there is work
-            await self._open()
+            await self._open(character, thread.read(self._home))
 
     def work(self, task: Task) -> Steps:
         """Answer one message."""
@@ -99,9 +108,9 @@ class Claude:
 
     async def _turn(self, task: Task) -> Steps:
         said: list[str] = []
-        if self._client is None:
+        if not self._has_begun:
             try:
-                is_new = await self._connect(task)
+                is_new = await self._begin(task.character)
             except Exception as error:
                 await self._drop()
                 raise BackendFailed(words.failure(None, "program")) from error
@@ -168,60 +177,60 @@ class Claude:
 
     # The program
 
-    async def _open(self) -> None:
+    async def _open(self, character: Character, known: Thread | None) -> None:
+        """Have a program that is ready for a question, to go on with `known`."""
         if self._sdk is None:
             # In a thread, so that the session's connection goes on meanwhile.
             self._sdk = await asyncio.to_thread(program.load)
             self._address = await self._stack.enter_async_context(open_door(self._models))
-        if self._opened is None:
-            await self._start(thread.read(self._home))
-
-    async def _start(self, known: Thread | None) -> None:
-        assert self._sdk is not None
-        resume = known.id if known else None
+        if self._opened is not None:
+            return
         started = program.Program(
             self._sdk,
             program.options(
-                self._sdk, self._address, self._model, self._folder, self._home, resume, self._note
+                self._sdk,
+                self._address,
+                self._model,
+                self._folder,
+                self._home,
+                known.id if known else None,
+                program.server(self._sdk, character.tools, self._call),
+                self._note,
             ),
+            f"{system_prompt(character)}\n\n{words.HOW_IT_ENDS}",
         )
-        await started.start()
-        self._opened = _Opened(started, known)
+        try:
+            await started.start()
+        except BaseException:
+            await started.close()
+            raise
+        self._opened = _Opened(started, known, character)
 
-    async def _connect(self, task: Task) -> bool:
-        """Have a client; says whether the conversation had to begin anew."""
-        await self._open()
-        assert self._opened is not None
-        now = thread.read(self._home)
-        if self._opened.thread != now:
-            # Another container has gone on with it since: what was read is not all of it.
+    async def _begin(self, character: Character) -> bool:
+        """Have a program for the turns of this job; says whether the conversation had to begin
+        anew."""
+        now, opened = thread.read(self._home), self._opened
+        # Another container may have gone on with it since, or somebody changed who it is to be.
+        if opened is not None and not (
+            opened.thread == now and opened.character == character and opened.program.is_alive
+        ):
             await self._drop()
-        # A program that died while it waited is no reason to forget.
+        # A program that could not read it once is no reason to forget.
         for known in (now, now) if now is not None else (None,):
             with suppress(Exception):
-                await self._introduce(task, known)
-                return False
+                await self._open(character, known)
+                break
             await self._drop()
-        await self._introduce(task, None)
-        return now is not None
-
-    async def _introduce(self, task: Task, known: Thread | None) -> None:
-        if self._opened is None:
-            await self._start(known)
-        assert self._opened is not None
-        system = f"{system_prompt(task)}\n\n{words.HOW_IT_ENDS}"
-        tools = program.server(self._sdk, task.tools, self._call)  # type: ignore[arg-type]
-        self._client = await self._opened.program.connect(tools, system)
-        self._thread = self._opened.thread
+        else:
+            known = None
+            await self._open(character, None)
+        self._thread, self._has_begun = known, True
+        return known != now
 
     async def _drop(self) -> None:
-        client, opened = self._client, self._opened
-        self._client = self._opened = None
-        with suppress(Exception):
-            if client is not None:
-                await client.disconnect()
-            elif opened is not None:
-                await opened.program.close()
+        opened, self._opened, self._has_begun = self._opened, None, False
+        if opened is not None:
+            await opened.program.close()
 
     def _remember(self, session_id: str, answered: Message) -> None:
         before = self._thread
@@ -245,13 +254,14 @@ class Claude:
     @asynccontextmanager
     async def _read(self, prompt: str) -> AsyncIterator[asyncio.Queue[object]]:
         """Ask, and yield what comes: calls of tools and the SDK's messages, to the result."""
-        coming: asyncio.Queue[object] = asyncio.Queue()
+        assert self._opened is not None
+        client, coming = self._opened.program.client, asyncio.Queue[object]()
         self._coming = coming
 
         async def follow() -> None:
             try:
-                await self._client.query(prompt)
-                async for message in self._client.receive_response():
+                await client.query(prompt)
+                async for message in client.receive_response():
                     coming.put_nowait(message)
             except Exception as error:  # noqa: BLE001 - whatever the SDK raises is one end
                 coming.put_nowait(_Broken(error))

@@ -1,8 +1,8 @@
-"""Shell: the `claude` program of claude-agent-sdk: started early, told late who it is to be.
+"""Shell: the `claude` program of claude-agent-sdk: started, told who it is, and open to questions.
 
-It takes most of a second to start, and a person would wait for it. So it is started before the job
-is known; the system prompt goes into the first thing that it is told over its stdin, which comes
-with the job. A conversation that it is to go on with is read at its start.
+That takes most of a second, and a person would wait for it. So it is done before the job is known,
+with everything that does not depend on it: the system prompt, our tools, the conversation that it
+is to go on with.
 
 It has no tools of its own (no shell, no files, no web), reads no settings of whatever folder it
 stands in, and runs what we give it: everything that it can do is a tool of ours.
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +26,9 @@ SERVER = "nostrclaw"  # our tools' name; the program calls them mcp__nostrclaw__
 PREFIX = f"mcp__{SERVER}__"
 PLACEHOLDER = "none-in-here"
 MAX_LINE_BYTES = 16 * 2**20  # what a tool answers comes back in one line
+# A conversation that fills about two thirds of it goes on as a summary: every message sends all of
+# it again, at the owner's cost. It is the smallest that the program takes.
+WINDOW_TOKENS = 100_000
 MAX_RETRIES = 4  # of one request, over about ten seconds; then another backend may try
 
 
@@ -47,10 +50,12 @@ def options(
     folder: Path,
     home: Path,
     resume: str | None,
+    tools: Any,
     stderr: Callable[[str], None],
 ) -> Any:
     """How the program is started. address: where it finds models. folder: the group's, in which
-    it stands. home: where it keeps conversations. resume: the id of the one to go on with."""
+    it stands. home: where it keeps conversations. resume: the id of the one to go on with. tools:
+    of `server`."""
     return sdk.ClaudeAgentOptions(
         tools=[],
         allowed_tools=[f"mcp__{SERVER}"],
@@ -58,7 +63,7 @@ def options(
         # Attack: settings or servers that an agent left in its folder, to run with the next job.
         setting_sources=[],
         strict_mcp_config=True,
-        mcp_servers={SERVER: {"type": "sdk", "name": SERVER, "instance": None}},
+        mcp_servers={SERVER: tools},
         # Attack: "@/path" or "/command" in a stranger's text, which the program would carry out.
         verbatim_prompts=True,
         include_partial_messages=True,
@@ -72,6 +77,7 @@ def options(
             "ANTHROPIC_BASE_URL": address,
             "ANTHROPIC_API_KEY": PLACEHOLDER,
             "ANTHROPIC_DEFAULT_HAIKU_MODEL": model,  # for what it asks besides: summaries, say
+            "CLAUDE_CODE_AUTO_COMPACT_WINDOW": str(WINDOW_TOKENS),
             "CLAUDE_CONFIG_DIR": str(home),
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "CLAUDE_CODE_MAX_RETRIES": str(MAX_RETRIES),
@@ -97,33 +103,36 @@ def server(sdk: ModuleType, tools: tuple[ToolDescription, ...], call: Callable[.
 
 
 class Program:
-    """One started program, not yet told who it is; `connect` makes it a client."""
+    """One started program. wanted: of `options`; system: the prompt that says who it is."""
 
-    def __init__(self, sdk: ModuleType, wanted: Any) -> None:
-        self._sdk, self._wanted = sdk, wanted
+    def __init__(self, sdk: ModuleType, wanted: Any, system: str) -> None:
         inner = sdk._internal.transport.subprocess_cli.SubprocessCLITransport  # noqa: SLF001
         self._transport = inner(prompt=_nothing(), options=wanted)
+        self.client = sdk.ClaudeSDKClient(wanted, _told(sdk, self._transport, system))
 
     async def start(self) -> None:
-        """Start it. Raises what the SDK raises."""
-        await self._transport.connect()
+        """Start it and have it ready for a question. Raises what the SDK raises."""
+        await self.client.connect()
 
-    async def connect(self, tools: Any, system: str) -> Any:
-        """The SDK's client of it. tools: of `server`. Raises what the SDK raises."""
-        wanted = replace(self._wanted, mcp_servers={SERVER: tools})
-        client = self._sdk.ClaudeSDKClient(wanted, _told_late(self._sdk, self._transport, system))
-        await client.connect()
-        return client
+    @property
+    def is_alive(self) -> bool:
+        """Say whether it still runs."""
+        process = self._transport._process  # noqa: SLF001 - the SDK tells of an end only when asked
+        return process is not None and process.returncode is None
 
     async def close(self) -> None:
-        """End it, whatever it does."""
-        await self._transport.close()
+        """End it, whatever it does. Never raises."""
+        with suppress(Exception):
+            await self.client.disconnect()
+        with suppress(Exception):
+            await self._transport.close()
 
 
-def _told_late(sdk: ModuleType, inner: Any, system: str) -> Any:
-    """The program's transport, by which the first thing told is also the system prompt."""
+def _told(sdk: ModuleType, inner: Any, system: str) -> Any:
+    """The program's transport, by which the first thing told is also the system prompt: as an
+    argument, which is where the SDK puts it, it could be too long."""
 
-    class ToldLate(sdk.Transport):  # type: ignore[name-defined,misc]
+    class Told(sdk.Transport):  # type: ignore[name-defined,misc]
         async def connect(self) -> None:
             await inner.connect()
 
@@ -143,7 +152,7 @@ def _told_late(sdk: ModuleType, inner: Any, system: str) -> Any:
         async def end_input(self) -> None:
             await inner.end_input()
 
-    return ToldLate()
+    return Told()
 
 
 def _with_system(data: str, system: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agent_image.agent.backends import Answer, Call, Narrate, Steps, Task
+from agent_image.agent.backends import Answer, Call, Character, Narrate, Steps, Task
 from agent_image.agent.backends.chat_asking import PATIENCE_S, STALL_S, Chat, Unfit
 from agent_image.agent.backends.chat_stream import Reply
 from agent_image.agent.backends.talk import Talk, step_of
@@ -36,7 +36,7 @@ class OpenAI:
     ) -> None:
         self._chat, self._model = Chat(models, model, wrote, stall_s, patience_s), model
 
-    async def prepare(self) -> None:
+    async def prepare(self, character: Character) -> None:
         """Nothing takes long: each question has a connection of its own."""
 
     async def close(self) -> None:

@@ -33,7 +33,7 @@ class Talk:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._messages: list[dict[str, object]] = [
-            {"role": "system", "content": system_prompt(task)},
+            {"role": "system", "content": system_prompt(task.character)},
             {"role": "user", "content": user_prompt(task)},
         ]
         self._results: list[tuple[int, Answer]] = []
@@ -43,8 +43,8 @@ class Talk:
     def fields(self) -> dict[str, object]:
         """The body of the next question, without its model."""
         fields: dict[str, object] = {"messages": list(self._messages)}
-        if self._task.tools:
-            fields["tools"] = [_tool(one) for one in self._task.tools]
+        if tools := self._task.character.tools:
+            fields["tools"] = [_tool(one) for one in tools]
             if not self._may_call:
                 fields["tool_choice"] = "none"
         return fields
@@ -106,7 +106,7 @@ def step_of(call: ToolCall, number: int, task: Task, stop: str | None) -> Call |
     """What is to be done about the `number`th call of a reply, or what is wrong with it."""
     if number >= MAX_CALLS:
         return Answer(False, f"This was not done: at most {MAX_CALLS} calls at once.")
-    if call.name not in (names := [tool.name for tool in task.tools]):
+    if call.name not in (names := [tool.name for tool in task.character.tools]):
         known = ", ".join(names) or "none"
         return Answer(False, f"There is no tool called {call.name[:40]!r}. There are: {known}.")
     if (arguments := _object(call.arguments)) is None:

@@ -18,15 +18,20 @@ from nips.own.backend_name import BUILTIN, BackendName
 
 def test_the_names_are_read_in_their_order(tmp_path: Path) -> None:
     names = ["claude:sonnet", "openai:qwen", "builtin"]
-    (tmp_path / choice.FILE).write_text(json.dumps({"backends": names}))
-    assert [str(name) for name in choice.read(tmp_path)] == names
+    for is_main in (True, False):
+        text = json.dumps({"backends": names, "main": is_main})
+        (tmp_path / choice.FILE).write_text(text)
+        found = choice.read(tmp_path)
+        assert [str(name) for name in found.backends] == names
+        assert found.is_main is is_main
 
 
 @pytest.mark.parametrize(
     "text",
     [
         None, "", "[]", "{}", '{"backends":"claude"}', '{"backends":[]}', '{"backends":["x"]}',
-        '{"backends":["claude","claude"]}', "\xff", '{"backends":["builtin"]' + " " * 70_000 + "}",
+        '{"backends":["claude","claude"],"main":true}', "\xff",
+        '{"backends":["builtin"]' + " " * 70_000 + "}",
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_the_one_that_needs_nothing(
@@ -34,7 +39,7 @@ def test_what_cannot_be_read_is_the_one_that_needs_nothing(
 ) -> None:
     if text is not None:
         (tmp_path / choice.FILE).write_bytes(text.encode("latin-1"))
-    assert choice.read(tmp_path) == (BUILTIN,)
+    assert choice.read(tmp_path) == choice.Choice((BUILTIN,), is_main=False)
 
 
 async def test_each_name_is_made_into_its_backend() -> None:

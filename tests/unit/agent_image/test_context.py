@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_image.agent.backends import Task
+from agent_image.agent.backends import Character, Task
 from agent_image.agent.context import MAX_PROMPT_BYTES, system_prompt, user_prompt
 from agent_image.agent.job import Job, Message
 from agent_image.agent.quoting import MARK
@@ -42,7 +42,7 @@ def message(text: str, author: str = ALICE, *, at: int = 0, network: str = "") -
 
 def a_task(text: str, *history: Message, context: Context | None = None) -> Task:
     job = Job("11" * 32, "group", BOT, message(text, at=9_999), history)
-    return Task(job, (), context=context or Context())
+    return Task(job, context=context or Context())
 
 
 def unmarked(prompt: str) -> list[str]:
@@ -62,7 +62,7 @@ def test_who_said_what_when_and_through_which_network_oldest_first() -> None:
     )
     ids = [f"{at:064x}" for at in (0, 60, 120, 180, 9_999)]
     assert user_prompt(task) == (
-        "# What was said before, oldest first\n\n"
+        'You are in the conversation "Garden".\n\n# What was said before, oldest first\n\n'
         '2027-01-15 12:00 UTC, "Alice (Signal)" (key a1a1a1a1), over signal, message '
         f"{ids[0]}:\n{MARK}the roses\n{MARK}need water\n\n"
         f"2027-01-15 12:01 UTC, you, message {ids[1]}:\n{MARK}I will see to it\n\n"
@@ -81,26 +81,25 @@ def test_another_assistant_is_called_a_program() -> None:
     assert "somebody (key b2b2b2b2), a program, message" in user_prompt(a_task("hello", said))
 
 
-def test_the_system_prompt_says_who_where_and_when() -> None:
-    context = Context(
-        People(group="Garden"), Note("Be brief."), Note("- the cat is Mia", is_cut=True), now_s=NOON
-    )
-    task = replace(a_task("hi", context=context), persona=Persona("Ada", text="You like roses."))
-    said = system_prompt(task)
+def test_the_system_prompt_says_who_it_is_and_what_it_remembers() -> None:
+    mia = Note("- the cat is Mia", is_cut=True)
+    said = system_prompt(Character(Persona("Ada", text="You like roses."), Note("Be brief."), mia))
     assert said.startswith("You are Ada, an assistant")
     assert "\n\nYou like roses.\n\n" in said
-    assert 'the conversation "Garden"' in said
     assert f"\n{MARK}Be brief.\n" in said
     assert f"\n{MARK}- the cat is Mia\n[the beginning is left out: the file is longer]" in said
-    assert said.endswith("It is 2027-01-15 12:00 UTC.")
+
+
+def test_the_prompt_says_where_and_when() -> None:
+    said = user_prompt(a_task("hi", context=Context(People(group="Garden"), now_s=NOON)))
+    assert said.startswith('It is 2027-01-15 12:00 UTC. You are in the conversation "Garden".\n\n')
 
 
 def test_where_nothing_is_known_nothing_is_made_up() -> None:
-    said = system_prompt(a_task("hi"))
+    said = system_prompt(Character())
     assert said.startswith("You are an assistant")
     assert "CLAUDE.md" not in said
     assert "MEMORY.md" not in said
-    assert "It is " not in said
     assert user_prompt(a_task("hi")).startswith("# The message to answer")
 
 
@@ -110,10 +109,10 @@ def test_no_text_stands_outside_of_its_quotation(text: str) -> None:
 
     def lines(said: str) -> list[str]:
         people = People({ALICE: said}, said)
-        context = Context(people, Note(said), Note(said))
-        task = a_task(said, message(said), context=context)
-        found = unmarked(user_prompt(task)) + unmarked(system_prompt(task))
-        return [line for line in found if " (key " not in line and "You take part in" not in line]
+        task = a_task(said, message(said), context=Context(people))
+        noted = Character(instructions=Note(said), memory=Note(said))
+        found = unmarked(user_prompt(task)) + unmarked(system_prompt(noted))
+        return [line for line in found if " (key " not in line and "You are in" not in line]
 
     assert lines(text) == lines("hello")
 
@@ -124,9 +123,9 @@ def test_whatever_is_said_our_lines_are_ours(said: str, named: str, noted: str) 
 
     def ours(said: str, named: str, noted: str) -> list[str]:
         people = People({ALICE: named}, named)
-        context = Context(people, Note(f"a{noted}"), Note(f"b{noted}"))
-        task = a_task(said, message(said), context=context)
-        lines = unmarked(user_prompt(task)) + unmarked(system_prompt(task))
+        task = a_task(said, message(said), context=Context(people))
+        notes = Character(instructions=Note(f"a{noted}"), memory=Note(f"b{noted}"))
+        lines = unmarked(user_prompt(task)) + unmarked(system_prompt(notes))
         return [re.sub('"[^"]*"', '""', line) for line in lines]
 
     assert ours(said, named, noted) == ours("hello", "Alice", "")

@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 
 from agent_image.agent import utterance
-from agent_image.agent.job import is_of_main, read_attempt, read_handed, read_job, read_request
-from bot import grants
+from agent_image.agent.job import read_attempt, read_handed, read_job, read_request
 from nips.event import Event
-from nips.own import grant
 from nips.own import handed as handed_events
 from nips.own.job import Attempt, JobRequest, parse_request
 from nips.own.once import once_key
@@ -162,23 +160,3 @@ def test_nobody_but_the_jobs_router_hands_a_message_over(scene: Any, whose: str)
         read_handed(template.sign(author, bytes(32)), event, attempt)
     right = handed_events.handed(scene.router.public, scene.group, request.id, "cd" * 32, scene.now)
     assert read_handed(right.sign(scene.router, bytes(32)), event, attempt).message == "cd" * 32
-
-
-def test_a_session_knows_by_its_own_grant_whether_it_is_mains(scene: Any) -> None:
-    started = scene.attempt(scene.request(scene.message("hello")))
-
-    def given(*, is_main: bool, author: Any = None, client: Any = None) -> Event:
-        by = author or scene.router
-        made = grants.of_session(
-            (client or scene.session).public, scene.group, "ab" * 32, is_main=is_main,
-            now_s=scene.now, wall_clock_s=60,
-        )  # fmt: skip
-        return grant.template(made, by.public, scene.now).sign(by, bytes(32))
-
-    session = scene.session.public
-    assert is_of_main([started, given(is_main=True)], started, session)
-    assert not is_of_main([given(is_main=False)], started, session)
-    assert not is_of_main([], started, session)
-    # Somebody else's grant, or one that somebody else wrote.
-    assert not is_of_main([given(is_main=True, client=scene.person)], started, session)
-    assert not is_of_main([given(is_main=True, author=scene.person)], started, session)

@@ -18,7 +18,7 @@ import pytest
 
 from agent_image.agent.allowance import Allowance
 from agent_image.agent.asking import Asking
-from agent_image.agent.backends import BackendFailed, Call, Narrate, Ready, Steps, Task
+from agent_image.agent.backends import BackendFailed, Call, Character, Narrate, Ready, Steps, Task
 from agent_image.agent.backends.builtin import EMPTY, NO_MODEL
 from agent_image.agent.job import read_attempt, read_job, read_request
 from agent_image.agent.narrate import Narrator
@@ -401,14 +401,14 @@ async def test_every_end_of_a_turn_is_one_frame(
     turn = read_job(read_request(request, started, read_attempt(started, session.public)), [asked])
     async with (
         connect(f"unix:{stage.socket(session)}", [session]) as link,
-        Preference([BUILTIN], lambda _: Ready(work)) as preferred,
+        Preference([BUILTIN], lambda _: Ready(work), Character) as preferred,
     ):
         speaker = Speaker(Caller(link, session, stage.roles.signer), time.time, patience_s)
         asking = Asking(Caller(link, session, stage.router.public))
         with_ = _With(
             Context(),
             lambda of: Toolbox(of, speaker, asking, tmp_path),
-            tmp_path,
+            Character,
             Narrator(link, session, turn, time.time, observer),
             preferred,
             Allowance(60),

@@ -12,7 +12,13 @@ import pytest
 from agent_image.agent.asking import Asking
 from agent_image.agent.backends import Call
 from agent_image.agent.speech import LONGEST_STEP_S, Speaker
-from agent_image.agent.tools import MAINS_PARAMETERS, MAINS_TOOLS, MAX_TEXT_BYTES, Toolbox
+from agent_image.agent.tools import (
+    MAINS_PARAMETERS,
+    MAINS_TOOLS,
+    MAX_TEXT_BYTES,
+    Toolbox,
+    described,
+)
 from relay_local.client import Caller, Link
 
 
@@ -34,9 +40,9 @@ def toolbox(scene: Any, speaker: Speaker, asking: Asking, tmp_path: Path) -> Too
     return Toolbox(scene.job(scene.message("hello")), speaker, asking, tmp_path)
 
 
-def test_every_tool_is_described_for_a_model(toolbox: Toolbox) -> None:
-    described = {tool.name: tool for tool in toolbox.describe()}
-    assert list(described) == [
+def test_every_tool_is_described_for_a_model() -> None:
+    told = {tool.name: tool for tool in described(is_main=True)}
+    assert list(told) == [
         "send_message",
         "react",
         "publish_note",
@@ -55,8 +61,8 @@ def test_every_tool_is_described_for_a_model(toolbox: Toolbox) -> None:
         "ask_owner",
         "propose_change",
     ]
-    assert all(tool.description for tool in described.values())
-    assert described["run_command"].parameters == {
+    assert all(tool.description for tool in told.values())
+    assert told["run_command"].parameters == {
         "type": "object",
         "properties": {
             "line": {"type": "string", "description": "a command line for /bin/sh"},
@@ -67,20 +73,19 @@ def test_every_tool_is_described_for_a_model(toolbox: Toolbox) -> None:
     }
 
 
-def test_what_is_mains_alone_no_other_agent_is_told_of(
-    scene: Any, speaker: Speaker, asking: Asking, tmp_path: Path
-) -> None:
-    job = scene.job(scene.message("hello"))
-    elsewhere = Toolbox(job, speaker, asking, tmp_path, is_main=False)
-    described = {tool.name: str(tool.parameters) for tool in elsewhere.describe()}
-    assert described.keys().isdisjoint(MAINS_TOOLS)
-    assert {"send_message", "set_group", "set_persona"} <= described.keys()
+async def test_every_tool_that_is_described_is_there(toolbox: Toolbox) -> None:
+    for tool in described(is_main=True):
+        answer = await toolbox.execute(Call(tool.name, {"no such": 1}))
+        assert "has no argument 'no such'" in answer.text
+
+
+def test_what_is_mains_alone_no_other_agent_is_told_of() -> None:
+    elsewhere = {tool.name: str(tool.parameters) for tool in described(is_main=False)}
+    assert elsewhere.keys().isdisjoint(MAINS_TOOLS)
+    assert {"send_message", "set_group", "set_persona"} <= elsewhere.keys()
     for name in MAINS_PARAMETERS:
-        assert not any(f"'{name}'" in parameters for parameters in described.values())
-    in_main = {
-        tool.name: str(tool.parameters)
-        for tool in Toolbox(job, speaker, asking, tmp_path).describe()
-    }
+        assert not any(f"'{name}'" in parameters for parameters in elsewhere.values())
+    in_main = {tool.name: str(tool.parameters) for tool in described(is_main=True)}
     assert in_main.keys() >= MAINS_TOOLS
     assert "'conversation'" in in_main["send_message"]
 

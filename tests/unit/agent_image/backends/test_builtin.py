@@ -16,7 +16,7 @@ REFUSED = Answer(False, "The signer refused: restricted: not that kind")
 async def steps(scene: Any, text: str, answer: Callable[[Call], Answer]) -> list[Step]:
     """What the backend does about `text` when its calls are answered by `answer`."""
     taken: list[Step] = []
-    running = work(Task(scene.job(scene.message(text)), ()))
+    running = work(Task(scene.job(scene.message(text))))
     given: Answer | None = None
     while True:
         try:

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from agent_image.agent.backends import Answer, BackendFailed, Call, Step, Task, ToolDescription
+from agent_image.agent.backends import (
+    Answer,
+    BackendFailed,
+    Call,
+    Character,
+    Step,
+    Task,
+    ToolDescription,
+)
 from agent_image.agent.backends.openai import CUT, MAX_ROUNDS, WITHHELD, OpenAI
 from agent_image.agent.job import Job, Message
 from agent_image.agent.quoting import MARK
@@ -28,7 +36,7 @@ def a_task(text: str, *earlier: str) -> Task:
         return Message(f"{at:064x}", ALICE, 9, 1_800_000_000 + at, said, from_agent=False)
 
     history = tuple(message(said, at) for at, said in enumerate(earlier))
-    return Task(Job("11" * 32, "group", BOT, message(text, 9_999), history), TOOLS)
+    return Task(Job("11" * 32, "group", BOT, message(text, 9_999), history), Character(tools=TOOLS))
 
 
 async def steps(
@@ -295,7 +303,7 @@ async def test_an_answer_that_cannot_be_said_is_explained(api: Api) -> None:
 
 
 async def test_without_tools_none_are_offered(api: Api) -> None:
-    task = replace(a_task("[[say hello]]"), tools=())
+    task = replace(a_task("[[say hello]]"), character=Character())
     await steps(OpenAI(api.models, "gpt"), task)
     (request,) = api.requests()
     assert "tools" not in request
