@@ -17,7 +17,6 @@ from agent_image.agent.runner import Ran, drive
 from agent_image.agent.tools import Toolbox
 from nips.own.backend_name import BackendName
 
-
 LONGEST_PREPARATION_S = 10.0  # what takes longer is waited for with the job
 
 
