@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import structlog
-
 from bot.author import Author
 from bot.engine.container import Container
 from bot.engine.hardening import Spec
@@ -27,8 +25,6 @@ from nips.key import SecretKey
 from nips.own.grant import Grant
 
 WAITING = "waiting"  # instead of a job's id, in the container's label
-
-log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -94,7 +90,6 @@ async def start_waiting(
         await revoke(author, grant, LAST_WORD_S)
         await asyncio.to_thread(clear, session.public)
         raise
-    log.info("spare waits", session=session.public[:12], group=makeup.group)
     return Waiting(
         author,
         clear,

@@ -138,7 +138,8 @@ class Container:
         with suppress(ConnectionError):
             while data := await loop.sock_recv(self._stream, RECEIVE_BYTES):
                 self._note("first_byte")
-                self.spoke.set()
+                if not self.spoke.is_set():
+                    self._has_spoken()
                 for part in unframer.feed(data):
                     self._tail.add(part)
                 if self._tail.total_bytes > self._spec.limits.output_bytes:
@@ -147,6 +148,12 @@ class Container:
         end = await self._engine.exit(self._name, self._spec.limits.wall_clock_s + SLOWEST_CALL_S)
         self._note("exit")
         return end
+
+    def _has_spoken(self) -> None:
+        self.spoke.set()
+        if not self._has_job.is_set():
+            made_ms = round((time.monotonic() - self._began_s) * 1000)
+            log.info("spare waits", container=self._name[:12], made_ms=made_ms)
 
     async def _until_too_late(self) -> Killed:
         await self._has_job.wait()

@@ -186,7 +186,6 @@ class Spares(Generic[S]):
         if makeup.group in self._used_s:
             self._kept[makeup.group] = spare
             self._made.set()
-            log.info("spare waits", group=makeup.group)
         else:  # a job of its group has begun meanwhile, without it
             self._end(spare)
 
