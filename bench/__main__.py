@@ -9,9 +9,10 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from subprocess import CalledProcessError
+from typing import Protocol
 
 from rich.console import Console
 from rich.table import Table
@@ -84,8 +85,8 @@ def _measured(
         case "signer":
             from bench import signer
 
-            figures = signer.run(200 if quick else 1_000, announce)
-            return _json(figures), signer.table(figures)
+            signed = signer.run(200 if quick else 1_000, announce)
+            return _json(signed), signer.table(signed)
         case "spares":
             from bench import spares
 
@@ -98,7 +99,11 @@ def _measured(
             return _json(figures), first_light.table(figures)
 
 
-def _json(figures: list[Figures]) -> dict[str, object]:
+class _Figure(Protocol):
+    def to_json(self) -> dict[str, object]: ...
+
+
+def _json(figures: Sequence[_Figure]) -> dict[str, object]:
     return {"figures": [one.to_json() for one in figures]}
 
 

@@ -41,10 +41,10 @@ from agent_image.agent import __main__ as agent, session
 
 folder, waited = Path("/workspace/group"), session._started
 
-async def started(link, key, waits):
-    def ready():
+async def started(link, key, idle):
+    async def ready():
+        await idle()
         (folder / "ready").write_text(key)
-        waits()
     event = await waited(link, key, ready)
     began = time.time_ns()
     (folder / "began").write_text(f"{key} {began}")

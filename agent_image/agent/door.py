@@ -13,14 +13,15 @@ Source: RFC 9112 "HTTP/1.1"; PROTOCOL.md "Models".
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import h11
 import orjson
 
-from agent_image.agent.model import Answer, Models, ModelUnavailable
+from agent_image.agent.model import Answer, ModelUnavailable
 
 HOST = "127.0.0.1"
 READ_BYTES = 64 * 1024
@@ -36,13 +37,24 @@ PASSED_ON = ("anthropic-version", "anthropic-beta")
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrade"})
 
 
+class Way(Protocol):
+    """Where requests go on to: `Models`, or what stands in their place."""
+
+    def request(
+        self, method: str, path: str, body: bytes, given: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[Answer]:
+        """Send one request; yields the head of the answer. Raises ModelUnavailable."""
+        ...
+
+
 class _HungUp(Exception):
     """The program closed its connection, or speaks something else."""
 
 
 @asynccontextmanager
-async def open_door(models: Models) -> AsyncIterator[str]:
-    """Serve until the block ends; yields the address, `http://127.0.0.1:PORT`."""
+async def open_door(way: Callable[[], Way]) -> AsyncIterator[str]:
+    """Serve until the block ends; yields the address, `http://127.0.0.1:PORT`. way: is asked for
+    with each request."""
     serving: set[asyncio.Task[None]] = set()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -51,7 +63,7 @@ async def open_door(models: Models) -> AsyncIterator[str]:
         serving.add(task)
         try:
             with suppress(asyncio.CancelledError, _HungUp):  # cancelled: the door is closing
-                await _Caller(models, reader, writer).serve()
+                await _Caller(way, reader, writer).serve()
         finally:
             serving.discard(task)
             writer.close()
@@ -70,9 +82,9 @@ class _Caller:
     """One connection of the program's, and the requests on it."""
 
     def __init__(
-        self, models: Models, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, way: Callable[[], Way], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        self._models, self._reader, self._writer = models, reader, writer
+        self._way, self._reader, self._writer = way, reader, writer
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
 
     async def serve(self) -> None:
@@ -111,7 +123,7 @@ class _Caller:
         }
         began = False
         try:
-            async with self._models.request(method, path, body, given) as answer:
+            async with self._way().request(method, path, body, given) as answer:
                 began = True
                 await self._pass_on(answer)
         except ModelUnavailable as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from agent_image.agent.backends import Call, Character, Prepared, Task
@@ -50,10 +51,14 @@ class Preference:
     async def __aexit__(self, *_: object) -> None:
         await self._close()
 
-    async def ready(self) -> None:
-        """Wait until the first one is prepared, but not for long."""
-        if self._opened is not None:
-            await asyncio.wait({self._opened.preparing}, timeout=LONGEST_PREPARATION_S)
+    async def rehearse(self) -> None:
+        """There is no job yet: have the first one do what takes long. Takes
+        `LONGEST_PREPARATION_S` at most."""
+        if (opened := self._opened) is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LONGEST_PREPARATION_S):
+                    await asyncio.shield(opened.preparing)
+                    await opened.backend.rehearse()
 
     async def reconsider(self, names: Sequence[BackendName]) -> None:
         """Other names may hold by now."""

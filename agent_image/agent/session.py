@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,8 +92,12 @@ async def serve(
         to_signer = Caller(link, key, signer)
         await _connected(link)
         to_signer.listen()
-        await preferred.ready()
-        started = await _started(link, key.public, waits)
+
+        async def idle() -> None:
+            await preferred.rehearse()
+            waits()
+
+        started = await _started(link, key.public, idle)
         takes_more_until_s = time.monotonic() + patience_s * SHARE_FOR_MORE
         allowance = Allowance(seconds)
         speaker = Speaker(to_signer, time.time, patience_s)
@@ -172,8 +176,9 @@ async def _connected(link: Link) -> None:
         raise Unanswered(f"no connection to the relay within {RELAY_AWAY_S:g} s") from None
 
 
-async def _started(link: Link, session: str, waits: Callable[[], None]) -> Event:
-    """The 43002 for this session; a container that was started early waits for it."""
+async def _started(link: Link, session: str, idle: Callable[[], Awaitable[None]]) -> Event:
+    """The 43002 for this session; a container that was started early waits for it. idle: is
+    called, and waited for, where it is not there yet."""
     wanted = Filter(kinds=frozenset({int(Kind.JOB_ACCEPTED)}), tags={"p": frozenset({session})})
     async with link.subscribe([wanted]) as stream:
         async for item in stream:
@@ -181,7 +186,7 @@ async def _started(link: Link, session: str, waits: Callable[[], None]) -> Event
                 case Delivery(event):
                     return event
                 case Caught():
-                    waits()
+                    await idle()
                 case Lost():
                     await _connected(link)
     raise Unanswered("the subscription ended before an attempt came")

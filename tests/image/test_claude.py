@@ -277,6 +277,40 @@ async def test_a_spare_has_its_program_started(scene: Scene) -> None:
         assert await program_of(stage, again) != started
 
 
+REHEARSE = """
+import asyncio, time
+from pathlib import Path
+from agent_image.agent.backends import Character
+from agent_image.agent.backends.claude import Claude
+from agent_image.agent.model import Models
+from nips.key import SecretKey
+
+async def rehearse():
+    backend = Claude(Models(SecretKey(bytes([1] * 32)), time.time), "claude-sonnet-4-5")
+    await backend.prepare(Character())
+    print(await backend.rehearsed())
+    await backend.close()
+    print(sum(b"Are you ready" in file.read_bytes() for file in Path.home().rglob("*.jsonl")))
+
+asyncio.run(rehearse())
+"""
+
+
+async def test_a_rehearsal_asks_no_model_and_leaves_nothing_in_the_conversation(
+    docker_client: docker.DockerClient, agent_image: str
+) -> None:
+    said = await asyncio.to_thread(
+        docker_client.containers.run,
+        agent_image,
+        entrypoint=["python3", "-P", "-S", "-c", REHEARSE],
+        network_mode="none",
+        read_only=True,
+        tmpfs={"/home/agent": "uid=1000,gid=1000,mode=0700", "/tmp": "mode=1777"},
+        remove=True,
+    )
+    assert said.decode().split("\n") == ["Yes.", "0", ""]
+
+
 async def test_a_killed_spare_leaves_the_job_to_a_cold_start(scene: Scene) -> None:
     stage, main = scene.stage, scene.stage.roles.main
     async with with_spares(scene) as router:

@@ -120,6 +120,10 @@ class Prepared(Protocol):
         What fails here fails again in `work`, and is told there: raises nothing but
         CancelledError."""
 
+    async def rehearse(self) -> None:
+        """Do what takes long when it is done first, as nobody waits for it. Called once, when it
+        is prepared and there is no job yet; raises nothing but CancelledError."""
+
     def work(self, task: Task) -> Steps:
         """Answer one message; its steps may raise BackendFailed."""
 
@@ -135,6 +139,9 @@ class Ready:
 
     async def prepare(self, character: Character) -> None:
         """Nothing takes long."""
+
+    async def rehearse(self) -> None:
+        """Nor when it is done first."""
 
     async def close(self) -> None:
         """Nothing was opened."""

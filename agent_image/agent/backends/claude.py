@@ -31,8 +31,9 @@ from agent_image.agent.backends import (
 from agent_image.agent.backends import claude_program as program
 from agent_image.agent.backends import claude_words as words
 from agent_image.agent.backends.claude_live import LiveText
+from agent_image.agent.backends.claude_rehearsal import QUESTION, Rehearsal
 from agent_image.agent.context import system_prompt, user_prompt
-from agent_image.agent.door import open_door
+from agent_image.agent.door import Way, open_door
 from agent_image.agent.job import Message
 from agent_image.agent.model import Models
 from agent_image.agent.thread import Thread
@@ -82,6 +83,7 @@ class Claude:
     ) -> None:
         self._models, self._model, self._folder, self._home = models, model, folder, home
         self._wrote = wrote
+        self._way: Way = models
         self._stack = AsyncExitStack()
         self._sdk: ModuleType | None = None
         self._address = ""
@@ -95,6 +97,20 @@ class Claude:
         """Import the SDK, open the door, start the program."""
         with suppress(Exception):  # it is tried again, and told, when there is work
             await self._open(character, thread.read(self._home))
+
+    async def rehearse(self) -> None:
+        """Have the program answer something, without a model."""
+        with suppress(Exception):  # then the first answer takes as long as it takes
+            await self.rehearsed()
+
+    async def rehearsed(self) -> str:
+        """What it answers. Raises what the SDK raises."""
+        assert self._opened is not None
+        self._way = Rehearsal()
+        try:
+            return await self._opened.program.ask_aside(QUESTION)
+        finally:
+            self._way = self._models
 
     def work(self, task: Task) -> Steps:
         """Answer one message."""
@@ -182,7 +198,7 @@ class Claude:
         if self._sdk is None:
             # In a thread, so that the session's connection goes on meanwhile.
             self._sdk = await asyncio.to_thread(program.load)
-            self._address = await self._stack.enter_async_context(open_door(self._models))
+            self._address = await self._stack.enter_async_context(open_door(lambda: self._way))
         if self._opened is not None:
             return
         started = program.Program(

@@ -114,6 +114,12 @@ class Program:
         """Start it and have it ready for a question. Raises what the SDK raises."""
         await self.client.connect()
 
+    async def ask_aside(self, question: str) -> str:
+        """Ask what its conversation keeps nothing of. Raises what the SDK raises."""
+        request = {"subtype": "side_question", "question": question}
+        answer = await self.client._query._send_control_request(request)  # noqa: SLF001
+        return str(answer.get("response"))
+
     @property
     def is_alive(self) -> bool:
         """Say whether it still runs."""

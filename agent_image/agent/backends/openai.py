@@ -39,6 +39,9 @@ class OpenAI:
     async def prepare(self, character: Character) -> None:
         """Nothing takes long: each question has a connection of its own."""
 
+    async def rehearse(self) -> None:
+        """Nor when it is done first."""
+
     async def close(self) -> None:
         """Nothing was opened."""
 

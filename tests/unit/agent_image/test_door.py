@@ -38,7 +38,7 @@ async def program(scene: Scene) -> AsyncIterator[httpx.AsyncClient]:
     """What the program is to the door: a client that knows an address and a placeholder."""
     _, models = await scene.session()
     async with (
-        open_door(models) as address,
+        open_door(lambda: models) as address,
         httpx.AsyncClient(base_url=address, headers=PLACEHOLDER | VERSION, timeout=20) as client,
     ):
         yield client
@@ -132,7 +132,7 @@ async def test_a_body_without_end_is_not_kept(program: httpx.AsyncClient) -> Non
 
 async def test_what_is_no_http_is_hung_up_on(scene: Scene) -> None:
     _, models = await scene.session()
-    async with open_door(models) as address:
+    async with open_door(lambda: models) as address:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
         writer.write(b"\x16\x03\x01 hello\r\n\r\n")
         assert await asyncio.wait_for(reader.read(), 10) == b""
@@ -142,7 +142,7 @@ async def test_what_is_no_http_is_hung_up_on(scene: Scene) -> None:
 async def test_what_the_session_may_not_is_refused_through_it_too(scene: Scene) -> None:
     """Attack: a program in the container asks for a dearer model by the door."""
     _, models = await scene.session(replace(SCOPE, names=("echo",)))
-    async with open_door(models) as address, httpx.AsyncClient(base_url=address) as client:
+    async with open_door(lambda: models) as address, httpx.AsyncClient(base_url=address) as client:
         answer = await client.post("/v1/messages", json=said("x", model="slow"), headers=VERSION)
     assert answer.status_code == 403
     assert answer.json()["error"]["message"]
@@ -151,7 +151,7 @@ async def test_what_the_session_may_not_is_refused_through_it_too(scene: Scene) 
 async def test_without_a_proxy_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent_image.agent.model.PROXY_AWAY_S", 0.05)
     models = Models(SecretKey.generate(token_bytes), time.time, "/nowhere/model.sock")
-    async with open_door(models) as address, httpx.AsyncClient(base_url=address) as client:
+    async with open_door(lambda: models) as address, httpx.AsyncClient(base_url=address) as client:
         answer = await client.post("/v1/messages", json=said("x"), headers=VERSION)
     assert answer.status_code == 502
     assert "no model proxy" in answer.json()["error"]["message"]
