@@ -186,6 +186,17 @@ async def test_a_conversation_that_grew_too_long_goes_on_as_a_summary(scene: Sce
     assert rain.strip() not in shown
 
 
+async def test_a_conversation_that_costs_much_goes_on_as_a_summary(scene: Scene) -> None:
+    (folder(scene) / FILE_NAME).unlink(missing_ok=True)
+    async with scene.router():
+        await scene.answer("[[read 60000]] [[say It is long.]]")
+        message, _ = await scene.answer("[[read 80000]] [[say It is very long.]]")
+        assert words.COMPACTED not in await scene.lines(message)
+        message, said = await scene.answer("[[say It is short again.]]")
+        assert said == ["It is short again."]
+        assert words.COMPACTED in await scene.lines(message)
+
+
 async def test_a_conversation_that_is_gone_begins_anew(scene: Scene) -> None:
     gone = {
         "id": "00000000-0000-4000-8000-000000000000",

@@ -1,4 +1,4 @@
-"""Pure: what stands in the place of the language models while the `claude` program rehearses.
+"""Shell: what stands in the place of the language models while the `claude` program rehearses.
 
 What a program does for the first time takes long: its code is compiled while it runs. So one that
 waits for its job is asked a side question, of which its conversation keeps nothing, and this
