@@ -178,7 +178,8 @@ class Runner:
             return Failure(str(error).rstrip("."), final=True)
         finally:
             del self.sessions[session]
-            await spare.end(patience_s)
+            # Whole, though it may be cancelled once more: its grant is revoked at the end of it.
+            await asyncio.shield(asyncio.ensure_future(spare.end(patience_s)))
 
     async def _in_new(self, job: Job, number: int, folder: str) -> Failure:
         # Before anything of it is told: an attempt that could not be made is none.

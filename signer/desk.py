@@ -150,6 +150,7 @@ class Desk:
             log.error("the ledger cannot be written, so nothing is signed", reason=str(error))
             self._undone = [work for work in whole if not isinstance(work, Asked)]
             self._approvals.undo(self._reading.now_s)
+            self._clerk.live_view.undo()
             return [reply for work in batch if (reply := self._unwritable(work)) is not None]
         self._undone = []
         if events := self._approvals.drain():

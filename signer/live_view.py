@@ -92,6 +92,10 @@ class LiveView:
         told = Told(shown.seq + 1, "turn_error", {"text": KILLED})
         return self._made(told, owner, grant.client, grant.group, grant.job)
 
+    def undo(self) -> None:
+        """A transaction failed, and with it the row of whoever was shown first in it."""
+        self._shown.clear()
+
     def _take(self, client: str, told: Told) -> Refusal | None:
         """Take one of a session's frames and one of all sessions', or neither, and say why."""
         now_s, before = self._books.now_s, self._shown.get(client)

@@ -44,7 +44,7 @@ def read(folder: Path) -> Thread | None:
         # Attack: an id such as `x --mcp-config …` becomes words of a command line.
         id_, answered = str(UUID(value["id"])), str(value["answered"])
         return Thread(id_, int(value["turns"]), int(value["seen_until"]), answered)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
 
 

@@ -24,6 +24,7 @@ from bot.engine.outcome import Exited, Killed, Outcome, Why
 from bot.engine.output import Tail, Unframer
 
 WATCH_PERIOD_S = 1.0
+WAITING_WATCH_PERIOD_S = 20.0
 RECEIVE_BYTES = 65_536
 SLOWEST_CALL_S = 60
 
@@ -161,13 +162,19 @@ class Container:
         return Killed(Why.WALL_CLOCK)
 
     async def _until_too_big(self) -> Killed:
-        await self._has_job.wait()  # a spare costs no walk through its folder every second
         while True:
             began_s = time.monotonic()
             if why := await self._engine.in_thread(_growth, self._spec):
                 return Killed(why)
             # A large tree is walked more rarely: at most a tenth of one processor's time.
-            await asyncio.sleep(max(WATCH_PERIOD_S, 9 * (time.monotonic() - began_s)))
+            pause_s = 9 * (time.monotonic() - began_s)
+            if self._has_job.is_set():
+                await asyncio.sleep(max(WATCH_PERIOD_S, pause_s))
+            else:  # nobody asked a spare for anything: it is looked at now and then
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(
+                        self._has_job.wait(), max(WAITING_WATCH_PERIOD_S, pause_s)
+                    )
 
 
 def hang_up(stream: socket.socket) -> None:

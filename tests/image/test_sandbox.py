@@ -356,6 +356,22 @@ async def test_a_flood_of_files_is_ended(sandbox: Sandbox, spec: Spec) -> None:
     assert outcome.end == Killed(Why.FOLDER)
 
 
+async def test_what_waits_may_not_fill_the_folder_either(
+    sandbox: Sandbox, spec: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.engine.container.WAITING_WATCH_PERIOD_S", 0.2)
+    source = """
+        import os, time
+        for number in range(10_000):
+            with open(f"/workspace/group/{number}", "wb") as file:
+                file.write(bytes(1 << 20))
+        time.sleep(60)
+    """
+    container = await sandbox.prepare(program(spec, source))
+    outcome = await container.run_waiting(b"")
+    assert outcome.end == Killed(Why.FOLDER)
+
+
 async def test_one_file_is_bounded(sandbox: Sandbox, spec: Spec) -> None:
     outcome = await run(
         sandbox,

@@ -121,8 +121,8 @@ class Prepared(Protocol):
         CancelledError."""
 
     async def rehearse(self) -> None:
-        """Do what takes long when it is done first, as nobody waits for it. Called once, when it
-        is prepared and there is no job yet; raises nothing but CancelledError."""
+        """Do what takes long when it is done first, as nobody waits for it: it is prepared, and
+        there is no job yet. Raises nothing but CancelledError."""
 
     def work(self, task: Task) -> Steps:
         """Answer one message; its steps may raise BackendFailed."""

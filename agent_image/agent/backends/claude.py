@@ -70,7 +70,7 @@ class _Opened:
 
 class Claude:
     """models: the way to them. model: its name. wrote: is called with what it writes. folder: the
-    group's; home: of the program."""
+    group's; home: where its conversations stay."""
 
     def __init__(
         self,
@@ -109,6 +109,9 @@ class Claude:
         self._way = Rehearsal()
         try:
             return await self._opened.program.ask_aside(QUESTION)
+        except BaseException:
+            await self._drop()  # else what it still asks would go to a model
+            raise
         finally:
             self._way = self._models
 
@@ -208,7 +211,7 @@ class Claude:
                 self._address,
                 self._model,
                 self._folder,
-                self._home,
+                program.new_home(self._home),
                 known.id if known else None,
                 program.server(self._sdk, character.tools, self._call),
                 self._note,

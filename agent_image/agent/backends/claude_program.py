@@ -6,6 +6,9 @@ is to go on with.
 
 It has no tools of its own (no shell, no files, no web), reads no settings of whatever folder it
 stands in, and runs what we give it: everything that it can do is a tool of ours.
+
+Its own folder is new in each container, and of the mounted one it is shown the conversations alone:
+whatever else lies there an agent may have written, for the program that comes after it.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from agent_image.agent.backends import ToolDescription
 
 PROGRAM = Path("/opt/claude/claude")
 SERVER = "nostrclaw"  # our tools' name; the program calls them mcp__nostrclaw__…
+CONVERSATIONS = "projects"  # the folder in its own one in which it keeps them
 PREFIX = f"mcp__{SERVER}__"
 PLACEHOLDER = "none-in-here"
 MAX_LINE_BYTES = 16 * 2**20  # what a tool answers comes back in one line
@@ -54,8 +58,8 @@ def options(
     stderr: Callable[[str], None],
 ) -> Any:
     """How the program is started. address: where it finds models. folder: the group's, in which
-    it stands. home: where it keeps conversations. resume: the id of the one to go on with. tools:
-    of `server`."""
+    it stands. home: its own, of `new_home`. resume: the id of the conversation to go on with.
+    tools: of `server`."""
     return sdk.ClaudeAgentOptions(
         tools=[],
         allowed_tools=[f"mcp__{SERVER}"],
@@ -79,11 +83,31 @@ def options(
             "ANTHROPIC_DEFAULT_HAIKU_MODEL": model,  # for what it asks besides: summaries, say
             "CLAUDE_CODE_AUTO_COMPACT_WINDOW": str(WINDOW_TOKENS),
             "CLAUDE_CONFIG_DIR": str(home),
+            # Attack: a memory of its own among the conversations, which stands in no marked lines.
+            "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "CLAUDE_CODE_MAX_RETRIES": str(MAX_RETRIES),
             "ENABLE_TOOL_SEARCH": "false",  # every tool is shown at once
         },
     )
+
+
+def new_home(kept: Path) -> Path:
+    """Make the program's own folder, beside the mounted one, `kept`. Raises OSError.
+
+    Attack: `.claude.json` or `remote-settings.json` in a folder that stays, by which the program
+    runs commands before there is a job, asks another address, or is told another system prompt.
+    """
+    conversations = kept / CONVERSATIONS
+    if conversations.is_symlink() or not conversations.is_dir():
+        conversations.unlink(missing_ok=True)
+        conversations.mkdir(mode=0o700, parents=True)
+    home = kept.with_name(f"{kept.name}-program")
+    home.mkdir(mode=0o700, exist_ok=True)
+    link = home / CONVERSATIONS
+    if not link.is_symlink():
+        link.symlink_to(conversations)
+    return home
 
 
 def server(sdk: ModuleType, tools: tuple[ToolDescription, ...], call: Callable[..., Any]) -> Any:

@@ -32,6 +32,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         {"turns": "many"},
         {"turns": None},
         {"seen_until": []},
+        {"seen_until": float("inf")},
     ],
 )
 def test_what_it_cannot_hold_is_not_believed(tmp_path: Path, change: dict[str, object]) -> None:

@@ -96,6 +96,18 @@ def test_the_owner_alone_reads_it(scene: Watching) -> None:
     }  # fmt: skip
 
 
+def test_a_first_frame_that_left_no_row_was_not_the_first(scene: Watching) -> None:
+    """Attack: a full disk in the moment of the first frame, to leave nothing of all the others."""
+    db = scene.ledger.db
+    full = "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+    db.execute(f"CREATE TEMP TRIGGER full BEFORE INSERT ON audit {full}")
+    assert "cannot be written" in scene.denied()
+    db.execute("DROP TRIGGER full")
+    rows = len(list(scene.ledger.chain.entries()))
+    assert scene.n_taken(2) == 2
+    assert len(list(scene.ledger.chain.entries())) == rows + 1
+
+
 def test_nothing_of_it_is_kept_but_that_it_was_shown(scene: Watching) -> None:
     rows = len(list(scene.ledger.chain.entries()))
     shown = [scene.shows() for _ in range(3)]
