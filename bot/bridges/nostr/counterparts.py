@@ -2,7 +2,7 @@
 
 What was said while nobody was bound to it leaves nothing behind that says so. So the places of
 those who read by the bindings are written before a binding changes: a bridge that is killed then
-does not judge it anew.
+does not judge it anew. What comes after a binding waits until it is known: `steady`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nips.own import binding, pairing
 from nips.own.binding import Binding
 from nips.own.roles import Roles
 from nips.refusal import Malformed
-from relay_local.client import Caught, Delivery, Link
+from relay_local.client import Caught, Delivery, Link, Lost
 
 log = structlog.get_logger()
 
@@ -54,6 +54,7 @@ class Counterparts:
         self._bound: dict[str, Bound] = {}
         self._paired: str | None = None
         self._change = asyncio.Event()
+        self._steady = asyncio.Event()
         self.caught = asyncio.Event()
 
     async def run(self) -> None:
@@ -68,15 +69,28 @@ class Counterparts:
             ),
         ]
         # By arrival: without it the relay would cap the stored events.
+        is_caught = False
         async with self._link.subscribe(wanted, after_seq=0) as stream:
             async for item in stream:
+                self._steady.clear()
                 match item:
                     case Delivery(event, _):
                         if (event.tag("d") or "").startswith(binding.D_PREFIX):
                             await asyncio.gather(*(place.save() for place in self._places))
                         self._learn(event)
                     case Caught():
+                        is_caught = True
                         self.caught.set()
+                    case Lost():
+                        is_caught = False
+                if is_caught:
+                    self._steady.set()
+
+    async def steady(self) -> None:
+        """Wait until every binding that has come is known. To be awaited before anything is judged
+        by them; until the next await they stay as they are."""
+        while not self._steady.is_set():
+            await self._steady.wait()
 
     @property
     def owner(self) -> str | None:

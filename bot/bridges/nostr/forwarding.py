@@ -63,6 +63,7 @@ class Forwarding:
 
     async def forward(self, wrap: Event, rumor: Template) -> None:
         """Deal with an opened message, from whomever. wrap: in which it came, for the log."""
+        await self._counterparts.steady()
         match rumor.kind:
             case Kind.DIRECT_MESSAGE:
                 await self._message(wrap, rumor)

@@ -73,6 +73,7 @@ class Outbox:
             await self._place.save()
 
     async def _handle(self, message: Event) -> None:
+        await self._counterparts.steady()
         bound = self._counterparts.groups().get(message.tag("h") or "")
         if bound is None or not bound.people or message.id in self._known:
             return

@@ -325,6 +325,17 @@ async def test_what_was_said_before_they_were_bound_stays_unheard(
     assert {"as a friend", "after the kill"} <= set(said)
 
 
+async def test_the_first_words_to_who_was_let_in_reach_them(stage: Stage, ann: Person) -> None:
+    """They come right behind the binding, which takes its time."""
+    for number in range(10):
+        group = await registered(stage, f"first-{number}")
+        await group.say(f"to nobody {number}")
+        await group.change(counterparts=(f"nostr:{ann.public}",))
+        await group.say(f"welcome {number}")
+        assert (await ann.hear()).content == f"welcome {number}"
+        await group.change(counterparts=())
+
+
 async def test_an_archived_group_takes_and_sends_nothing(
     stage: Stage, owner: Person, ann: Person
 ) -> None:
