@@ -70,7 +70,7 @@ class Bridge:
         inbox_place, outbox_place = (
             Place(link, key, reader) for reader in ("nostr-inbox", "nostr-outbox")
         )
-        counterparts = Counterparts(link, roles, (inbox_place, outbox_place))
+        counterparts = Counterparts(link, roles, inbox_place)
         async with (
             Pool(self._relays, self._sign_auth) as pool,
             Arrivals(pool, roles.bot, await health.load()) as arrivals,

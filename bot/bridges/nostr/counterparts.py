@@ -1,14 +1,13 @@
 """Shell: who is bound to which group, and who the owner is, as the relay says now.
 
-What was said while nobody was bound to it leaves nothing behind that says so. So the places of
-those who read by the bindings are written before a binding changes: a bridge that is killed then
-does not judge it anew. What comes after a binding waits until it is known: `steady`.
+What came from somebody who was not bound leaves nothing behind that says so. So the place of the
+inbox, which reads by the bindings, is written before one changes: a bridge that is killed then does
+not judge it anew. What comes after a binding waits until it is known: `steady`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -41,16 +40,23 @@ class Bound:
         return tuple(key for key in keys if key is not None)
 
 
+def bound_by(event: Event, router: str) -> Bound | None:
+    """What a binding of the router's says; None for any other event. Raises Malformed."""
+    if event.pubkey != router or not (event.tag("d") or "").startswith(binding.D_PREFIX):
+        return None
+    return Bound(binding.parse(event, router), event.id)
+
+
 class Counterparts:
     """A live view of the router's bindings. `caught` is set once all of them are known.
 
-    places: of those who read by it.
+    inbox: the place of who reads by it.
     """
 
-    def __init__(self, link: Link, roles: Roles, places: Sequence[Place] = ()) -> None:
+    def __init__(self, link: Link, roles: Roles, inbox: Place | None = None) -> None:
         self._link = link
         self._roles = roles
-        self._places = places
+        self._inbox = inbox
         self._bound: dict[str, Bound] = {}
         self._paired: str | None = None
         self._change = asyncio.Event()
@@ -75,8 +81,8 @@ class Counterparts:
                 self._steady.clear()
                 match item:
                     case Delivery(event, _):
-                        if (event.tag("d") or "").startswith(binding.D_PREFIX):
-                            await asyncio.gather(*(place.save() for place in self._places))
+                        if self._inbox and (event.tag("d") or "").startswith(binding.D_PREFIX):
+                            await self._inbox.save()
                         self._learn(event)
                     case Caught():
                         is_caught = True
@@ -146,13 +152,11 @@ class Counterparts:
         return self._change
 
     def _learn(self, event: Event) -> None:
-        d = event.tag("d") or ""
         try:
             if event.pubkey == self._roles.signer:
                 self._paired = pairing.parse(event, self._roles.signer)
-            elif d.startswith(binding.D_PREFIX):
-                found = binding.parse(event, self._roles.router)
-                self._bound[found.group] = Bound(found, event.id)
+            elif (found := bound_by(event, self._roles.router)) is not None:
+                self._bound[found.binding.group] = found
             else:
                 return
         except Malformed as error:

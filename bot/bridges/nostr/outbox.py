@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from secrets import randbelow, token_bytes
 
 import structlog
 
-from bot.bridges.nostr.counterparts import Bound, Counterparts
+from bot.bridges.nostr.counterparts import Bound, Counterparts, bound_by
 from bot.bridges.nostr.courier import Courier, Parcel
 from bot.bridges.nostr.outgoing import rumors
 from bot.bridges.nostr.presence import Presence
@@ -57,25 +58,43 @@ class Outbox:
         self._counterparts, self._presence = counterparts, presence
         self._courier, self._place = courier, place
         self._known: set[str] = set()
+        self._bound: dict[str, Bound] = {}  # as of the place
 
     async def run(self) -> None:
         """Go on with what is pending, then follow the groups until cancelled."""
         await self._resume()
-        wanted = Filter(
+        words = Filter(
             kinds=frozenset({int(Kind.CHAT)}),
             authors=frozenset({self._roles.bot, self._roles.router}),
         )
+        # With the words, since two subscriptions have no common order: what was said before a
+        # binding is not for those whom it names, and what comes right behind it is.
+        bindings = Filter(
+            kinds=frozenset({int(Kind.APP_DATA)}), authors=frozenset({self._roles.router})
+        )  # fmt: skip
+        self._bound = self._counterparts.every_group()
         try:
-            async for item in follow(self._link, [wanted], self._place):
-                if isinstance(item, Delivery):
-                    await self._handle(item.event)
+            async for item in follow(self._link, [words, bindings], self._place):
+                match item:
+                    case Delivery(event) if event.kind == Kind.APP_DATA:
+                        await self._learn(event)
+                    case Delivery(event):
+                        await self._handle(event)
         finally:
             await self._place.save()
 
+    async def _learn(self, event: Event) -> None:
+        with suppress(Malformed):  # `counterparts` tells of it
+            if (found := bound_by(event, self._roles.router)) is not None:
+                # A bridge that is killed now does not judge anew what was said before.
+                await self._place.save()
+                self._bound[found.binding.group] = found
+
     async def _handle(self, message: Event) -> None:
-        await self._counterparts.steady()
-        bound = self._counterparts.groups().get(message.tag("h") or "")
-        if bound is None or not bound.people or message.id in self._known:
+        bound = self._bound.get(message.tag("h") or "")
+        if bound is None or bound.binding.archived or not bound.people:
+            return
+        if message.id in self._known:
             return
         if HERE_ONLY in message.tags and message.pubkey == self._roles.router:
             return
