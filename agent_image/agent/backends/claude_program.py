@@ -148,7 +148,15 @@ class Program:
     def is_alive(self) -> bool:
         """Say whether it still runs."""
         process = self._transport._process  # noqa: SLF001 - the SDK tells of an end only when asked
-        return process is not None and process.returncode is None
+        if process is None or process.returncode is not None:
+            return False
+        try:  # the event loop hears of an end a moment later than the system
+            state = (
+                Path(f"/proc/{process.pid}/stat").read_text("ascii").rpartition(")")[2].split()[0]
+            )
+        except OSError:
+            return False
+        return state not in ("Z", "X")
 
     async def close(self) -> None:
         """End it, whatever it does. Never raises."""
