@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ class Answer:
 To = TypeVar("To", bound=Answer)
 
 
-class ApiProcess(Generic[To]):
+class ApiProcess(ABC, Generic[To]):
     """Serves; a stand-in brings `_answer`, and the class that writes its answers."""
 
     def __init__(self, key: str, log: Path, answering: type[To]) -> None:
@@ -92,9 +93,9 @@ class ApiProcess(Generic[To]):
         finally:
             writer.close()
 
+    @abstractmethod
     async def _answer(self, to: To, request: Request) -> None:
         """May raise ConnectionError, to hang up on the caller."""
-        raise NotImplementedError
 
     def _note(self, **what: object) -> None:
         with self._log.open("a") as log:

@@ -43,6 +43,7 @@ from nips.own.grant import parse as parse_grant
 from nips.own.model_scope import ModelScope
 from nips.own.roles import Roles
 from relay_local.client import Delivery, Link, connect
+from tests.serving import serving
 
 LIMITS = Limits(
     wall_clock_s=30,
@@ -98,16 +99,8 @@ class Stage:
                 link, key, self.roles, runner, print,
                 places=places, pauses_s=(0.1, 0.2), budgets=budgets, backends=backends,
             )  # fmt: skip
-            serving = asyncio.create_task(made.serve())
-            ready = asyncio.create_task(made.ready.wait())
-            await asyncio.wait({serving, ready}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
-            assert ready.done(), serving.exception() if serving.done() else "not ready"
-            try:
+            async with serving(made):
                 yield made
-            finally:
-                serving.cancel()
-                (ended,) = await asyncio.gather(serving, return_exceptions=True)
-                assert isinstance(ended, asyncio.CancelledError), ended
 
     async def say(self, text: str) -> Event:
         """A message of the owner's in main, from their own client."""

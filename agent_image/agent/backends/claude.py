@@ -91,7 +91,6 @@ class Claude:
         self._has_begun = False
         self._coming: asyncio.Queue[object] = asyncio.Queue()
         self._thread: Thread | None = None
-        self._complaint = ""  # the program's last line on stderr
 
     async def prepare(self, character: Character) -> None:
         """Import the SDK, open the door, start the program."""
@@ -214,7 +213,6 @@ class Claude:
                 program.new_home(self._home),
                 known.id if known else None,
                 program.server(self._sdk, character.tools, self._call),
-                self._note,
             ),
             f"{system_prompt(character)}\n\n{words.HOW_IT_ENDS}",
         )
@@ -257,9 +255,6 @@ class Claude:
         self._thread = Thread(session_id, n_turns + 1, answered.created_at, answered.id)
         with suppress(OSError):  # a full folder: the next one begins anew
             thread.write(self._home, self._thread)
-
-    def _note(self, line: str) -> None:
-        self._complaint = line
 
     # What it brings
 

@@ -55,7 +55,6 @@ def options(
     home: Path,
     resume: str | None,
     tools: Any,
-    stderr: Callable[[str], None],
 ) -> Any:
     """How the program is started. address: where it finds models. folder: the group's, in which
     it stands. home: its own, of `new_home`. resume: the id of the conversation to go on with.
@@ -76,7 +75,7 @@ def options(
         cwd=str(folder),
         cli_path=str(PROGRAM),
         max_buffer_size=MAX_LINE_BYTES,
-        stderr=stderr,
+        stderr=lambda _: None,  # what it complains of is not for whoever reads our output
         env={
             "ANTHROPIC_BASE_URL": address,
             "ANTHROPIC_API_KEY": PLACEHOLDER,

@@ -25,7 +25,7 @@ from nips.nip29 import GroupRole, Metadata
 from nips.own import frame, grant, job
 from nips.own.grant import Grant, Rule
 from nips.own.roles import Roles
-from relay_local.client import Link, connect
+from relay_local.client import Delivery, Link, connect
 
 ROOT = Path(__file__).parents[3]
 READY_S = 30.0
@@ -164,6 +164,21 @@ class Stage:
             *("--seconds", str(seconds)),
             stdin=session.raw.hex().encode() + b"\n" if stdin is None else stdin,
         )
+
+    async def agent_at_work(self, request: Event) -> Process:
+        """Start an agent on a job, and wait until it has reported on it."""
+        session = SecretKey.generate(secrets.token_bytes)
+        await self.grant(session, request, (9,))
+        await self.attempt(session, request)
+        progress = frozenset({int(Kind.JOB_PROGRESS)})
+        running = Filter(kinds=progress, tags={"e": frozenset({request.id})})
+        async with self.link.subscribe([running]) as stream:
+            agent = await self.agent(session)
+            async with asyncio.timeout(20):
+                async for item in stream:
+                    if isinstance(item, Delivery):
+                        break
+        return agent
 
     async def run(
         self, request: Event, *, kinds: tuple[int, ...] = MAIN_KINDS, number: int = 1

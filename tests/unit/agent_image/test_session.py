@@ -188,16 +188,7 @@ async def test_a_message_older_than_the_last_thirty_is_found(stage: Stage) -> No
 
 async def test_a_relay_that_is_killed_meanwhile_is_waited_for(stage: Stage) -> None:
     request = await stage.job(await stage.ask("/run sleep 1; echo survived"))
-    session = SecretKey.generate(secrets.token_bytes)
-    await stage.grant(session, request, (9,))
-    await stage.attempt(session, request)
-    running = Filter(kinds=frozenset({int(Kind.JOB_PROGRESS)}), tags={"e": frozenset({request.id})})
-    async with stage.link.subscribe([running]) as stream:
-        agent = await stage.agent(session)
-        async with asyncio.timeout(20):
-            async for item in stream:
-                if isinstance(item, Delivery):
-                    break
+    agent = await stage.agent_at_work(request)
     await stage.relay.kill()
     await stage.start_relay()
     assert await agent.ended(60) == (0, "")

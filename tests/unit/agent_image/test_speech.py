@@ -15,11 +15,10 @@ import pytest
 from agent_image.agent import speech
 from agent_image.agent.speech import SignerAway, Speaker
 from nips.event import Event, Template
-from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.own.once import once_key
-from relay_local.client import Caller, Delivery, caller, connect
+from relay_local.client import Caller, caller, connect
 from tests.unit.agent_image.stage import Stage, a_stage
 
 
@@ -121,16 +120,7 @@ async def test_a_run_ends_with_a_status_of_its_own_where_the_signer_stays_away(
 
 async def test_a_run_survives_a_signer_that_is_killed_under_it(stage: Stage) -> None:
     request = await stage.job(await stage.ask("/run sleep 1; echo survived"))
-    session = SecretKey.generate(secrets.token_bytes)
-    await stage.grant(session, request, (9,))
-    await stage.attempt(session, request)
-    running = Filter(kinds=frozenset({int(Kind.JOB_PROGRESS)}), tags={"e": frozenset({request.id})})
-    async with stage.link.subscribe([running]) as stream:
-        agent = await stage.agent(session)
-        async with asyncio.timeout(20):
-            async for item in stream:
-                if isinstance(item, Delivery):
-                    break
+    agent = await stage.agent_at_work(request)
     await stage.signer.kill()
     await asyncio.sleep(2)  # it asks, and nobody hears it
     await stage.start_signer()

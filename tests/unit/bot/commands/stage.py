@@ -36,6 +36,7 @@ from nips.own.order import Order
 from nips.own.roles import Roles
 from relay_local.client import Caller, Caught, Delivery, Link, connect
 from tests.image.stage import a_program
+from tests.serving import serving
 
 NO_ENGINE = "unix:///nonexistent/nostrclaw/docker.sock"
 ANSWER_WAIT_S = 30.0
@@ -72,16 +73,8 @@ class Stage:
             )  # fmt: skip
             # Pauses so long that a job of which no container can start stays open.
             made = Router(link, key, self.roles, runner, lambda _: None, pauses_s=(600, 600))
-            serving = asyncio.create_task(made.serve())
-            ready = asyncio.create_task(made.ready.wait())
-            await asyncio.wait({serving, ready}, timeout=30, return_when=asyncio.FIRST_COMPLETED)
-            assert ready.done(), serving.exception() if serving.done() else "not ready"
-            try:
+            async with serving(made):
                 yield made
-            finally:
-                serving.cancel()
-                (ended,) = await asyncio.gather(serving, return_exceptions=True)
-                assert isinstance(ended, asyncio.CancelledError), ended
 
     # Who says something
 
