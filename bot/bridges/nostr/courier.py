@@ -16,7 +16,9 @@ from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.contacts import Contacts
 from bot.bridges.nostr.outgoing import (
     GIVE_UP_S,
+    GONE,
     NO_LIST,
+    TOO_LATE,
     give_up,
     is_settled,
     pause_s,
@@ -90,10 +92,14 @@ class Courier:
         taken: set[tuple[str, str]] = set()
         attempt = 0
         while not is_settled(delivery):
-            changes = (self._contacts.change, self._arrivals.change)
-            before, delivery = delivery, await self._attempt(delivery, parcels, taken)
+            changes = (self._contacts.change, self._arrivals.back)
+            before = delivery
+            if attempt and await self._is_gone(parcels):
+                delivery = give_up(delivery, GONE, _now_s())
+            else:
+                delivery = await self._attempt(delivery, parcels, taken)
             if _now_s() - since_s > GIVE_UP_S:
-                delivery = give_up(delivery, _now_s())
+                delivery = give_up(delivery, TOO_LATE, _now_s())
             if delivery != before:
                 written_s = await self._write(delivery, written_s)
             if not is_settled(delivery):
@@ -155,6 +161,12 @@ class Courier:
             for url in urls or [NO_LIST]:
                 routes[url].append(parcel.event)
         return routes
+
+    async def _is_gone(self, parcels: Sequence[Parcel]) -> bool:
+        """Say whether a public event was retracted or replaced since: what is late would come
+        behind its own retraction."""
+        ids = frozenset(parcel.event.id for parcel in parcels if parcel.recipient is None)
+        return bool(ids) and not await self._link.fetch([Filter(ids=ids)])
 
     async def _last_written(self, event_id: str) -> int:
         wanted = Filter(

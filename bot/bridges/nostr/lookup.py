@@ -92,7 +92,7 @@ class Lookup:
             wanted = public_query.checked(Filter.from_json(json.loads(text)))
         except (Malformed, ValueError) as error:
             raise refused(Prefix.INVALID, str(error)) from error
-        relays = {url for url in self._pool.relays if await self._pool.connections(url)}
+        relays = {url for url in self._pool.relays if await self._pool.is_up(url)}
         if not relays:
             raise refused(Prefix.ERROR, "no public relay is connected")
         if len(self._open) >= MAX_OPEN:

@@ -17,9 +17,9 @@ from secrets import token_bytes
 import structlog
 
 from bot.bridges.nostr import arrivals as arrivals_
-from bot.bridges.nostr import tending
 from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.pool import Pool
+from bot.bridges.nostr.tending import Pace
 from nips.key import SecretKey
 from nips.nip42 import auth_template
 
@@ -34,15 +34,16 @@ async def login(url: str, challenge: str) -> str | None:
 async def main(public_key: str, probe_s: float, healthy: str, *relays: str) -> None:
     if most_bytes := os.environ.get("QUEUED_BYTES"):
         arrivals_.MAX_QUEUED_BYTES = int(most_bytes)
-    tending.PROBE_PERIOD_S = tending.PROBE_DEADLINE_S = probe_s
-    tending.PAGE_DEADLINE_S = 5 * probe_s
+    pace = Pace(probe_s, probe_s, 4 * probe_s, probe_s, 60 * probe_s, 5 * probe_s)
     known = {} if healthy == "-" else dict.fromkeys(relays, int(healthy))
-    async with Pool(relays, login) as pool, Arrivals(pool, public_key, known) as arrivals:
+    async with Pool(relays, login) as pool, Arrivals(pool, public_key, known, pace) as arrivals:
         reading = asyncio.create_task(read(arrivals, slowly=bool(most_bytes)))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, reading.cancel)
         with suppress(asyncio.CancelledError):
             await reading
-        sys.stdout.write(json.dumps(await arrivals.status()) + "\n")
+        sys.stdout.write(
+            json.dumps({url: it.to_json() for url, it in arrivals.health().items()}) + "\n"
+        )
 
 
 async def read(arrivals: Arrivals, *, slowly: bool) -> None:
