@@ -125,7 +125,7 @@ class Bridge:
                 announce.run(),
                 publication.run(),
                 own_inbox.run(),
-                health.run(arrivals, forwarding.counts),
+                health.run(arrivals, forwarding.counts, courier),
                 reception.serve(),
             ):
                 tasks.create_task(work)

@@ -43,6 +43,14 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
+class Outgoing:
+    """How many events are on their way: pending at a relay, or at nobody's known relay."""
+
+    pending: int
+    no_list: int
+
+
+@dataclass(frozen=True, slots=True)
 class Parcel:
     """An event, and whose relays it goes to (hex); None: the configured relays."""
 
@@ -69,6 +77,7 @@ class Courier:
         self._configured = {normalise(url): url for url in pool.relays}
         self._tasks = tasks
         self._sending = asyncio.Semaphore(SENDS_AT_ONCE)
+        self._open: dict[str, Delivery] = {}
 
     async def carry(self, delivery: Delivery, parcels: Sequence[Parcel], since_s: int) -> None:
         """Write the delivery down as pending, then carry it in the background.
@@ -86,12 +95,24 @@ class Courier:
         """Go on with a delivery that was written down at `written_s`."""
         self._tasks.create_task(self._carry(delivery, parcels, since_s, written_s))
 
+    def outgoing(self) -> Outgoing:
+        """What is not settled now."""
+        waiting = [
+            {state.url for state in delivery.relays if state.status is Status.PENDING}
+            for delivery in self._open.values()
+        ]
+        return Outgoing(
+            sum(bool(urls - {NO_LIST}) for urls in waiting),
+            sum(NO_LIST in urls for urls in waiting),
+        )
+
     async def _carry(
         self, delivery: Delivery, parcels: Sequence[Parcel], since_s: int, written_s: int
     ) -> None:
         taken: set[tuple[str, str]] = set()
         attempt = 0
         while not is_settled(delivery):
+            self._open[delivery.event_id] = delivery
             changes = (self._contacts.change, self._arrivals.back)
             before = delivery
             if attempt and await self._is_gone(parcels):
@@ -105,6 +126,7 @@ class Courier:
             if not is_settled(delivery):
                 await first_of(*changes, timeout_s=pause_s(attempt))
                 attempt += 1
+        self._open.pop(delivery.event_id, None)
         log.info(
             "delivered" if delivery.delivered else "not delivered",
             event_id=delivery.event_id,

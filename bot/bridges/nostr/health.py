@@ -17,6 +17,7 @@ from secrets import token_bytes
 import structlog
 
 from bot.bridges.nostr.arrivals import Arrivals
+from bot.bridges.nostr.courier import Courier
 from bot.bridges.nostr.forwarding import Counts
 from bot.bridges.nostr.relay_state import Health as RelayHealth
 from bot.bridges.nostr.relay_state import State
@@ -58,18 +59,18 @@ class Health:
             self._healthy = {url: at for url, at in known.items() if at is not None}
         return dict(self._healthy)
 
-    async def run(self, arrivals: Arrivals, counts: Counts) -> None:
+    async def run(self, arrivals: Arrivals, counts: Counts, courier: Courier) -> None:
         """Write it down at each change and every minute, and once more at the end."""
         try:
             while True:
                 change = arrivals.change
-                await self._save(arrivals, counts)
+                await self._save(arrivals, counts, courier)
                 await asyncio.sleep(LEAST_PAUSE_S)
                 await first_of(change, timeout_s=PERIOD_S - LEAST_PAUSE_S)
         finally:
-            await self._save(arrivals, counts)
+            await self._save(arrivals, counts, courier)
 
-    async def _save(self, arrivals: Arrivals, counts: Counts) -> None:
+    async def _save(self, arrivals: Arrivals, counts: Counts, courier: Courier) -> None:
         relays = arrivals.health()
         healthy = {url: it.healthy_s for url, it in relays.items()}
         # A relay that is configured again later is asked from where it was left.
@@ -79,6 +80,7 @@ class Health:
             "relays": {url: it.to_json() for url, it in relays.items()},
             "former": {url: at for url, at in self._healthy.items() if url not in relays},
             "wraps": asdict(counts),
+            "outgoing": asdict(courier.outgoing()),
         }
         alt = ("alt", "health of the public relays")
         await self._put(Kind.APP_DATA, [("d", D), alt], json.dumps(content, ensure_ascii=False))

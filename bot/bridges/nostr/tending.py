@@ -240,12 +240,12 @@ class Tending:
 
     def _note_healthy(self) -> None:
         """Move `healthy_s` to a moment at which all was taken in, once all of that is stored."""
+        if self._mark is None and not self._is_behind and not self._is_doubted:
+            self._mark = (int(time.time()), self._progress.offered)
         if self._mark is not None and self._progress.stored >= self._mark[1]:
             self._asked_since_s = self._mark[0]
             self._set(healthy_s=self._mark[0])
             self._mark = None
-        if self._mark is None and not self._is_behind and not self._is_doubted:
-            self._mark = (int(time.time()), self._progress.offered)
 
     async def _probe(self) -> Fault | None:
         """Have the live REQ answered anew, as what shows that the relay serves."""

@@ -208,7 +208,8 @@ async def test_it_ends_cleanly(stage: Stage) -> None:
     content = json.loads(health.content)
     assert set(content["relays"]) == set(stage.public)
     assert all(time.time() - relay["healthy_s"] < 300 for relay in content["relays"].values())
-    assert set(content["wraps"]) == {"forwarded", "strangers", "set_aside", "kept"}
+    assert content["wraps"].keys() >= {"forwarded", "strangers", "set_aside", "kept"}
+    assert all(relay["state"] == "listening" for relay in content["relays"].values())
     await stage.start("bridge")
 
 
