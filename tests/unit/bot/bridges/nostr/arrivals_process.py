@@ -1,4 +1,5 @@
-"""Shell: only the listening part, as a process; prints the id of each wrap it takes in.
+"""Shell: only the listening part, as a process; prints the id of each wrap it takes in, and
+how the relays are whenever that changes.
 
 argv: public key, seconds between probes, the unix second of the last healthy moment or "-", relays.
 """
@@ -38,12 +39,25 @@ async def main(public_key: str, probe_s: float, healthy: str, *relays: str) -> N
     known = {} if healthy == "-" else dict.fromkeys(relays, int(healthy))
     async with Pool(relays, login) as pool, Arrivals(pool, public_key, known, pace) as arrivals:
         reading = asyncio.create_task(read(arrivals, slowly=bool(most_bytes)))
+        telling = asyncio.create_task(tell(arrivals))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, reading.cancel)
         with suppress(asyncio.CancelledError):
             await reading
-        sys.stdout.write(
-            json.dumps({url: it.to_json() for url, it in arrivals.health().items()}) + "\n"
-        )
+        telling.cancel()
+        say_health(arrivals)
+
+
+async def tell(arrivals: Arrivals) -> None:
+    while True:
+        change = arrivals.change
+        say_health(arrivals)
+        await change.wait()
+
+
+def say_health(arrivals: Arrivals) -> None:
+    health = {url: it.to_json() for url, it in arrivals.health().items()}
+    sys.stdout.write(json.dumps(health) + "\n")
+    sys.stdout.flush()
 
 
 async def read(arrivals: Arrivals, *, slowly: bool) -> None:
