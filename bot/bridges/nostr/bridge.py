@@ -109,7 +109,7 @@ class Bridge:
                 table([Method("query", (TheRouter,), arrivals.lookup.query)]),
             )
             announce = Announce(link, caller, roles, self._relays, self._profile, courier)
-            publication = Publication(link, key, roles.bot, courier)
+            publication = Publication(link, key, roles.bot, courier, arrivals.lookup)
             own_inbox = OwnInbox(roles.bot, self._relays, contacts, arrivals)
             for work in (counterparts.run(), contacts.follow_local(), inbox.store(arrivals)):
                 tasks.create_task(work)

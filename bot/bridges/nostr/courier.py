@@ -52,10 +52,11 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """An event, and whose relays it goes to (hex); None: the configured relays."""
+    """An event, and whose relays it goes to (hex); None: the configured relays, and `also`."""
 
     event: Event
     recipient: str | None
+    also: tuple[str, ...] = ()
 
 
 class Courier:
@@ -175,7 +176,7 @@ class Courier:
         routes: dict[str, list[Event]] = defaultdict(list)
         for parcel in parcels:
             if parcel.recipient is None:
-                urls: Collection[str] = list(self._configured)
+                urls: Collection[str] = dict.fromkeys((*self._configured, *parcel.also))
             else:
                 # NIP-17, of a person without a list: "clients shouldn't try". A reply waits for
                 # one to appear and is never broadcast.

@@ -37,10 +37,10 @@ async def test_a_notice_becomes_a_direct_message_by_the_bot(stage: Stage, owner:
     await heard(owner, "a job has failed")
     delivery = await stage.delivery(said.id)
     assert relays_of(delivery) == dict.fromkeys(stage.public, ("ok", ""))
-    ((_, wrap_id, recipient),) = [tag for tag in delivery.tags if tag[0] == "wrap"]
-    assert recipient == owner.public
+    wraps = {tag[2]: tag[1] for tag in delivery.tags if tag[0] == "wrap"}
+    assert wraps.keys() == {owner.public, stage.roles.bot}
     for number in (0, 1):
-        assert wrap_id in [event.id for event in await owner.stored(number)]
+        assert wraps[owner.public] in [event.id for event in await owner.stored(number)]
 
 
 async def test_a_reply_names_the_message_it_answers(stage: Stage, owner: Person) -> None:
@@ -63,7 +63,7 @@ async def test_a_long_reply_comes_in_parts_and_in_order(stage: Stage, owner: Per
         if "lorem" in rumor.content:
             got.append(rumor.content)
     assert " ".join(got).split() == " ".join(paragraphs).split()
-    assert len([tag for tag in (await stage.delivery(said.id)).tags if tag[0] == "wrap"]) == 2
+    assert len([tag for tag in (await stage.delivery(said.id)).tags if tag[0] == "wrap"]) == 4
 
 
 async def test_wraps_tell_nothing_by_their_time_or_author(stage: Stage, owner: Person) -> None:
