@@ -95,7 +95,7 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
         self._progress.changed()
 
     async def wraps(self) -> AsyncIterator[tuple[Event, ...]]:
-        """Yield gift wraps for us, each id once, a few at a time, their signatures checked.
+        """Yield gift wraps for us, each id once, a few at a time.
 
         Coming back for more says that those before are stored: only then does a relay's
         `healthy` move past them.
@@ -121,7 +121,7 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
             await tending.follow_lists(wanted)
 
     async def lists(self) -> AsyncIterator[Event]:
-        """Yield what `follow_lists` brings, from each relay, its signature checked."""
+        """Yield what `follow_lists` brings, from each relay."""
         while True:
             yield await self._lists.get()
 
@@ -160,19 +160,13 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
             tending.hear(note)
             match note:
                 case Heard(_, subscription, event) if tending.is_list(subscription):
-                    self._take_list(tending, event)
+                    # Of a flood the rest is dropped: what counts is asked for again.
+                    if event.kind in (Kind.PROFILE, Kind.INBOX_RELAYS) and not self._lists.full():
+                        self._lists.put_nowait(event)
                 case Heard(_, _, event):
                     self._take(tending, event)
                 case _:
                     pass
-
-    def _take_list(self, tending: Tending, event: Event) -> None:
-        # Of a flood the rest is dropped: what counts is asked for again.
-        if event.kind not in (Kind.PROFILE, Kind.INBOX_RELAYS) or self._lists.full():
-            return
-        # Attack: a relay invents a list and so learns who writes to whom.
-        if tending.believes(event):
-            self._lists.put_nowait(event)
 
     def _take(self, tending: Tending, event: Event) -> None:
         # A relay may send what nobody asked for; only wraps for us get any further.
@@ -182,9 +176,6 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
             return
         if self._is_filled(1):
             tending.missed()
-            return
-        # Attack: a changed copy comes first, and the wrap itself is taken for known.
-        if not tending.believes(event):
             return
         self._seen[event.id] = event.created_at
         if len(self._seen) > MAX_SEEN:

@@ -3,7 +3,8 @@
     NIP-77  our ids and its ids compared ─► those that we lack, by id
     else    page by page, newest first, each ended by its EOSE
 
-A page counts only with its EOSE. Of an id that we hold nothing is asked again.
+A page counts only with its EOSE. Of an id that we hold nothing is asked again. A relay that names
+an event and then does not send it, or not with its signature, is told of, once for each.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from nips.event import Event
 
 PAGE_EVENTS = 1_000  # above about 1,500 some answers are cut without an error
 PAGE_IDS = 200  # a REQ of so many ids stays below 16 kB, as some relays want it
+MAX_OWED = 5_000
 MAX_PAGE_EVENTS = 100_000  # of a relay that does not keep to a limit
 
 # Gives id and created_at of every wrap that was taken in.
@@ -49,6 +51,7 @@ class CatchingUp:
         self._names = count(1)
         self._pages: dict[str, _Page] = {}
         self._has_read, self._compares = False, True
+        self._owed: dict[str, None] = {}
 
     def hear(self, name: str, event: Event) -> None:
         """Take an event of this relay's, under any subscription."""
@@ -78,12 +81,20 @@ class CatchingUp:
         return fault
 
     async def _read_ids(self, missing: Sequence[str]) -> Fault | None:
-        for first in range(0, len(missing), PAGE_IDS):
+        asked = [id_ for id_ in missing if id_ not in self._owed]
+        for first in range(0, len(asked), PAGE_IDS):
             await self._room.wait()
-            found = await self._page({"ids": missing[first : first + PAGE_IDS]})
+            wanted = asked[first : first + PAGE_IDS]
+            found = await self._page({"ids": wanted})
             if isinstance(found, Fault):
                 return found
-        log.info("relay is complete", relay=self._url, lacked=len(missing))
+            if owed := [id_ for id_ in wanted if id_ not in found]:
+                self._owed |= dict.fromkeys(owed)
+                for old in list(self._owed)[:-MAX_OWED]:
+                    del self._owed[old]
+                few = f"{len(owed)} events that it names, as {owed[0][:8]}, it does not send whole"
+                return Fault(State.FORGING, few)
+        log.info("relay is complete", relay=self._url, lacked=len(asked))
         return None
 
     async def _read_pages(self, wanted: dict[str, Any]) -> Fault | None:

@@ -119,13 +119,21 @@ class Outbox:
                 return
         said = dict.fromkeys(rumor.id for rumor, _ in letters)
         self._known.add(message.id)
-        await self._courier.carry(
-            deliveries.Delivery(
-                message.id, tuple(Wrap(wrap.id, to) for wrap, to in wraps), rumors=tuple(said)
-            ),
-            [Parcel(wrap, to) for wrap, to in wraps],
-            message.created_at,
+        bot = self._roles.bot
+        theirs = [(wrap, to) for wrap, to in wraps if to != bot]
+        ours = [(wrap, to) for wrap, to in wraps if to == bot]
+        # Apart: that our own relays have it does not mean that anybody else has got it.
+        carrying = [self._carry(message.id, theirs, tuple(said), message.created_at)]
+        carrying += [self._carry(ours[0][0].id, ours, (), message.created_at)] if ours else []
+        await asyncio.gather(*carrying)
+
+    async def _carry(
+        self, event_id: str, wraps: list[tuple[Event, str]], rumors: tuple[str, ...], since_s: int
+    ) -> None:
+        delivery = deliveries.Delivery(
+            event_id, tuple(Wrap(wrap.id, to) for wrap, to in wraps), rumors=rumors
         )
+        await self._courier.carry(delivery, [Parcel(wrap, to) for wrap, to in wraps], since_s)
 
     def _letters(
         self, message: Event, bound: Bound, reply_to: str | None
@@ -142,8 +150,10 @@ class Outbox:
                 for person in self._recipients(message, bound)
                 for rumor in rumors(message, bot, [person], reply_to)
             ]
-        # NIP-17: sent "to each receiver … and to the author", so that whoever has the bot's key in
-        # a client reads the whole conversation there.
+        if all(person == self._roles.chat for _, person in letters):
+            return letters  # what is said to this machine's terminal stays on the machine
+        # NIP-17: "to each receiver and the sender individually", so that whoever has the bot's key
+        # in a client reads the whole conversation there.
         own = {rumor.id: rumor for rumor, _ in letters}
         return [*letters, *((rumor, bot) for rumor in own.values())]
 

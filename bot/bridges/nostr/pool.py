@@ -6,9 +6,9 @@ once while a relay is away (so `courier` repeats).
 
 **Nothing is lost between the SDK and us.** It drops notifications when their channel is full, and
 what fails its own check is never told of. So events do not come by that channel: the SDK asks
-before it takes one (`AdmitPolicy`), waits for the answer, and is always told no; by then the event
-is with us. So a slow reader slows the relay down. The channel brings only the ends, which count
-with everything asked about before them.
+before it takes one whose id and signature are right (`AdmitPolicy`), waits for the answer, and is
+always told no; by then the event is with us. So a slow reader slows the relay down. The channel
+brings only the ends, which count with everything asked about before them.
 
 The SDK may crash the interpreter's exit after a callback in Python was registered. Once the pool
 is closed the composition root flushes its streams and ends the process with `os._exit`.
@@ -47,7 +47,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An event that a relay sent under one of our subscriptions; well formed, not verified."""
+    """An event that a relay sent under one of our subscriptions. Who acts on it checks it."""
 
     url: str
     subscription: str

@@ -52,11 +52,10 @@ def closed(reason: str) -> Fault:
 class Health:
     """What is known of one relay.
 
-    since_s: unix second since when it is in this state. healthy_s: until when nothing was missed
-    of it, None: never. probe_ms: how long its last answer to a REQ took. reconnects: connections
-    after the first. accepted, refused: what it said to events that we sent. forged: events with
-    a wrong signature that it sent. own: whether it stands in the bot's inbox list alone, and not
-    in the configuration.
+    since_s: unix second since when it is in this state. healthy_s: until when nothing was missed of
+    it, None: never. probe_ms: how long its last answer to a REQ took. reconnects: connections after
+    the first. accepted, refused: what it said to events that we sent. own: whether it stands in the
+    bot's inbox list alone, and not in the configuration.
     """
 
     state: State = State.CONNECTING
@@ -70,7 +69,6 @@ class Health:
     reconnects: int = 0
     accepted: int = 0
     refused: int = 0
-    forged: int = 0
     own: bool = False
 
     def to(self, state: State, reason: str, now_s: int) -> Self:

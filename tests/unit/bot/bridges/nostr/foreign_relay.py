@@ -23,7 +23,7 @@ from nips.event import Event, Template
 from nips.filter import Filter
 from nips.key import SecretKey
 
-BOT = SecretKey.generate(token_bytes).public
+BOT = SecretKey(bytes([9]) * 32).public  # by whose key the listening part logs in
 PROCESS = Path(__file__).with_name("arrivals_process.py")
 DAY_S = 86_400
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from nips.event import Event
 from relay_local.client import connect
 from tests.relay_process import relay_process
 from tests.unit.bot.bridges.nostr.foreign_relay import ForeignRelay, listening, running, wrap
@@ -31,7 +30,7 @@ async def test_one_that_answers_and_passes_nothing_on_is_found_and_read_all_the_
     relay = ForeignRelay(takes=True, echoes=False)
     async with running(relay), listening(relay.url, probe_s=PROBE_S) as said:
         health = await said.state(relay.url, "deaf")
-        assert health["reason"] == "it takes events and passes none on"
+        assert health["reason"] == "what it takes does not come back as it was"
         async with asyncio.timeout(20):
             while len(relay.connections) < 2:
                 await asyncio.sleep(0.01)
@@ -98,18 +97,6 @@ async def test_one_that_takes_no_login_is_shown() -> None:
         await relay.connections[0].send(json.dumps(["AUTH", "challenge"]))
         health = await said.state(relay.url, "refused")
         assert health["reason"] in ("restricted: not on the list", relay.closes)
-
-
-async def test_one_that_sends_a_wrong_signature_is_shown_and_its_good_events_count() -> None:
-    """Attack: the same one again and again, which must not cut us off from the relay for good."""
-    forged, good = Event.from_json(wrap().to_json() | {"sig": "00" * 64}), wrap(100)
-    relay = ForeignRelay([forged, good])
-    async with running(relay), listening(relay.url, probe_s=PROBE_S) as said:
-        await said.state(relay.url, "forging")
-        assert await said() == good.id
-        health = await said.state(relay.url, "listening")
-        assert health["forged"] == 1
-        assert health["reconnects"] == 1
 
 
 async def test_one_that_is_not_there_is_down_and_comes_back() -> None:
