@@ -182,10 +182,10 @@ class Tending:
 
     async def _one_connection(self) -> Fault:
         """Connect and serve until something is wrong."""
-        self._fault = asyncio.get_running_loop().create_future()
         reason = await self._pool.connect(self._url)
         if reason is not None:
             return Fault(State.DOWN, reason)
+        self._fault = asyncio.get_running_loop().create_future()
         times = self._health.connections + 1
         self._set(connections=times, reconnects=times - 1)
         self._is_behind, self._closed = True, None
