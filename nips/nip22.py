@@ -13,7 +13,6 @@ from nips.kinds import Kind
 from nips.reference import author_of, coordinates, hint, page, pointer, trimmed
 from nips.refusal import Malformed
 
-COMMENT = 1_111
 MAX_VALUE_CHARS = 2_000  # of an address on the web, a name of an article
 
 
@@ -52,7 +51,7 @@ def comment(
     if on.kind == Kind.NOTE:
         raise Malformed("a note (kind 1) is answered by a note, not by a comment: reply")
     relay = hint(relay)
-    root = parse(on).root if on.kind == COMMENT else _scope_of(on, relay)
+    root = parse(on).root if on.kind == Kind.COMMENT else _scope_of(on, relay)
     where = coordinates(on)
     if where is None:
         parent: list[Tag] = [trimmed("e", on.id, relay, on.pubkey)]
@@ -60,14 +59,14 @@ def comment(
         # NIP-22: "when the parent event is replaceable or addressable, also include an `e` tag"
         parent = [trimmed("a", where, relay), trimmed("e", on.id, relay)]
     parent += [("k", str(on.kind)), trimmed("p", on.pubkey, relay)]
-    return Template(author, created_at, COMMENT, (*_root_tags(root), *parent, *more), text)
+    return Template(author, created_at, Kind.COMMENT, (*_root_tags(root), *parent, *more), text)
 
 
 def parse(event: Event | Template) -> Comment:
     """Read a comment of anybody's. Raises Malformed for another kind, and where it does not say
     what it is on and what it answers."""
-    if event.kind != COMMENT:
-        raise Malformed(f"a comment has kind {COMMENT}")
+    if event.kind != Kind.COMMENT:
+        raise Malformed(f"a comment has kind {int(Kind.COMMENT)}")
     return Comment(_read(event, "AEI", "K", "P"), _read(event, "aei", "k", "p"))
 
 
