@@ -52,7 +52,9 @@ _signs("a reaction in the other group", 7, ("h", "other"), ("e", "message"), gua
 _signs("a public note", 1)
 _signs("an article", 30_023, ("d", "secrets"))
 _signs("a draft of one", 30_024, ("d", "secrets"))
-_signs("a public comment", 1_111, ("E", "foreign"), ("K", "30023"), ("e", "foreign"), ("k", "30023"))
+_signs(
+    "a public comment", 1_111, ("E", "foreign"), ("K", "30023"), ("e", "foreign"), ("k", "30023")
+)
 _signs("a public reaction", 7, ("e", "foreign"), guard=_REQUIRED)
 _signs("a reaction, the other group at its end", 7, ("e", "x"), ("h", "other"), guard=_REQUIRED)
 _signs("a reaction in its group and the other", 7, ("h", "own"), ("h", "other"), guard=_REQUIRED)
