@@ -15,8 +15,8 @@ from agent_image.agent.backends.public_commands import (
     Comment,
     Like,
     Note,
-    Publish,
     PublicCommand,
+    Publish,
     Reply,
     Retract,
 )
