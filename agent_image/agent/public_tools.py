@@ -15,6 +15,7 @@ from agent_image.agent.public_events import PublicEvents
 from agent_image.agent.speech import Speaker
 from nips import nip09, nip10, nip22, nip25
 from nips.event import Tags, Template
+from nips.kinds import Kind
 from nips.refusal import Malformed
 
 MAX_TEXT_BYTES = 60_000
@@ -30,34 +31,32 @@ class PublicTools:
 
     async def publish_reply(
         self,
-        to: Annotated[str, "the note: nevent…, note… or id"],
+        to: Annotated[str, "nevent, note or id"],
         text: Annotated[str, "the reply, plain text"],
     ) -> str:
-        """Answer a public note (kind 1) with a note that everybody can read."""
+        """Answer a public note (kind 1) in public."""
         return await self._say(nip10.reply, to, _said(text))
 
     async def comment(
         self,
-        on: Annotated[str, "on what: naddr…, nevent… or id"],
+        on: Annotated[str, "naddr, nevent or id"],
         text: Annotated[str, "the comment, plain text"],
     ) -> str:
-        """Comment in public (kind 1111) on an article, a comment or what else is no note."""
+        """Comment in public (kind 1111) on an article or whatever else is no note."""
         return await self._say(nip22.comment, on, _said(text))
 
     async def react_publicly(
         self,
-        to: Annotated[str, "to what: nevent…, naddr…, note… or id"],
+        to: Annotated[str, "nevent, naddr, note or id"],
         sign: Annotated[str, "one emoji, or + or -"],
     ) -> str:
-        """React to something public, so that everybody sees it."""
+        """React in public to something public."""
         if not nip25.is_sign(sign):
             raise NotDone("a reaction is one emoji, or + or -")
         return await self._say(nip25.reaction, to, sign)
 
-    async def retract(
-        self, what: Annotated[str, "something public of your own: nevent…, naddr…, note… or id"]
-    ) -> str:
-        """Ask all relays to delete what you published. The owner is asked first."""
+    async def retract(self, what: Annotated[str, "nevent, naddr, note or id"]) -> str:
+        """Ask relays to delete something that you published. The owner is asked first."""
         event = (await self._events.find(what)).event
         if event.pubkey != self._job.bot:
             raise NotDone("it is somebody else's: everybody retracts their own only")
@@ -68,6 +67,9 @@ class PublicTools:
 
     async def _say(self, make: Callable[..., Template], named: str, said: str) -> str:
         found = await self._events.find(named)
+        # Attack: a draft's name, which nobody else knows yet, in a tag that everybody reads.
+        if found.event.kind == Kind.DRAFT:
+            raise NotDone("a draft is for nobody else yet")
         try:
             template = make(
                 found.event, said, self._job.bot, self._now_s(), found.relay, self._marks()

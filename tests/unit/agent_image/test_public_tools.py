@@ -159,6 +159,8 @@ async def test_what_is_retracted_goes_after_the_owners_yes(stage: Stage) -> None
         assert await stage.link.fetch([Filter(ids=frozenset({note.id}))]) == []
         draft, _ = await stage.answers("/draft Not yet\nx", kinds=None)
         naddr = encode_naddr("not-yet", stage.roles.bot, 30_024, ())
+        (reply,) = await stage.answers(f"/comment {naddr} Fine", kinds=None)
+        assert reply.content == "That did not work: a draft is for nobody else yet."
         await stage.answers(f"/retract {naddr}", kinds=None)
         await stage.approve("kind 30024, a draft of an article, named not-yet")
         wanted = Filter(kinds=frozenset({5}), tags={"e": frozenset({draft.id})})
