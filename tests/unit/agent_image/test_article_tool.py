@@ -67,6 +67,12 @@ async def approved(stage: Stage, title: str) -> Event:
     raise AssertionError("the subscription ended")
 
 
+async def drafted(stage: Stage, text: str) -> list[Event]:
+    """What the agent says of a draft with this text, and the draft."""
+    said = await stage.answers(f"/draft On bitterns\n{text}", kinds=KINDS)
+    return sorted(said, key=lambda event: event.kind)
+
+
 async def kept(stage: Stage, kind: int) -> list[Event]:
     return await stage.link.fetch([Filter(kinds=frozenset({kind}))])
 
@@ -99,12 +105,12 @@ async def test_an_article_is_published_after_the_owners_yes_and_keeps_its_first_
 async def test_a_draft_is_asked_about_by_nobody_and_published_as_it_is(stage: Stage) -> None:
     async with a_router(stage):
         n_asked = len(await kept(stage, 46_010))
-        draft, reply = await stage.answers("/draft On bitterns\nThey *boom*.", kinds=KINDS)
+        reply, draft = await drafted(stage, "They *boom*.")
         assert (draft.kind, draft.content) == (30_024, "They *boom*.")
         assert draft.values("d") == ["on-bitterns"]
         assert draft.values("published_at") == []
         assert "kept for the owner alone, the draft on-bitterns" in reply.content
-        again, reply = await stage.answers("/draft On bitterns\nThey boom.", kinds=KINDS)
+        reply, again = await drafted(stage, "They boom.")
         assert "a new version of the draft" in reply.content
         assert again.created_at > draft.created_at
         assert await kept(stage, 30_024) == [again]
@@ -115,7 +121,7 @@ async def test_a_draft_is_asked_about_by_nobody_and_published_as_it_is(stage: St
         assert (article.content, article.tag("d")) == ("They boom.", "on-bitterns")
         assert article.values("published_at") == [str(article.created_at)]
         # A draft of what is published keeps its date, and the article stays what it is.
-        later, _ = await stage.answers("/draft On bitterns\nStill.", kinds=KINDS)
+        _, later = await drafted(stage, "Still.")
         assert later.values("published_at") == article.values("published_at")
         assert article in await kept(stage, 30_023)
         (reply,) = await stage.answers("/publish nothing-here", kinds=KINDS)

@@ -263,9 +263,10 @@ def test_a_kind_has_two_rules_where_one_is_for_what_is_public() -> None:
         assert judged_by() == judged_by(("e", "h"), ("H", GROUP), ("", "h")) == public
         for hidden in (("h", GROUP), ("h",), ("h", ""), ("h", "x", "y")):
             assert judged_by(hidden) == judged_by(("e", JOB), hidden, ("p", JOB)) == said
-    for rules in ((said, said), (public, replace(public, mode="ask")), (said, public, Rule(7))):
+    wrong: tuple[Rule, ...]
+    for wrong in ((said, said), (public, replace(public, mode="ask")), (said, public, Rule(7))):
         with pytest.raises(Malformed, match="two rules for one kind"):
-            Grant.from_json(replace(GRANT, rules=rules).to_json())
+            Grant.from_json(replace(GRANT, rules=wrong).to_json())
 
 
 def test_one_rule_judges_whatever_is_of_its_kind() -> None:
