@@ -85,6 +85,19 @@ def do_(
 
 
 @app.command()
+def relays(
+    data: Data = default_data(),
+    once: Annotated[bool, typer.Option("--once", help="Show them once and end.")] = False,
+    json: Json = False,
+) -> None:
+    """How the public relays are doing: a live table, until Ctrl-C."""
+    from bot.operate import relays as command
+
+    with explained():
+        raise typer.Exit(command.show(data, once=once, as_json=json))
+
+
+@app.command()
 def demo(
     json: Annotated[bool, typer.Option("--json", help="Print each step as JSON.")] = False,
 ) -> None:

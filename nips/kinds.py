@@ -27,6 +27,7 @@ class Kind(IntEnum):
     RELAY_LIST = 10002
     INBOX_RELAYS = 10050
     TYPING = 20002
+    ECHO = 20613
     AUTH = 22242
     REQUEST = 24133
     FRAME = 24200

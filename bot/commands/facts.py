@@ -103,23 +103,51 @@ class TaskFacts:
 
 @dataclass(frozen=True, slots=True)
 class RelayFacts:
-    """A public relay. heard_at: until when it was heard without a gap; connections: since the
-    bridge's start."""
+    """A public relay. state: a word for what it is to us, since `since_at`; reason: why, where it
+    is not listened to; healthy_at: until when nothing was missed of it; answered_at: when it last
+    answered a REQ, in `answer_ms`; reconnects: since the bridge's start; accepted, refused: what
+    it said to events of ours; own: it is in the bot's inbox list and not configured."""
 
     url: str
-    heard_at: int | None
-    last_event_at: int | None
-    connections: int
+    state: str
+    reason: str = ""
+    since_at: int | None = None
+    healthy_at: int | None = None
+    last_event_at: int | None = None
+    answered_at: int | None = None
+    answer_ms: int | None = None
+    reconnects: int = 0
+    accepted: int = 0
+    refused: int = 0
+    own: bool = False
+
+    @property
+    def is_well(self) -> bool:
+        """Say whether it is listened to."""
+        return self.state == "listening"
+
+
+@dataclass(frozen=True, slots=True)
+class SetAsideFacts:
+    """A message that could not be opened or taken, by its wrap's id, and why."""
+
+    wrap: str
+    reason: str
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
 class RelaysFacts:
-    """All of them, as the bridge wrote them down at `as_of` (None: never yet), and what became of
-    the messages since its start."""
+    """All of them, as the bridge wrote them down at `as_of` (None: never yet); what became of the
+    messages since its start; and how many of ours are still on their way (`pending`), or wait for
+    somebody who has no inbox list (`no_list`)."""
 
     relays: tuple[RelayFacts, ...]
     as_of: int | None
     messages: dict[str, int]
+    set_aside: tuple[SetAsideFacts, ...] = ()
+    pending: int = 0
+    no_list: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +163,7 @@ class LogLine:
 @dataclass(frozen=True, slots=True)
 class StatusFacts:
     """How the assistant is. engine: what is wrong with the engine of containers, None: nothing.
-    relays: heard lately, of how many."""
+    relays: listened to, of how many. set_aside: how many messages were."""
 
     name: str
     up_s: int
@@ -151,6 +179,7 @@ class StatusFacts:
     questions: int
     strangers: int
     models: int
+    set_aside: int = 0
 
 
 @dataclass(frozen=True, slots=True)

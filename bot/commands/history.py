@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from bot.author import Author, of_kinds
-from bot.commands.facts import RelayFacts, RelaysFacts, TaskFacts
+from bot.commands.facts import RelayFacts, RelaysFacts, SetAsideFacts, TaskFacts
 from bot.commands.run_index import RunIndex
 from bot.commands.runs import Run, fold
 from bot.jobs import JOB_KINDS
@@ -136,13 +137,34 @@ class History:
             return RelaysFacts((), None, {})
         newest = max(found, key=lambda event: event.created_at)
         content = json.loads(newest.content)
-        relays = tuple(
-            RelayFacts(
-                url, state.get("healthy_s"), state.get("last_event_s"), state.get("connections", 0)
-            )
-            for url, state in sorted(content["relays"].items())
+        wraps = dict(content["wraps"])
+        aside = wraps.pop("last_set_aside", [])
+        outgoing = content.get("outgoing", {})
+        return RelaysFacts(
+            tuple(_relay(url, known) for url, known in content["relays"].items()),
+            newest.created_at,
+            wraps,
+            tuple(SetAsideFacts(one["wrap"], _line(one["reason"]), one["at"]) for one in aside),
+            outgoing.get("pending", 0),
+            outgoing.get("no_list", 0),
         )
-        return RelaysFacts(relays, newest.created_at, content["wraps"])
+
+
+def _relay(url: str, known: Mapping[str, Any]) -> RelayFacts:
+    return RelayFacts(
+        url,
+        known.get("state", "not known"),
+        _line(known.get("reason", "")),
+        known.get("since_s"),
+        known.get("healthy_s"),
+        known.get("last_event_s"),
+        known.get("last_probe_s"),
+        known.get("probe_ms"),
+        known.get("reconnects", 0),
+        known.get("accepted", 0),
+        known.get("refused", 0),
+        known.get("own", False),
+    )
 
 
 def short_npub(key: str) -> str:

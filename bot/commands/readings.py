@@ -75,11 +75,9 @@ class Readings:
     async def _status(self, now_s: int) -> StatusFacts:
         hands = self._hands
         relays, engine = await asyncio.gather(self._history.relays(), hands.engine())
-        heard = None
+        listened = None
         if relays.as_of is not None:
-            since = relays.as_of - replies.HEARD_LATELY_S
-            lately = [r for r in relays.relays if r.heard_at is not None and r.heard_at >= since]
-            heard = (len(lately), len(relays.relays))
+            listened = (sum(relay.is_well for relay in relays.relays), len(relays.relays))
         groups = [group.binding for group in hands.registry.all() if group.binding]
         states = [each.state for each in hands.dispatch.states()]
         today = next((s for s in hands.spending.status(ALL) if s.group == ALL), None)
@@ -88,7 +86,8 @@ class Readings:
             up_s=now_s - hands.began_at,
             signer=hands.signer(),
             engine=engine,
-            relays=heard,
+            relays=listened,
+            set_aside=relays.messages.get("set_aside", 0),
             groups=sum(not binding.archived for binding in groups),
             archived=sum(binding.archived for binding in groups),
             paused=sum(binding.paused and not binding.archived for binding in groups),

@@ -9,6 +9,7 @@ from bot.commands.amounts import ago, duration, money
 from bot.commands.facts import (
     GroupFacts,
     LogLine,
+    RelayFacts,
     RelaysFacts,
     Reply,
     RunFacts,
@@ -21,7 +22,7 @@ from bot.commands.table import AGENTS, TABLE
 
 MAX_LISTED = 40
 SHORT = 8  # digits of an id that people are shown
-HEARD_LATELY_S = 300
+MAX_SET_ASIDE = 3
 SIGNS = {"done": "✅", "failed": "❌", "stopped": "🚫", "at work": "👀", "waiting": "⏳"}
 
 
@@ -56,10 +57,10 @@ def status(facts: StatusFacts) -> Reply:
     if facts.engine:
         wrong.append(f"No containers: {facts.engine}")
     if facts.relays is not None and facts.relays[0] == 0:
-        wrong.append("No public relay was heard lately: see /relays.")
+        wrong.append("No public relay is listened to: see /relays.")
     lines = wrong or [f"{facts.name} is well, up for {duration(facts.up_s)}."]
     if facts.relays is not None:
-        lines.append(f"Public relays: {facts.relays[0]} of {facts.relays[1]} heard")
+        lines.append(f"Public relays: {facts.relays[0]} of {facts.relays[1]}")
     more = [
         f"{n} {word}" for n, word in ((facts.paused, "paused"), (facts.archived, "archived")) if n
     ]
@@ -70,6 +71,8 @@ def status(facts: StatusFacts) -> Reply:
     lines.append(f"Models: {facts.models or 'none configured'}")
     if facts.questions:
         lines.append(f"{facts.questions} waiting for your yes or no: /approve")
+    if facts.set_aside:
+        lines.append(f"{facts.set_aside} messages could not be opened: /relays")
     if facts.strangers:
         lines.append(f"{facts.strangers} at the door: /allow")
     return Reply(True, "\n".join(lines), as_data(facts) | {"well": not wrong})
@@ -214,25 +217,42 @@ def when(facts: TaskFacts, now_s: int) -> str:
 
 
 def relays(facts: RelaysFacts, now_s: int) -> Reply:
-    """A line for each, and how old this is."""
+    """A line for each, what is on its way, and how old this is."""
     if facts.as_of is None:
         return Reply(True, "Nothing is known of the public relays yet; ask again in a minute.", [])
-    lines = []
-    for relay in facts.relays:
-        if relay.heard_at is None:
-            lines.append(f"❌ {relay.url}: never heard")
-        elif facts.as_of - relay.heard_at > HEARD_LATELY_S:
-            lines.append(f"❌ {relay.url}: last heard {ago(relay.heard_at, now_s)}")
-        else:
-            again = f", connected {relay.connections} times" if relay.connections > 1 else ""
-            lines.append(f"✅ {relay.url}{again}")
+    lines = [_relay(relay, now_s) for relay in facts.relays]
     counts = facts.messages
-    said = (
+    lines.append(
         f"Messages since the start: {counts.get('forwarded', 0)} taken, "
         f"{counts.get('strangers', 0)} of strangers, {counts.get('set_aside', 0)} set aside"
     )
-    lines += [said, f"As of {ago(facts.as_of, now_s)}."]
+    lines += [
+        f"Set aside {ago(one.at, now_s)}: {one.wrap[:SHORT]}, {one.reason[:80]}"
+        for one in facts.set_aside[-MAX_SET_ASIDE:]
+    ]
+    if facts.pending:
+        lines.append(f"On their way to relays that did not take them yet: {facts.pending}")
+    if facts.no_list:
+        lines.append(f"Waiting for people who tell no inbox relays (10050): {facts.no_list}")
+    lines.append(f"As of {ago(facts.as_of, now_s)}.")
     return Reply(True, "\n".join(["Public relays:", *lines]), as_data(facts))
+
+
+def _relay(relay: RelayFacts, now_s: int) -> str:
+    more = []
+    if relay.answer_ms is not None and relay.is_well:
+        more.append(f"answers in {relay.answer_ms} ms")
+    if relay.reconnects:
+        more.append(f"{relay.reconnects} reconnects")
+    if relay.accepted or relay.refused:
+        more.append(f"took {relay.accepted}, refused {relay.refused}")
+    if relay.own:
+        more.append("from my inbox list")
+    if relay.is_well:
+        return f"✅ {relay.url}{': ' if more else ''}{', '.join(more)}"
+    since = f" {ago(relay.since_at, now_s)}" if relay.since_at else ""
+    why = f", {relay.reason[:80]}" if relay.reason else ""
+    return f"❌ {relay.url}: {relay.state}{since}{why}"
 
 
 def logs(lines: Sequence[LogLine]) -> Reply:

@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from bot.engine.output import harmless
 from bot.operate.assembly import AssemblyError, Installation, installation
@@ -25,7 +26,7 @@ DEADLINE_S = 40.0  # longer than the router gives a command
 def order(data: Path, text: str, *, as_json: bool) -> int:
     """Have a command carried out, and print its answer. Returns the exit status: 0, or 1 where
     it was not carried out. Raises AssemblyError, Refused."""
-    answer = asyncio.run(_ask(installation(data), text))
+    answer = ask(data, text)
     if as_json:
         sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
     else:
@@ -35,7 +36,12 @@ def order(data: Path, text: str, *, as_json: bool) -> int:
     return 0 if answer["ok"] else 1
 
 
-async def _ask(place: Installation, text: str) -> dict[str, object]:
+def ask(data: Path, text: str) -> dict[str, Any]:
+    """A command's answer: `ok`, `text`, and `data` for programs. Raises AssemblyError, Refused."""
+    return asyncio.run(_ask(installation(data), text))
+
+
+async def _ask(place: Installation, text: str) -> dict[str, Any]:
     socket = Path(place.relay_address.removeprefix("unix:"))
     if not place.key("console").exists() or not is_listening(socket):
         raise AssemblyError(_nothing_runs(place))

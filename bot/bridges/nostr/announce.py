@@ -17,6 +17,7 @@ import structlog
 
 from bot.bridges.nostr.courier import Courier, Parcel
 from bot.bridges.nostr.waiting import Patience
+from nips import nip65
 from nips.event import Event, Template
 from nips.filter import Filter
 from nips.kinds import Kind
@@ -45,8 +46,7 @@ def own_lists(
     """What the bot says of itself. The signer's ceiling names the same relays and profile."""
     return [
         inbox_list_template(bot, relays, created_at),
-        # NIP-65: r tags without a marker are for reading and writing.
-        Template(bot, created_at, Kind.RELAY_LIST, tuple(("r", url) for url in relays), ""),
+        nip65.template(bot, relays, created_at),
         Template(
             bot, created_at, Kind.PROFILE, (), json.dumps(dict(profile), ensure_ascii=False)
         ),

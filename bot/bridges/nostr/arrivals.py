@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self
 
+import structlog
+
 from bot.bridges.nostr.lookup import Lookup
 from bot.bridges.nostr.pool import Ended, Heard, Pool
-from bot.bridges.nostr.tending import Progress, Tending
+from bot.bridges.nostr.relay_state import Health
+from bot.bridges.nostr.tending import Pace, Progress, Tending
 from nips.event import Event
 from nips.kinds import Kind
+from nips.refusal import Malformed
 
 BATCH = 64
 MAX_QUEUED = 20_000
 MAX_QUEUED_BYTES = 64 << 20  # a stranger's wraps may have 400 kB each
 MAX_LISTS = 1_000
 MAX_SEEN = 100_000
+
+log = structlog.get_logger()
 
 
 class Arrivals(AbstractAsyncContextManager["Arrivals"]):
@@ -28,25 +34,29 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
     from an earlier run. `lookup` answers what is asked once.
     """
 
-    def __init__(self, pool: Pool, public_key: str, healthy: Mapping[str, int]) -> None:
-        self._pool = pool
-        self._public_key = public_key
+    def __init__(
+        self, pool: Pool, public_key: str, healthy: Mapping[str, int], pace: Pace | None = None
+    ) -> None:
+        self._pool, self._public_key = pool, public_key
+        self._known_healthy, self._pace = healthy, pace or Pace()
         self._progress = Progress()
         self._progress.room.set()
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
         self._queued_bytes = 0
         self._lists: asyncio.Queue[Event] = asyncio.Queue(MAX_LISTS)
-        self._seen: dict[str, None] = {}
-        self._tending = {
-            url: Tending(pool, url, public_key, healthy.get(url), self._progress)
-            for url in pool.relays
-        }
+        self._wanted_lists: dict[str, Any] | None = None
+        self._seen: dict[str, int] = {}
+        self._tending = {url: self._tend(url) for url in pool.relays}
         self.lookup = Lookup(pool)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._group = asyncio.TaskGroup()
+        self._reading: asyncio.Task[None] | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
-        self._tasks.append(asyncio.create_task(self._read()))
-        self._tasks += [asyncio.create_task(tending.run()) for tending in self._tending.values()]
+        await self._group.__aenter__()
+        self._reading = self._group.create_task(self._read())
+        for url, tending in self._tending.items():
+            self._tasks[url] = self._group.create_task(tending.run())
         return self
 
     async def __aexit__(
@@ -55,12 +65,37 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for task in self._tasks:
+        assert self._reading is not None
+        for task in (self._reading, *self._tasks.values()):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._group.__aexit__(kind, error, trace)
+
+    async def listen_also(self, urls: Collection[str]) -> None:
+        """Listen to exactly these besides the configured ones."""
+        if all(url in self._tending for url in urls) and not any(
+            it.is_own and url not in urls for url, it in self._tending.items()
+        ):
+            return
+        for url in [url for url, it in self._tending.items() if it.is_own and url not in urls]:
+            self._tasks.pop(url).cancel()
+            del self._tending[url]
+            await self._pool.remove(url)
+        for url in urls:
+            if url in self._tending:
+                continue
+            try:
+                await self._pool.add(url)
+            except Malformed as error:
+                log.warning("not listened to", reason=str(error))
+                continue
+            tending = self._tending[url] = self._tend(url, own=True)
+            if self._wanted_lists is not None:
+                await tending.follow_lists(self._wanted_lists)
+            self._tasks[url] = self._group.create_task(tending.run())
+        self._progress.changed()
 
     async def wraps(self) -> AsyncIterator[tuple[Event, ...]]:
-        """Yield gift wraps for us, each id once, a few at a time; not verified.
+        """Yield gift wraps for us, each id once, a few at a time.
 
         Coming back for more says that those before are stored: only then does a relay's
         `healthy` move past them.
@@ -81,36 +116,47 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
             "kinds": [int(Kind.PROFILE), int(Kind.INBOX_RELAYS)],
             "authors": sorted(authors),
         }
-        for tending in self._tending.values():
+        self._wanted_lists = wanted
+        for tending in list(self._tending.values()):
             await tending.follow_lists(wanted)
 
     async def lists(self) -> AsyncIterator[Event]:
-        """Yield what `follow_lists` brings, from each relay; not verified."""
+        """Yield what `follow_lists` brings, from each relay."""
         while True:
             yield await self._lists.get()
 
     @property
-    def change(self) -> asyncio.Event:
+    def back(self) -> asyncio.Event:
         """Set when a relay is there again. Take it before looking, then wait."""
+        return self._progress.back
+
+    @property
+    def change(self) -> asyncio.Event:
+        """Set when a relay's health is another. Take it before looking, then wait."""
         return self._progress.change
 
-    async def status(self) -> dict[str, dict[str, Any]]:
-        """What each configured relay is doing; `healthy_s` is the unix second up to which all
-        that it had for us is stored, None when that was never so."""
-        return {
-            url: {
-                "connections": await self._pool.connections(url),
-                "healthy_s": tending.healthy_s,
-                "last_event_s": tending.last_event_s,
-            }
-            for url, tending in self._tending.items()
-        }
+    def health(self) -> dict[str, Health]:
+        """How each relay that is listened to is doing."""
+        return {url: tending.health for url, tending in self._tending.items()}
+
+    def _tend(self, url: str, *, own: bool = False) -> Tending:
+        return Tending(
+            self._pool,
+            url,
+            self._public_key,
+            self._known_healthy.get(url),
+            self._progress,
+            self._seen.items,
+            self._pace,
+            own=own,
+        )
 
     async def _read(self) -> None:
         async for note in self._pool.notes():
-            if self.lookup.hear(note):
+            if isinstance(note, Heard | Ended) and self.lookup.hear(note):
                 continue
-            tending = self._tending[note.url]
+            if (tending := self._tending.get(note.url)) is None:
+                continue  # it was listened to until now
             tending.hear(note)
             match note:
                 case Heard(_, subscription, event) if tending.is_list(subscription):
@@ -119,7 +165,7 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
                         self._lists.put_nowait(event)
                 case Heard(_, _, event):
                     self._take(tending, event)
-                case Ended():
+                case _:
                     pass
 
     def _take(self, tending: Tending, event: Event) -> None:
@@ -131,7 +177,7 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
         if self._is_filled(1):
             tending.missed()
             return
-        self._seen[event.id] = None
+        self._seen[event.id] = event.created_at
         if len(self._seen) > MAX_SEEN:
             del self._seen[next(iter(self._seen))]
         self._progress.offered += 1

@@ -19,8 +19,10 @@ from bot.bridges.nostr.forwarding import Forwarding
 from bot.bridges.nostr.health import Health
 from bot.bridges.nostr.inbox import Inbox
 from bot.bridges.nostr.outbox import Outbox
+from bot.bridges.nostr.own_inbox import OwnInbox
 from bot.bridges.nostr.pool import Pool
 from bot.bridges.nostr.presence import Presence
+from bot.bridges.nostr.publication import Publication
 from bot.bridges.nostr.references import References
 from bot.bridges.nostr.waiting import Patience
 from bot.place import Place
@@ -71,6 +73,7 @@ class Bridge:
             Place(link, key, reader) for reader in ("nostr-inbox", "nostr-outbox")
         )
         counterparts = Counterparts(link, roles, inbox_place)
+        own_copies: set[str] = set()
         async with (
             Pool(self._relays, self._sign_auth) as pool,
             Arrivals(pool, roles.bot, await health.load()) as arrivals,
@@ -84,7 +87,9 @@ class Bridge:
                 link, roles.bot, counterparts, presence, references, doorbell
             )  # fmt: skip
             courier = Courier(link, key, pool, arrivals, contacts, self._local_urls, tasks)
-            inbox = Inbox(link, caller, roles.bot, counterparts, forwarding, inbox_place)
+            inbox = Inbox(
+                link, caller, roles.bot, counterparts, forwarding, inbox_place, own_copies
+            )
             outbox = Outbox(
                 link,
                 key,
@@ -94,6 +99,7 @@ class Bridge:
                 presence,
                 courier,
                 outbox_place,
+                own_copies,
             )
             # What the router alone asks: its key decides, as everywhere.
             reception = Reception(
@@ -103,6 +109,8 @@ class Bridge:
                 table([Method("query", (TheRouter,), arrivals.lookup.query)]),
             )
             announce = Announce(link, caller, roles, self._relays, self._profile, courier)
+            publication = Publication(link, key, roles.bot, courier, arrivals.lookup)
+            own_inbox = OwnInbox(roles.bot, self._relays, contacts, arrivals)
             for work in (counterparts.run(), contacts.follow_local(), inbox.store(arrivals)):
                 tasks.create_task(work)
             await counterparts.caught.wait()
@@ -115,7 +123,9 @@ class Bridge:
                 inbox.process(),
                 outbox.run(),
                 announce.run(),
-                health.run(arrivals, forwarding.counts),
+                publication.run(),
+                own_inbox.run(),
+                health.run(arrivals, forwarding.counts, courier),
                 reception.serve(),
             ):
                 tasks.create_task(work)

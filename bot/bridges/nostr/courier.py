@@ -16,7 +16,9 @@ from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.contacts import Contacts
 from bot.bridges.nostr.outgoing import (
     GIVE_UP_S,
+    GONE,
     NO_LIST,
+    TOO_LATE,
     give_up,
     is_settled,
     pause_s,
@@ -41,11 +43,20 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
+class Outgoing:
+    """How many events are on their way: pending at a relay, or at nobody's known relay."""
+
+    pending: int
+    no_list: int
+
+
+@dataclass(frozen=True, slots=True)
 class Parcel:
-    """An event, and whose relays it goes to (hex); None: the configured relays."""
+    """An event, and whose relays it goes to (hex); None: the configured relays, and `also`."""
 
     event: Event
     recipient: str | None
+    also: tuple[str, ...] = ()
 
 
 class Courier:
@@ -67,6 +78,7 @@ class Courier:
         self._configured = {normalise(url): url for url in pool.relays}
         self._tasks = tasks
         self._sending = asyncio.Semaphore(SENDS_AT_ONCE)
+        self._open: dict[str, Delivery] = {}
 
     async def carry(self, delivery: Delivery, parcels: Sequence[Parcel], since_s: int) -> None:
         """Write the delivery down as pending, then carry it in the background.
@@ -84,21 +96,38 @@ class Courier:
         """Go on with a delivery that was written down at `written_s`."""
         self._tasks.create_task(self._carry(delivery, parcels, since_s, written_s))
 
+    def outgoing(self) -> Outgoing:
+        """What is not settled now."""
+        waiting = [
+            {state.url for state in delivery.relays if state.status is Status.PENDING}
+            for delivery in self._open.values()
+        ]
+        return Outgoing(
+            sum(bool(urls - {NO_LIST}) for urls in waiting),
+            sum(NO_LIST in urls for urls in waiting),
+        )
+
     async def _carry(
         self, delivery: Delivery, parcels: Sequence[Parcel], since_s: int, written_s: int
     ) -> None:
         taken: set[tuple[str, str]] = set()
         attempt = 0
         while not is_settled(delivery):
-            changes = (self._contacts.change, self._arrivals.change)
-            before, delivery = delivery, await self._attempt(delivery, parcels, taken)
+            self._open[delivery.event_id] = delivery
+            changes = (self._contacts.change, self._arrivals.back)
+            before = delivery
+            if attempt and await self._is_gone(parcels):
+                delivery = give_up(delivery, GONE, _now_s())
+            else:
+                delivery = await self._attempt(delivery, parcels, taken)
             if _now_s() - since_s > GIVE_UP_S:
-                delivery = give_up(delivery, _now_s())
+                delivery = give_up(delivery, TOO_LATE, _now_s())
             if delivery != before:
                 written_s = await self._write(delivery, written_s)
             if not is_settled(delivery):
                 await first_of(*changes, timeout_s=pause_s(attempt))
                 attempt += 1
+        self._open.pop(delivery.event_id, None)
         log.info(
             "delivered" if delivery.delivered else "not delivered",
             event_id=delivery.event_id,
@@ -147,7 +176,7 @@ class Courier:
         routes: dict[str, list[Event]] = defaultdict(list)
         for parcel in parcels:
             if parcel.recipient is None:
-                urls: Collection[str] = list(self._configured)
+                urls: Collection[str] = dict.fromkeys((*self._configured, *parcel.also))
             else:
                 # NIP-17, of a person without a list: "clients shouldn't try". A reply waits for
                 # one to appear and is never broadcast.
@@ -155,6 +184,12 @@ class Courier:
             for url in urls or [NO_LIST]:
                 routes[url].append(parcel.event)
         return routes
+
+    async def _is_gone(self, parcels: Sequence[Parcel]) -> bool:
+        """Say whether a public event was retracted or replaced since: what is late would come
+        behind its own retraction."""
+        ids = frozenset(parcel.event.id for parcel in parcels if parcel.recipient is None)
+        return bool(ids) and not await self._link.fetch([Filter(ids=ids)])
 
     async def _last_written(self, event_id: str) -> int:
         wanted = Filter(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from secrets import token_bytes
 
 import structlog
@@ -27,6 +27,7 @@ from nips.refusal import Malformed, Prefix
 from relay_local.client import Link
 
 MAX_ATTEMPTS = 12  # at a message that the local relay refuses; about three minutes
+MAX_SHOWN = 10  # of those set aside
 # What may be granted later: the relay is away or full, a login or a membership is being made.
 PASSING = frozenset({Prefix.ERROR, Prefix.RATE_LIMITED, Prefix.AUTH_REQUIRED})
 TRANSIENT = PASSING | {Prefix.RESTRICTED}
@@ -34,14 +35,25 @@ TRANSIENT = PASSING | {Prefix.RESTRICTED}
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A wrap (its id) that was given up at unix second `at`, and why."""
+
+    wrap: str
+    reason: str
+    at: int
+
+
 @dataclass(slots=True)
 class Counts:
-    """What became of the wraps since the start."""
+    """What became of the wraps since the start. last_set_aside: the newest of those, for the
+    owner."""
 
     forwarded: int = 0
     strangers: int = 0
     set_aside: int = 0
     kept: int = 0
+    last_set_aside: list[SetAside] = field(default_factory=list)
 
 
 class Forwarding:
@@ -79,6 +91,8 @@ class Forwarding:
     def set_aside(self, wrap: Event, reason: str) -> None:
         """Give up a wrap."""
         self.counts.set_aside += 1
+        self.counts.last_set_aside.append(SetAside(wrap.id, reason, _now_s()))
+        del self.counts.last_set_aside[:-MAX_SHOWN]
         log.warning("wrap set aside", wrap=wrap.id, reason=reason)
 
     async def _message(self, wrap: Event, rumor: Template) -> None:

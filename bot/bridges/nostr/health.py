@@ -1,11 +1,9 @@
-"""Shell: until when each public relay was heard without a gap, kept as 30078 `health`, with what
-became of the wraps since the start. Content:
+"""Shell: how the public relays are doing, written down whenever it changes, and every minute: 30078
+`health` for programs, 30315 `relays` for whoever shows a status (NIP-38). Source: PROTOCOL.md
+"Health".
 
-    {"relays":{"wss://…":{"connections":1,"healthy_s":1700000000,"last_event_s":null}},
-     "wraps":{"forwarded":3,"strangers":1,"set_aside":0,"kept":0}}
-
-It survives the process because the next one asks the relays for what came since then. Losing the
-last minute is harmless: the window is two days and an hour wider.
+It survives the process because the next one asks each relay for what came since it was healthy.
+Losing the last minute is harmless: the window is two days and an hour wider.
 """
 
 from __future__ import annotations
@@ -15,20 +13,24 @@ import json
 import time
 from dataclasses import asdict
 from secrets import token_bytes
-from typing import Any
 
 import structlog
 
 from bot.bridges.nostr.arrivals import Arrivals
+from bot.bridges.nostr.courier import Courier
 from bot.bridges.nostr.forwarding import Counts
-from nips.event import Template
+from bot.bridges.nostr.relay_state import Health as RelayHealth
+from bot.bridges.nostr.relay_state import State
+from bot.bridges.nostr.waiting import first_of
+from nips.event import Tag, Template
 from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
 from relay_local.client import Link, Unanswered
 
-D = "health"
+D, STATUS_D = "health", "relays"
 PERIOD_S = 60.0
+LEAST_PAUSE_S = 1.0  # between two versions, however much changes
 SAVE_DEADLINE_S = 5.0
 
 log = structlog.get_logger()
@@ -40,7 +42,7 @@ class Health:
     def __init__(self, link: Link, key: SecretKey) -> None:
         self._link, self._key = link, key
         self._created_at = 0
-        self._relays: dict[str, Any] = {}
+        self._healthy: dict[str, int] = {}
 
     async def load(self) -> dict[str, int]:
         """Per relay the unix second up to which nothing was missed."""
@@ -51,33 +53,41 @@ class Health:
         )
         for event in await self._link.fetch([wanted]):
             self._created_at = max(self._created_at, event.created_at)
-            self._relays = json.loads(event.content)["relays"]
-        return {
-            url: state["healthy_s"]
-            for url, state in self._relays.items()
-            if state["healthy_s"] is not None
-        }
+            content = json.loads(event.content)
+            known = {url: state["healthy_s"] for url, state in content["relays"].items()}
+            known = content.get("former", {}) | known
+            self._healthy = {url: at for url, at in known.items() if at is not None}
+        return dict(self._healthy)
 
-    async def run(self, arrivals: Arrivals, counts: Counts) -> None:
-        """Write it down every minute, and once more at the end."""
+    async def run(self, arrivals: Arrivals, counts: Counts, courier: Courier) -> None:
+        """Write it down at each change and every minute, and once more at the end."""
         try:
             while True:
-                await asyncio.sleep(PERIOD_S)
-                await self._save(arrivals, counts)
+                change = arrivals.change
+                await self._save(arrivals, counts, courier)
+                await asyncio.sleep(LEAST_PAUSE_S)
+                await first_of(change, timeout_s=PERIOD_S - LEAST_PAUSE_S)
         finally:
-            await self._save(arrivals, counts)
+            await self._save(arrivals, counts, courier)
 
-    async def _save(self, arrivals: Arrivals, counts: Counts) -> None:
+    async def _save(self, arrivals: Arrivals, counts: Counts, courier: Courier) -> None:
+        relays = arrivals.health()
+        healthy = {url: it.healthy_s for url, it in relays.items()}
         # A relay that is configured again later is asked from where it was left.
-        self._relays |= await arrivals.status()
+        self._healthy |= {url: at for url, at in healthy.items() if at is not None}
         self._created_at = max(int(time.time()), self._created_at + 1)
-        template = Template(
-            self._key.public,
-            self._created_at,
-            Kind.APP_DATA,
-            (("d", D), ("alt", "health of the public relays")),
-            json.dumps({"relays": self._relays, "wraps": asdict(counts)}),
-        )
+        content = {
+            "relays": {url: it.to_json() for url, it in relays.items()},
+            "former": {url: at for url, at in self._healthy.items() if url not in relays},
+            "wraps": asdict(counts),
+            "outgoing": asdict(courier.outgoing()),
+        }
+        alt = ("alt", "health of the public relays")
+        await self._put(Kind.APP_DATA, [("d", D), alt], json.dumps(content, ensure_ascii=False))
+        await self._put(Kind.STATUS, *status_of(relays))
+
+    async def _put(self, kind: Kind, tags: list[Tag], content: str) -> None:
+        template = Template(self._key.public, self._created_at, kind, tuple(tags), content)
         try:
             ok = await self._link.publish(
                 template.sign(self._key, token_bytes(32)), deadline_s=SAVE_DEADLINE_S
@@ -87,3 +97,21 @@ class Health:
             return
         if ok.refusal:
             log.warning("health refused", reason=ok.message)
+
+
+def status_of(relays: dict[str, RelayHealth]) -> tuple[list[Tag], str]:
+    """The tags and the content of the 30315."""
+    listening = [url for url, it in relays.items() if it.state is State.LISTENING]
+    tags: list[Tag] = [("d", STATUS_D)]
+    tags += [("r", url) for url in listening]  # NIP-38: what the status links to
+    tags += [
+        ("relay", url, str(it.state), it.reason, str(it.since_s)) for url, it in relays.items()
+    ]
+    tags.append(("alt", "The state of the public relays"))
+    others = [
+        f"{url}: {it.state}{f' ({it.reason})' if it.reason else ''}"
+        for url, it in relays.items()
+        if it.state is not State.LISTENING
+    ]
+    head = f"{len(listening)} of {len(relays)} public relays are listened to"
+    return tags, "\n".join([head, *others])

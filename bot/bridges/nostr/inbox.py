@@ -40,7 +40,8 @@ class Meant(Enum):
 
 
 class Inbox:
-    """bot: its public key in hex. caller: to the signer, with the bridge's key."""
+    """bot: its public key in hex. caller: to the signer, with the bridge's key. own_copies: the ids
+    of wraps that the outbox has made for the bot itself."""
 
     def __init__(
         self,
@@ -50,9 +51,11 @@ class Inbox:
         counterparts: Counterparts,
         forwarding: Forwarding,
         place: Place,
+        own_copies: set[str],
     ) -> None:
         self._link, self._caller, self._bot = link, caller, bot
         self._counterparts, self._forwarding, self._place = counterparts, forwarding, place
+        self._own_copies = own_copies
 
     async def store(self, arrivals: Arrivals) -> None:
         """Put what arrives on the local relay, until cancelled."""
@@ -84,6 +87,9 @@ class Inbox:
             await patience.pause()
 
     async def _handle(self, wrap: Event) -> None:
+        if wrap.id in self._own_copies:
+            self._own_copies.discard(wrap.id)
+            return
         opened = await self._open(wrap)
         if opened is None:
             return

@@ -27,6 +27,15 @@ MAX_FLOOD = 3  # times the limit, of one relay, before it is not listened to any
 _NAME = "query-"
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What so many relays had, of which some did not come to an end."""
+
+    events: list[Event]
+    n_relays: int
+    n_silent: int
+
+
 @dataclass(slots=True)
 class _Question:
     """What was asked, of which relays that have not ended, and what they said so far."""
@@ -92,7 +101,22 @@ class Lookup:
             wanted = public_query.checked(Filter.from_json(json.loads(text)))
         except (Malformed, ValueError) as error:
             raise refused(Prefix.INVALID, str(error)) from error
-        relays = {url for url in self._pool.relays if await self._pool.connections(url)}
+        found = await self.ask(wanted)
+        events, n_left_out = public_query.shown(found.events)
+        return json.dumps(
+            {
+                "events": events,
+                "left_out": n_left_out,
+                "relays": found.n_relays,
+                "silent": found.n_silent,
+            },
+            ensure_ascii=False,
+        )
+
+    async def ask(self, wanted: Filter) -> Found:
+        """The newest of what the relays have, as many as the filter's limit, their signatures
+        checked. Raises Refused."""
+        relays = {url for url in self._pool.relays if await self._pool.is_up(url)}
         if not relays:
             raise refused(Prefix.ERROR, "no public relay is connected")
         if len(self._open) >= MAX_OPEN:
@@ -112,13 +136,4 @@ class Lookup:
             for url in relays:
                 await self._pool.unsubscribe(url, name)
         newest = sorted(question.found.values(), key=lambda e: (-e.created_at, e.id))
-        events, n_left_out = public_query.shown(newest[: wanted.limit])
-        return json.dumps(
-            {
-                "events": events,
-                "left_out": n_left_out,
-                "relays": len(relays),
-                "silent": len(question.left),
-            },
-            ensure_ascii=False,
-        )
+        return Found(newest[: wanted.limit], len(relays), len(question.left))

@@ -8,6 +8,7 @@ wrapped again; one whose making was cut off before has left nothing behind that 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from contextlib import suppress
@@ -20,6 +21,7 @@ from bot.bridges.nostr.courier import Courier, Parcel
 from bot.bridges.nostr.outgoing import rumors
 from bot.bridges.nostr.presence import Presence
 from bot.bridges.nostr.waiting import Patience
+from bot.bridges.nostr.written import written
 from bot.notice import HERE_ONLY
 from bot.place import Place, follow
 from nips import nip59
@@ -28,11 +30,11 @@ from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.own import delivery as deliveries
-from nips.own.delivery import Status, Wrap
+from nips.own.delivery import Wrap
 from nips.own.once import once_key
 from nips.own.roles import Roles
 from nips.refusal import Malformed, Prefix, Refused
-from relay_local.client import Caller, Caught, Delivery, Link, Unanswered
+from relay_local.client import Caller, Delivery, Link, Unanswered
 
 BACKDATED_S = 2 * 86_400
 SEAL_DEADLINE_S = 60.0
@@ -41,7 +43,8 @@ log = structlog.get_logger()
 
 
 class Outbox:
-    """key: the bridge's. caller: to the signer."""
+    """key: the bridge's. caller: to the signer. own_copies: takes the ids of wraps to the bot
+    itself before they are stored."""
 
     def __init__(
         self,
@@ -53,10 +56,11 @@ class Outbox:
         presence: Presence,
         courier: Courier,
         place: Place,
+        own_copies: set[str],
     ) -> None:
         self._link, self._key, self._caller, self._roles = link, key, caller, roles
         self._counterparts, self._presence = counterparts, presence
-        self._courier, self._place = courier, place
+        self._courier, self._place, self._own_copies = courier, place, own_copies
         self._known: set[str] = set()
         self._bound: dict[str, Bound] = {}  # as of the place
 
@@ -99,26 +103,37 @@ class Outbox:
         if HERE_ONLY in message.tags and message.pubkey == self._roles.router:
             return
         reply_to = await self._answered(message)
-        wraps: list[tuple[Event, str]] = []
-        said: dict[str, None] = {}
-        for rumor, recipient in self._letters(message, bound, reply_to):
-            seal = await self._seal(rumor, recipient)
-            if seal is None:
+        letters = self._letters(message, bound, reply_to)
+        seals = await asyncio.gather(*(self._seal(rumor, to) for rumor, to in letters))
+        if None in seals:
+            return
+        wraps = [
+            (_wrap(seal, to), to)
+            for seal, (_, to) in zip(seals, letters, strict=True)
+            if seal is not None
+        ]
+        self._own_copies.update(wrap.id for wrap, to in wraps if to == self._roles.bot)
+        for stored in await asyncio.gather(*(self._link.publish(wrap) for wrap, _ in wraps)):
+            if stored.refusal:
+                log.error("reply not stored", event_id=message.id, reason=str(stored.refusal))
                 return
-            wraps.append((_wrap(seal, recipient), recipient))
-            said[rumor.id] = None
-        for wrap, _ in wraps:
-            if refusal := (await self._link.publish(wrap)).refusal:
-                log.error("reply not stored", event_id=message.id, reason=str(refusal))
-                return
+        said = dict.fromkeys(rumor.id for rumor, _ in letters)
         self._known.add(message.id)
-        await self._courier.carry(
-            deliveries.Delivery(
-                message.id, tuple(Wrap(wrap.id, to) for wrap, to in wraps), rumors=tuple(said)
-            ),
-            [Parcel(wrap, to) for wrap, to in wraps],
-            message.created_at,
+        bot = self._roles.bot
+        theirs = [(wrap, to) for wrap, to in wraps if to != bot]
+        ours = [(wrap, to) for wrap, to in wraps if to == bot]
+        # Apart: that our own relays have it does not mean that anybody else has got it.
+        carrying = [self._carry(message.id, theirs, tuple(said), message.created_at)]
+        carrying += [self._carry(ours[0][0].id, ours, (), message.created_at)] if ours else []
+        await asyncio.gather(*carrying)
+
+    async def _carry(
+        self, event_id: str, wraps: list[tuple[Event, str]], rumors: tuple[str, ...], since_s: int
+    ) -> None:
+        delivery = deliveries.Delivery(
+            event_id, tuple(Wrap(wrap.id, to) for wrap, to in wraps), rumors=rumors
         )
+        await self._courier.carry(delivery, [Parcel(wrap, to) for wrap, to in wraps], since_s)
 
     def _letters(
         self, message: Event, bound: Bound, reply_to: str | None
@@ -128,12 +143,19 @@ class Outbox:
         bot, people = self._roles.bot, bound.people
         if bound.binding.room:
             made = rumors(message, bot, people, reply_to)
-            return [(rumor, person) for person in people for rumor in made]
-        return [
-            (rumor, person)
-            for person in self._recipients(message, bound)
-            for rumor in rumors(message, bot, [person], reply_to)
-        ]
+            letters = [(rumor, person) for person in people for rumor in made]
+        else:
+            letters = [
+                (rumor, person)
+                for person in self._recipients(message, bound)
+                for rumor in rumors(message, bot, [person], reply_to)
+            ]
+        if all(person == self._roles.chat for _, person in letters):
+            return letters  # what is said to this machine's terminal stays on the machine
+        # NIP-17: "to each receiver and the sender individually", so that whoever has the bot's key
+        # in a client reads the whole conversation there.
+        own = {rumor.id: rumor for rumor, _ in letters}
+        return [*letters, *((rumor, bot) for rumor in own.values())]
 
     def _recipients(self, message: Event, bound: Bound) -> list[str]:
         tagged = set(message.values("p"))
@@ -182,29 +204,11 @@ class Outbox:
             await patience.pause(served)
 
     async def _resume(self) -> None:
-        wanted = Filter(
-            kinds=frozenset({int(Kind.APP_DATA)}), authors=frozenset({self._key.public})
-        )  # fmt: skip
-        pending: list[tuple[deliveries.Delivery, int]] = []
-        async with self._link.subscribe([wanted], after_seq=0) as stream:
-            async for item in stream:
-                if isinstance(item, Caught):
-                    break
-                if not isinstance(item, Delivery) or not (item.event.tag("d") or "").startswith(
-                    deliveries.D_PREFIX
-                ):
-                    continue
-                try:
-                    found = deliveries.parse(item.event)
-                except Malformed as error:
-                    log.error("delivery not understood", reason=str(error))
-                    continue
-                self._known.add(found.event_id)
-                # A pending delivery without wraps is a list of the bot's own: `announce` sends it.
-                if found.wraps and any(s.status is Status.PENDING for s in found.relays):
-                    pending.append((found, item.event.created_at))
-        for found, written_s in pending:
-            await self._resume_one(found, written_s)
+        for found in await written(self._link, self._key.public):
+            self._known.add(found.delivery.event_id)
+            # One without wraps is of a public event: `publication` sends it.
+            if found.delivery.wraps and found.is_pending:
+                await self._resume_one(found.delivery, found.at)
 
     async def _resume_one(self, delivery: deliveries.Delivery, written_s: int) -> None:
         ids = frozenset(wrap.id for wrap in delivery.wraps)

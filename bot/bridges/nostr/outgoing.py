@@ -17,6 +17,7 @@ from nips.refusal import Prefix, Refusal
 MAX_PART_BYTES = 28_000
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 600.0
 GIVE_UP_S = 3 * 86_400
+TOO_LATE, GONE = "given up after three days", "retracted or replaced before it was taken"
 NO_LIST = ""  # the place of a relay's address while the recipient's are not known
 NO_LIST_REASON = "no inbox list"
 
@@ -116,12 +117,12 @@ def is_settled(delivery: Delivery) -> bool:
     return bool(delivery.relays) and all(s.status is not Status.PENDING for s in delivery.relays)
 
 
-def give_up(delivery: Delivery, now_s: int) -> Delivery:
+def give_up(delivery: Delivery, why: str, now_s: int) -> Delivery:
     """End what is still pending: the recipient is told nothing, the owner can see it."""
     return replace(
         delivery,
         relays=tuple(
-            RelayState(s.url, Status.FAILED, f"given up after three days: {s.reason}", now_s)
+            RelayState(s.url, Status.FAILED, f"{why}: {s.reason}" if s.reason else why, now_s)
             if s.status is Status.PENDING
             else s
             for s in delivery.relays

@@ -1,21 +1,24 @@
 """Shell: the public relays, through nostr-sdk; no other file imports it.
 
 A thin door: what is said to a relay and what it says. What the SDK does not do by itself is done
-by its callers. It drops notifications when its channel is full (so the channel is large, and
-`tending` pages what is stored), its fetches truncate without an error (so a page counts only with
-its EOSE), and its send fails at once while a relay is away (so `outbox` repeats).
+by its callers: it connects once and does not come back (`tending` does), and its send fails at
+once while a relay is away (so `courier` repeats).
 
-The SDK may crash the interpreter's exit after an authenticator in Python was registered. Once the
-pool is closed the composition root flushes its streams and ends the process with `os._exit`.
+**Nothing is lost between the SDK and us.** It drops notifications when their channel is full, and
+what fails its own check is never told of. So events do not come by that channel: the SDK asks
+before it takes one whose id and signature are right (`AdmitPolicy`), waits for the answer, and is
+always told no; by then the event is with us. So a slow reader slows the relay down. The channel
+brings only the ends, which count with everything asked about before them.
+
+The SDK may crash the interpreter's exit after a callback in Python was registered. Once the pool
+is closed the composition root flushes its streams and ends the process with `os._exit`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import time
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,28 +29,25 @@ import nostr_sdk as sdk
 import structlog
 
 from bot.bridges.nostr.destination import why_not_public
+from bot.bridges.nostr.login import Logins, SignAuth
 from nips.event import Event
 from nips.refusal import Malformed
 
-CHANNEL_ITEMS = 65_536
+CHANNEL_ITEMS = 65_536  # of ends and answers alone
+MAX_WAITING = 2_000  # events that nobody has read yet; then the relays wait
 MAX_EVENT_BYTES = 400_000  # what the signer can still be asked about in one frame
-RETRY_INTERVAL_S = 5
 CONNECT_TIMEOUT_S = 10
 OK_TIMEOUT_S = 15
+COMPARE_TIMEOUT_S = 3  # for the first answer to a NEG-OPEN
 MAX_REASON_CHARS = 300
-LOGINS, LOGIN_PERIOD_S = 6, 60.0  # of one relay; a connection that is made again needs one
 SETTLE_S = 0.3
-
-# Gives the signed kind 22242 for (relay, challenge) as JSON, or None to stay unauthenticated.
-# Called whenever a relay challenges, from several at once; must not raise.
-SignAuth = Callable[[str, str], Awaitable[str | None]]
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An event that a relay sent under one of our subscriptions; well formed, not verified."""
+    """An event that a relay sent under one of our subscriptions. Who acts on it checks it."""
 
     url: str
     subscription: str
@@ -63,8 +63,26 @@ class Ended:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class NotLoggedIn:
+    """A relay's challenge (NIP-42) was not answered, or the answer not accepted."""
+
+    url: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The connection has ended."""
+
+    url: str
+
+
+Note = Heard | Ended | NotLoggedIn | Dropped
+
+
 class Pool:
-    """The configured relays, and others for the length of one send.
+    """Relays that are listened to, and others for the length of one send.
 
     relays: `wss://`, or `ws://` on loopback, each named everywhere as it is given here.
     """
@@ -72,22 +90,31 @@ class Pool:
     def __init__(self, relays: Sequence[str], sign_auth: SignAuth) -> None:
         self._relays = {url: sdk.RelayUrl.parse(url) for url in relays}
         self._named = {str(address): url for url, address in self._relays.items()}
+        self._notes: asyncio.Queue[Note] = asyncio.Queue()
+        self._room = asyncio.Semaphore(MAX_WAITING)
+        self._logins = Logins(sign_auth, lambda url, why: self._tell(NotLoggedIn(url, why)))
         self._client = (
             sdk.ClientBuilder()
-            .authenticator(_Authenticator(sign_auth, self._named))
+            .authenticator(_Authenticator(self._logins, self._named))
+            .admit_policy(_Admission(self._take))
+            .monitor(monitor := sdk.Monitor())
             .notification_channel_size(CHANNEL_ITEMS)
             .build()
         )
+        self._monitor = monitor
         self._visits: dict[str, int] = {}
-        self._shut = asyncio.Event()
+        self._answers: dict[str, tuple[int, int]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         sdk.uniffi_set_event_loop(asyncio.get_running_loop())  # else every callback hangs
-        options = sdk.RelayOptions().retry_interval(timedelta(seconds=RETRY_INTERVAL_S))
-        for address in self._relays.values():
-            await self._client.add_relay(address, opts=options)
+        for url in self._relays:
+            await self._add(url)
         self._notifications = self._client.notifications()
-        await self._client.connect()
+        self._tasks = [
+            asyncio.create_task(self._read_ends()),
+            asyncio.create_task(self._monitor.handle_notifications(_Statuses(self._fell))),
+        ]
         return self
 
     async def __aexit__(
@@ -97,36 +124,77 @@ class Pool:
         trace: TracebackType | None,
     ) -> None:
         await self._client.shutdown()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         # The SDK's threads may still be returning from callbacks; nothing announces their end.
         await asyncio.sleep(SETTLE_S)
 
     @property
     def relays(self) -> tuple[str, ...]:
-        """The configured relays."""
+        """The relays that are listened to."""
         return tuple(self._relays)
 
-    async def notes(self) -> AsyncIterator[Heard | Ended]:
-        """Yield what the configured relays say, until the pool is closed. For one reader."""
-        while (note := await self._notifications.next()) is not None:
-            if note.is_shutdown():
-                return
-            url = self._named.get(str(note.relay_url)) if note.is_message() else None
-            if url is None:  # NEW_EVENT repeats what MESSAGE said
-                continue
-            message = note.message.as_enum()
-            if message.is_event_msg():
-                if (event := _read(url, message.event.as_json())) is not None:
-                    yield Heard(url, message.subscription_id, event)
-            elif message.is_end_of_stored_events():
-                yield Ended(url, message.subscription_id, None)
-            elif message.is_closed():
-                yield Ended(url, message.subscription_id, plain(message.message))
+    async def notes(self) -> AsyncIterator[Note]:
+        """Yield what those relays say, in the order in which each said it. For one reader."""
+        while True:
+            note = await self._notes.get()
+            if isinstance(note, Heard):
+                self._room.release()
+            yield note
+
+    async def add(self, url: str) -> None:
+        """Listen to one more. Raises Malformed when it is no relay's address."""
+        try:
+            address = sdk.RelayUrl.parse(url)
+        except sdk.NostrSdkError as error:
+            raise Malformed(f"{url} is not the address of a relay") from error
+        self._relays[url], self._named[str(address)] = address, url
+        await self._add(url)
+
+    async def remove(self, url: str) -> None:
+        """Listen to one no more."""
+        address = self._relays.pop(url)
+        self._named.pop(str(address), None)
+        with suppress(sdk.NostrSdkError):
+            await self._client.remove_relay(address, force=True)
+
+    async def connect(self, url: str) -> str | None:
+        """Make the connection; why not, in words."""
+        try:
+            relay = await self._relay_named(url)
+            await relay.try_connect(timeout=timedelta(seconds=CONNECT_TIMEOUT_S))
+        except sdk.NostrSdkError as error:
+            return _words(error)
+        return None
+
+    async def disconnect(self, url: str) -> None:
+        """End the connection; nothing is subscribed any more."""
+        with suppress(sdk.NostrSdkError):
+            relay = await self._relay_named(url)
+            await relay.unsubscribe_all()
+            relay.disconnect()
+
+    async def is_up(self, url: str) -> bool:
+        """Say whether the connection is there."""
+        try:
+            relay = await self._relay_named(url)
+        except sdk.NostrSdkError:
+            return False
+        return bool(relay.status() == sdk.RelayStatus.CONNECTED)
+
+    def is_logging_in(self, url: str) -> bool:
+        """Say whether a login is being signed."""
+        return self._logins.is_under_way(url)
+
+    def answers(self, url: str) -> tuple[int, int]:
+        """How many events that we sent the relay accepted, and how many it refused."""
+        return self._answers.get(url, (0, 0))
 
     async def subscribe(self, url: str, name: str, wanted: Mapping[str, Any]) -> None:
-        """Register a REQ under a new name; it is sent when the connection is up, and again after
-        each AUTH and each reconnection."""
+        """Send a REQ under a new name, and again after each AUTH; nothing where it is down."""
         try:
-            relay = await self._relay(self._relays[url])
+            relay = await self._relay_named(url)
             await relay.subscribe(sdk.Filter.from_json(json.dumps(wanted)), id=name)
         except sdk.NostrSdkError as error:
             log.info("not subscribed", relay=url, reason=_words(error))
@@ -134,44 +202,76 @@ class Pool:
     async def unsubscribe(self, url: str, name: str) -> None:
         """Forget a REQ, and CLOSE it where the connection is up."""
         with suppress(sdk.NostrSdkError):
-            await (await self._relay(self._relays[url])).unsubscribe(name)
+            await (await self._relay_named(url)).unsubscribe(name)
 
-    async def connections(self, url: str) -> int:
-        """How often the connection has come up; 0 while it is down."""
-        relay = await self._relay(self._relays[url])
-        up = relay.status() == sdk.RelayStatus.CONNECTED
-        return int(relay.stats().success()) if up else 0
-
-    async def reconnect(self, url: str) -> None:
-        """Break a connection that is of no use any more, and make it again."""
-        relay = await self._relay(self._relays[url])
-        relay.disconnect()
-        relay.connect()
+    async def missing(
+        self, url: str, wanted: Mapping[str, Any], held: Iterable[tuple[str, int]]
+    ) -> list[str] | None:
+        """The ids of what the relay has and we do not, by negentropy (NIP-77); None where it does
+        not speak it. held: id and created_at of all that we have."""
+        items = [
+            sdk.NegentropyItem(id=sdk.EventId.parse(id_), timestamp=sdk.Timestamp.from_secs(at))
+            for id_, at in held
+        ]
+        options = sdk.SyncOptions().dry_run().initial_timeout(timedelta(seconds=COMPARE_TIMEOUT_S))
+        try:
+            relay = await self._relay_named(url)
+            asked = sdk.Filter.from_json(json.dumps(wanted))
+            return [i.to_hex() for i in (await relay.sync(asked, items, options)).remote]
+        except sdk.NostrSdkError as error:
+            log.info("no negentropy", relay=url, reason=_words(error))
+            return None
 
     async def send(self, event: Event, relays: Iterable[str]) -> dict[str, tuple[bool, str]]:
         """Send to each relay at the same time: (accepted, reason) for each, in its words.
 
-        Relays that are not configured are visited for this one send, and only at public
+        Relays that are not listened to are visited for this one send, and only at public
         addresses. Never raises for a relay's sake.
         """
         urls = list(dict.fromkeys(relays))
         outgoing = sdk.Event.from_json(json.dumps(event.to_json()))
         sending = (
-            self._send(outgoing, self._relays[url]) if url in self._relays
+            self._send_and_count(outgoing, url) if url in self._relays
             else self._visit(outgoing, url)
             for url in urls
         )  # fmt: skip
         return dict(zip(urls, await asyncio.gather(*sending), strict=True))
 
+    async def offer(self, event: Event, url: str) -> tuple[bool, str]:
+        """Send what is none of the bot's, to a relay that is listened to; it is not counted."""
+        return await self._send(sdk.Event.from_json(json.dumps(event.to_json())), url)
+
+    async def _add(self, url: str) -> None:
+        options = sdk.RelayOptions().reconnect(False)
+        await self._client.add_relay(self._relays[url], opts=options)
+
+    async def _relay_named(self, url: str) -> sdk.Relay:
+        if url not in self._relays:
+            raise sdk.NostrSdkError.Generic("not listened to")
+        return await self._relay(self._relays[url])
+
     async def _relay(self, address: sdk.RelayUrl) -> sdk.Relay:
         relay = await self._client.relay(address)
-        assert relay is not None  # added in __aenter__ or by the visit
+        if relay is None:  # removed meanwhile
+            raise sdk.NostrSdkError.Generic("not a relay of ours any more")
         return relay
 
-    async def _send(self, event: sdk.Event, address: sdk.RelayUrl) -> tuple[bool, str]:
+    async def _send_and_count(self, event: sdk.Event, url: str) -> tuple[bool, str]:
+        accepted, reason = await self._send(event, url)
+        taken, not_taken = self.answers(url)
+        self._answers[url] = (taken + accepted, not_taken + (not accepted))
+        return accepted, reason
+
+    async def _send(self, event: sdk.Event, url: str) -> tuple[bool, str]:
+        try:
+            relay = await self._relay_named(url)
+        except sdk.NostrSdkError as error:
+            return False, _words(error)
+        return await self._send_to(event, relay)
+
+    async def _send_to(self, event: sdk.Event, relay: sdk.Relay) -> tuple[bool, str]:
         timeout = timedelta(seconds=OK_TIMEOUT_S)
         try:
-            relay = await self._relay(address)
             await relay.send_event(event, ok_timeout=timeout, authentication_timeout=timeout)
         except sdk.NostrSdkError as error:
             return False, _words(error)
@@ -189,43 +289,96 @@ class Pool:
             await self._client.add_relay(address, capabilities=sdk.RelayCapabilities.write())
             relay = await self._relay(address)
             await relay.try_connect(timeout=timedelta(seconds=CONNECT_TIMEOUT_S))
-            return await self._send(event, address)
+            return await self._send_to(event, relay)
         except sdk.NostrSdkError as error:
             return False, _words(error)
         finally:
             self._visits[url] -= 1
             if not self._visits[url]:
                 del self._visits[url]
-                with suppress(sdk.NostrSdkError):
-                    await self._client.remove_relay(address, force=True)
+                if url not in self._relays:
+                    with suppress(sdk.NostrSdkError):
+                        await self._client.remove_relay(address, force=True)
+
+    async def _take(self, address: str, subscription: str, text: str) -> None:
+        url = self._named.get(address)
+        if url is None:
+            return  # a visited relay is asked for nothing
+        if (event := _read(url, text)) is not None:
+            await self._room.acquire()
+            self._tell(Heard(url, subscription, event))
+
+    def _fell(self, address: str) -> None:
+        if (url := self._named.get(address)) is not None:
+            self._tell(Dropped(url))
+
+    def _tell(self, note: Note) -> None:
+        self._notes.put_nowait(note)
+
+    async def _read_ends(self) -> None:
+        while (note := await self._notifications.next()) is not None:
+            if note.is_shutdown():
+                return
+            url = self._named.get(str(note.relay_url)) if note.is_message() else None
+            if url is None:
+                continue
+            message = note.message.as_enum()
+            if message.is_end_of_stored_events():
+                self._tell(Ended(url, message.subscription_id, None))
+            elif message.is_closed():
+                self._tell(Ended(url, message.subscription_id, plain(message.message)))
+            elif message.is_ok() and not message.status:
+                self._logins.refused(message.event_id.to_hex(), plain(message.message))
 
 
-class _Authenticator(sdk.Authenticator):  # type: ignore[misc]  # the SDK has no types
+class _Admission(sdk.AdmitPolicy):  # type: ignore[misc]  # the SDK has no types
+    """Asked about every event, one after the other of each relay; the relay waits meanwhile."""
+
+    def __init__(self, take: Any) -> None:
+        super().__init__()
+        self._take, self._no = take, sdk.AdmitStatus.rejected(None)
+
+    async def admit_connection(self, relay_url: sdk.RelayUrl) -> sdk.AdmitStatus | None:
+        """Called by the SDK."""
+        return sdk.AdmitStatus.success()
+
+    async def admit_event(
+        self, relay_url: sdk.RelayUrl, subscription_id: str, event: sdk.Event
+    ) -> sdk.AdmitStatus | None:
+        """Called by the SDK; it must not raise."""
+        await self._take(str(relay_url), subscription_id, event.as_json())
+        return self._no
+
+
+class _Statuses(sdk.HandleMonitorNotification):  # type: ignore[misc]
+    """Told of every connection's coming and going."""
+
+    def __init__(self, fell: Any) -> None:
+        super().__init__()
+        self._fell = fell
+
+    async def relay_status_changed(
+        self, relay_url: sdk.RelayUrl, status: sdk.RelayStatus
+    ) -> None:  # fmt: skip
+        """Called by the SDK."""
+        if status in (sdk.RelayStatus.DISCONNECTED, sdk.RelayStatus.TERMINATED):
+            self._fell(str(relay_url))
+
+
+class _Authenticator(sdk.Authenticator):  # type: ignore[misc]
     """NIP-42 only. The SDK is given no signer: it can ask for no other signature."""
 
-    def __init__(self, sign_auth: SignAuth, named: Mapping[str, str]) -> None:
+    def __init__(self, logins: Logins, named: Mapping[str, str]) -> None:
         super().__init__()
-        self._sign_auth, self._named = sign_auth, named
-        self._logins: dict[str, deque[float]] = {}
+        self._logins, self._named = logins, named
 
     async def make_auth_event(self, relay_url: sdk.RelayUrl, challenge: str) -> sdk.Event | None:
         """Called by the SDK on a challenge."""
         url = self._named.get(str(relay_url))
         if url is None:
             return None  # a visited relay learns who its visitor is from nobody
-        if not self._may_login(url):
-            return None
-        signed = await self._sign_auth(url, challenge)
+        signed = await self._logins.sign(url, challenge)
         return None if signed is None else sdk.Event.from_json(signed)
-
-    def _may_login(self, url: str) -> bool:
-        """Attack: a relay challenges without end. Each login is a signature, and those of a
-        minute are limited for all that the bot signs: it could not speak any more."""
-        logins = self._logins.setdefault(url, deque(maxlen=LOGINS))
-        if len(logins) == LOGINS and time.monotonic() - logins[0] < LOGIN_PERIOD_S:
-            return False
-        logins.append(time.monotonic())
-        return True
 
 
 def _read(url: str, text: str) -> Event | None:
@@ -234,7 +387,7 @@ def _read(url: str, text: str) -> Event | None:
         return None
     try:
         return Event.from_json(json.loads(text))
-    except Malformed as error:
+    except (Malformed, ValueError) as error:
         log.warning("event dropped: malformed", relay=url, reason=str(error))
         return None
 

@@ -1,139 +1,164 @@
 """Shell: one public relay kept listening, so that nothing it has for us is missed.
 
-    connection up ─► live REQ ─► EOSE ─► everything stored since `since`, page by page ─► complete
-    every 30 s     live REQ again under a new name ─► EOSE within 10 s, else a new connection
+    connect ─► live REQ ─► EOSE ─► everything stored since `since` ─► listening
+       ▲                                                                │
+       │     every 30 s    the live REQ under a new name ─► EOSE within 10 s
+       │     every 2 min   an event of our own ─► heard from this relay within 15 s  (`echo`)
+       │     every 20 min  what is stored, once more
+       └── a pause ◄── a fault: down, deaf, refused, rate-limited, forging
 
 A gift wrap's created_at lies up to two days in the past (NIP-17), so `since` is the wall clock of
 the last healthy moment minus two days and a margin, never the newest event's time. A relay that
-answers pings but serves nothing is found by the repeated REQ, whose EOSE is due.
+answers pings but serves nothing is found by the repeated REQ, one that answers but passes nothing
+on by the echo. What it left out in between, whatever the reason, is found in what it stores.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
 import structlog
 
-from bot.bridges.nostr.pool import Ended, Heard, Pool
-from nips.event import Event
+from bot.bridges.nostr.catching_up import CatchingUp, Held
+from bot.bridges.nostr.echo import Echo, Echoed
+from bot.bridges.nostr.pool import Dropped, Ended, Heard, Note, NotLoggedIn, Pool
+from bot.bridges.nostr.relay_state import Fault, Health, Pauses, State, closed
+from bot.bridges.nostr.waiting import first_of
 from nips.kinds import Kind
 from nips.refusal import Prefix, Refusal
 
-PROBE_PERIOD_S = 30.0
-PROBE_DEADLINE_S = 10.0
-PAGE_EVENTS = 1_000  # above about 1,500 some answers are cut without an error
-MAX_PAGE_EVENTS = 100_000  # of a relay that does not keep to a limit
-PAGE_DEADLINE_S = 60.0
 BACKDATED_S = 2 * 86_400  # NIP-17: "randomize created_at in up to two days in the past"
 MARGIN_S = 3_600
 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a relay is looked at, and how long it has, in seconds. A `reread_s` above
+    `MARGIN_S` would leave a gap."""
+
+    probe_s: float = 30.0
+    probe_deadline_s: float = 10.0
+    echo_s: float = 120.0
+    echo_deadline_s: float = 15.0
+    reread_s: float = 1_200.0
+    page_deadline_s: float = 60.0
+
+
 @dataclass(slots=True)
 class Progress:
     """How many wraps were taken in, how many of them are stored, and whether there is room.
 
-    change: set, and replaced, when a relay is there again.
+    back: set, and replaced, when a relay is there again; change: when any relay's health differs.
     """
 
     offered: int = 0
     stored: int = 0
     room: asyncio.Event = field(default_factory=asyncio.Event)
+    back: asyncio.Event = field(default_factory=asyncio.Event)
     change: asyncio.Event = field(default_factory=asyncio.Event)
 
     def came_back(self) -> None:
         """Tell whoever waits for a relay."""
+        self.back.set()
+        self.back = asyncio.Event()
+
+    def changed(self) -> None:
+        """Tell whoever shows how the relays are."""
         self.change.set()
         self.change = asyncio.Event()
-
-
-@dataclass(slots=True)
-class _Page:
-    done: asyncio.Future[bool]
-    created_at: dict[str, int] = field(default_factory=dict)
 
 
 class Tending:
     """One relay's care. `run` works until cancelled; `hear` takes what the relay says.
 
-    healthy_s: unix second up to which nothing of this relay was missed in an earlier run.
+    healthy_s: unix second up to which nothing of this relay was missed in an earlier run. held:
+    what was taken in so far, of any relay.
     """
 
     def __init__(
-        self, pool: Pool, url: str, public_key: str, healthy_s: int | None, progress: Progress
+        self,
+        pool: Pool,
+        url: str,
+        public_key: str,
+        healthy_s: int | None,
+        progress: Progress,
+        held: Held,
+        pace: Pace,
+        *,
+        own: bool = False,
     ) -> None:
-        self._pool, self._url, self._public_key = pool, url, public_key
-        self._healthy_s = min(healthy_s or int(time.time()), int(time.time()))
-        self._known = healthy_s is not None
+        self._pool, self._url, self._public_key, self._pace = pool, url, public_key, pace
         self._progress = progress
+        known_s = min(healthy_s or int(time.time()), int(time.time()))
+        self._asked_since_s = known_s
+        self._health = Health(
+            since_s=int(time.time()), healthy_s=None if healthy_s is None else known_s, own=own
+        )
         self._names = count(1)
         self._live = self._lists = ""
-        self._pages: dict[str, _Page] = {}
-        self._caught = asyncio.Event()
-        self._complete = 0  # the connection whose stored events were all read
-        self._missed = False
+        self._wanted_lists: dict[str, Any] | None = None
+        self._catching_up = CatchingUp(pool, url, held, progress.room, pace.page_deadline_s)
+        self._echo = Echo(pool, url, pace.echo_deadline_s)
         self._mark: tuple[int, int] | None = None
-        self.last_event_s: int | None = None
+        self._caught, self._wake = asyncio.Event(), asyncio.Event()
+        self._is_behind = False
+        self._is_doubted = False
+        self._well_since_s: float | None = None
+        self._closed: str | None = None
+        self._fault: asyncio.Future[Fault] | None = None
 
     async def run(self) -> None:
         """Keep the relay listening."""
-        await self._listen()
+        pauses = Pauses()
         while True:
-            try:
-                async with asyncio.timeout(PROBE_PERIOD_S):
-                    await self._caught.wait()
-            except TimeoutError:
-                if not await self._pool.connections(self._url):
-                    continue  # the pool is connecting; its EOSE will wake us
-                await self._listen()
-                try:
-                    async with asyncio.timeout(PROBE_DEADLINE_S):
-                        await self._caught.wait()
-                except TimeoutError:
-                    log.warning("relay is deaf; connecting again", relay=self._url)
-                    await self._pool.reconnect(self._url)
-                    continue
-            self._caught.clear()
-            connection = await self._pool.connections(self._url)
-            if connection != self._complete:
-                self._progress.came_back()
-            if connection != self._complete or self._missed:
-                self._missed = False
-                if not await self._read_stored():
-                    continue
-                self._complete = connection
-            if self._mark is None and not self._missed:
-                self._mark = (int(time.time()), self._progress.offered)
+            self._well_since_s = None
+            fault = await self._one_connection()
+            log.info("relay lost", relay=self._url, state=str(fault.state), reason=fault.reason)
+            self._to(fault.state, fault.reason)
+            await self._pool.disconnect(self._url)
+            since_s = self._well_since_s
+            well_for_s = 0.0 if since_s is None else time.monotonic() - since_s
+            await asyncio.sleep(pauses.next_s(well_for_s, random.random()))  # noqa: S311 - jitter
 
-    def hear(self, note: Heard | Ended) -> None:
+    def hear(self, note: Note) -> None:
         """Take what this relay said."""
-        page = self._pages.get(note.subscription)
         match note:
-            case Heard(event=Event() as event):
-                self.last_event_s = int(time.time())
-                if page and len(page.created_at) < MAX_PAGE_EVENTS:
-                    page.created_at[event.id] = event.created_at
-            case Ended(reason=None):
-                if page and not page.done.done():
-                    page.done.set_result(True)
-                elif note.subscription == self._live:
-                    self._caught.set()
-            case Ended(reason=str(reason)):
+            case Heard(subscription=name, event=event):
+                self._set(last_event_s=int(time.time()))
+                if name == self._live and self._caught.is_set():
+                    self._believe()  # what is new comes through
+                self._echo.hear(name, event)
+                self._catching_up.hear(name, event)
+            case Ended(subscription=name, reason=reason):
                 # NIP-42's auth-required is answered by the pool, which then asks again.
-                if Refusal.parse(reason).prefix is Prefix.AUTH_REQUIRED:
-                    return
-                log.info("relay closed a subscription", relay=self._url, reason=reason)
-                if page and not page.done.done():
-                    page.done.set_result(False)
+                if reason and Refusal.parse(reason).prefix is Prefix.AUTH_REQUIRED:
+                    self._closed = reason
+                elif name != self._live:
+                    self._catching_up.end(name, reason)
+                elif reason is None:
+                    self._closed = None
+                    self._caught.set()
+                elif self._caught.is_set():
+                    self._is_behind = True  # what came since the EOSE
+                    self._caught.clear()
+                    self._wake.set()
+                else:
+                    self._fail(closed(reason))
+            case NotLoggedIn(reason=reason):
+                self._fail(Fault(State.REFUSED, reason))
+            case Dropped():
+                self._fail(Fault(State.DOWN, "the connection ended"))
 
     def missed(self) -> None:
         """Note that an event could not be taken in: what is stored will be read again."""
-        self._missed = True
+        self._is_behind = True
 
     def is_list(self, subscription: str) -> bool:
         """Say whether a subscription is the one of `follow_lists`."""
@@ -141,61 +166,147 @@ class Tending:
 
     async def follow_lists(self, wanted: dict[str, Any]) -> None:
         """Replace the subscription to other people's lists."""
-        former, self._lists = self._lists, f"lists-{next(self._names)}"
-        await self._pool.subscribe(self._url, self._lists, wanted)
-        if former:
-            await self._pool.unsubscribe(self._url, former)
+        self._wanted_lists = wanted
+        await self._ask_lists()
 
     @property
-    def healthy_s(self) -> int | None:
-        """Unix second up to which all that this relay had for us is stored; None: never yet."""
-        if self._mark is not None and self._progress.stored >= self._mark[1]:
-            self._healthy_s, self._known = self._mark[0], True
-            self._mark = None
-        return self._healthy_s if self._known else None
+    def is_own(self) -> bool:
+        """Say whether the relay is not configured, but stands in the bot's inbox list."""
+        return self._health.own
 
-    async def _listen(self) -> None:
+    @property
+    def health(self) -> Health:
+        """How this relay is doing."""
+        accepted, refused = self._pool.answers(self._url)
+        return replace(self._health, accepted=accepted, refused=refused)
+
+    async def _one_connection(self) -> Fault:
+        """Connect and serve until something is wrong."""
+        self._fault = asyncio.get_running_loop().create_future()
+        reason = await self._pool.connect(self._url)
+        if reason is not None:
+            return Fault(State.DOWN, reason)
+        times = self._health.connections + 1
+        self._set(connections=times, reconnects=times - 1)
+        self._is_behind, self._closed = True, None
+        works = [asyncio.create_task(self._serve()), asyncio.create_task(self._listen_to_echo())]
+        try:
+            ends: set[asyncio.Future[Fault]] = {*works, self._fault}
+            done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            return next(iter(done)).result()
+        finally:
+            for work in works:
+                work.cancel()
+            await asyncio.gather(*works, return_exceptions=True)
+            self._fault = None
+
+    async def _serve(self) -> Fault:
+        loop, pace = asyncio.get_running_loop(), self._pace
+        await self._ask_lists()
+        reread_due = loop.time() + pace.reread_s
+        while True:
+            if (fault := await self._probe()) is not None:
+                return fault
+            if self._is_behind or loop.time() >= reread_due:
+                self._is_behind = False
+                if (fault := await self._catching_up.run(self._wanted())) is not None:
+                    return fault
+                reread_due = loop.time() + pace.reread_s
+            if self._well_since_s is None:
+                self._well_since_s = time.monotonic()
+                self._progress.came_back()
+            self._note_healthy()
+            if not self._is_doubted:
+                self._to(State.LISTENING, "")
+            await self._sleep(pace.probe_s)
+
+    def _note_healthy(self) -> None:
+        """Move `healthy_s` to a moment at which all was taken in, once all of that is stored."""
+        if self._mark is None and not self._is_behind and not self._is_doubted:
+            self._mark = (int(time.time()), self._progress.offered)
+        if self._mark is not None and self._progress.stored >= self._mark[1]:
+            self._asked_since_s = self._mark[0]
+            self._set(healthy_s=self._mark[0])
+            self._mark = None
+
+    async def _probe(self) -> Fault | None:
+        """Have the live REQ answered anew, as what shows that the relay serves."""
         former, self._live = self._live, f"live-{next(self._names)}"
         self._caught.clear()
+        began = time.monotonic()
         # One stored event is enough to make the relay answer; the pages bring the rest.
         await self._pool.subscribe(self._url, self._live, self._wanted() | {"limit": 1})
         if former:
             await self._pool.unsubscribe(self._url, former)
+        while True:
+            try:
+                async with asyncio.timeout(self._pace.probe_deadline_s):
+                    await self._caught.wait()
+            except TimeoutError:
+                if self._pool.is_logging_in(self._url):
+                    self._to(State.CONNECTING, "the signer is asked for a login")
+                    continue
+                if self._closed is not None:
+                    return Fault(State.REFUSED, self._closed)
+                late_s = self._pace.probe_deadline_s
+                return Fault(State.DEAF, f"no answer to a REQ within {late_s:g} s")
+            took_ms = round((time.monotonic() - began) * 1000)
+            self._set(last_probe_s=int(time.time()), probe_ms=took_ms)
+            return None
+
+    async def _listen_to_echo(self) -> Fault:
+        await self._echo.listen()
+        await asyncio.sleep(0 if self._is_doubted else self._pace.probe_s)
+        while True:
+            match await self._echo.ask():
+                case Echoed.HEARD:
+                    self._believe()
+                case Echoed.SILENT if self._is_doubted:
+                    # A connection made for that reason is no better. It may be one that passes on
+                    # no ephemeral events, so it is read like a letter box from now on.
+                    self._is_behind = True
+                    self._wake.set()
+                case Echoed.SILENT:
+                    self._is_doubted = True
+                    return Fault(State.DEAF, "what it takes does not come back as it was")
+                case Echoed.NOT_TAKEN:
+                    pass  # it takes no such event from us: that shows nothing
+            await asyncio.sleep(self._pace.echo_s)
+
+    def _believe(self) -> None:
+        if self._is_doubted:
+            self._is_doubted = False
+            self._is_behind = True
+            self._to(State.LISTENING, "")
+            self._wake.set()
+
+    async def _ask_lists(self) -> None:
+        if self._wanted_lists is None:
+            return
+        former, self._lists = self._lists, f"lists-{next(self._names)}"
+        await self._pool.subscribe(self._url, self._lists, self._wanted_lists)
+        if former:
+            await self._pool.unsubscribe(self._url, former)
+
+    async def _sleep(self, seconds: float) -> None:
+        await first_of(self._wake, timeout_s=seconds)
+        self._wake.clear()
 
     def _wanted(self) -> dict[str, Any]:
-        since = (self.healthy_s or self._healthy_s) - BACKDATED_S - MARGIN_S
+        since = self._asked_since_s - BACKDATED_S - MARGIN_S
         return {"kinds": [int(Kind.GIFT_WRAP)], "#p": [self._public_key], "since": max(since, 0)}
 
-    async def _read_stored(self) -> bool:
-        wanted = self._wanted() | {"limit": PAGE_EVENTS}
-        seen: set[str] = set()
-        while True:
-            await self._progress.room.wait()
-            found = await self._page(wanted)
-            if found is None:
-                log.warning("relay did not finish a page; it is read again", relay=self._url)
-                return False
-            if not found:
-                log.info("relay is complete", relay=self._url, stored=len(seen))
-                return True
-            # NIP-01: until is inclusive, so events of one second may straddle two pages. A page
-            # without news has shown the whole second, or all that the relay shows of it.
-            news = found.keys() - seen
-            oldest = min(found.values())
-            if not news and oldest > wanted.get("until", oldest):
-                return True  # this relay ignores `until`: there is nothing more to learn
-            wanted["until"] = oldest if news else oldest - 1
-            seen |= news
+    def _fail(self, fault: Fault) -> None:
+        if self._fault is not None and not self._fault.done():
+            self._fault.set_result(fault)
 
-    async def _page(self, wanted: dict[str, Any]) -> dict[str, int] | None:
-        name = f"page-{next(self._names)}"
-        page = self._pages[name] = _Page(asyncio.get_running_loop().create_future())
-        try:
-            await self._pool.subscribe(self._url, name, wanted)
-            async with asyncio.timeout(PAGE_DEADLINE_S):
-                return page.created_at if await page.done else None
-        except TimeoutError:
-            return None
-        finally:
-            del self._pages[name]
-            await self._pool.unsubscribe(self._url, name)
+    def _to(self, state: State, reason: str) -> None:
+        self._put(self._health.to(state, reason, int(time.time())))
+
+    def _set(self, **known: Any) -> None:
+        self._health = replace(self._health, **known)
+
+    def _put(self, health: Health) -> None:
+        if health != self._health:
+            self._health = health
+            self._progress.changed()

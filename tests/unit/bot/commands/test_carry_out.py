@@ -21,7 +21,7 @@ from tests.unit.bot.commands.stage import Stage
 ANN = SecretKey(bytes([1]) * 32).public
 NPUB = encode_npub(ANN)
 HEALTH = (
-    '{"relays":{"wss://one.example":{"connections":0,"healthy_s":null,"last_event_s":null}},'
+    '{"relays":{"wss://one.example":{"state":"down","healthy_s":null,"last_event_s":null}},'
     '"wraps":{"forwarded":0,"strangers":0,"set_aside":0,"kept":0}}'
 )
 
@@ -235,7 +235,7 @@ async def test_a_command_that_fails_by_a_fault_of_ours_does_not_end_the_router(
     stage: Stage,
 ) -> None:
     bridge = stage.role("bridge-nostr")
-    for content, words in (("not JSON", "went wrong here"), (HEALTH, "wss://one.example: never")):
+    for content, words in (("not JSON", "went wrong here"), (HEALTH, "wss://one.example: down")):
         made = Template(bridge.public, int(time.time()) + len(words), Kind.APP_DATA,
                         (("d", "health"),), content).sign(bridge, bytes(32))  # fmt: skip
         async with stage.bridge() as link:

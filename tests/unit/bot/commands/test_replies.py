@@ -15,6 +15,7 @@ from bot.commands.facts import (
     RelaysFacts,
     Reply,
     RunFacts,
+    SetAsideFacts,
     StatusFacts,
     TaskFacts,
     Waiting,
@@ -42,13 +43,18 @@ RUN = RunFacts(
 TASK = TaskFacts("3f2a", "main", "Water the plants", NOW + 7_200, "cron 0 9 * * *", "active", "Go")
 RELAYS = RelaysFacts(
     (
-        RelayFacts("wss://one.example", NOW - 60, None, 1),
-        RelayFacts("wss://two.example", NOW - 9_000, None, 3),
-        RelayFacts("wss://three.example", None, None, 0),
+        RelayFacts("wss://one.example", "listening"),
+        RelayFacts("wss://two.example", "listening", answer_ms=40, reconnects=2, accepted=5,
+                   refused=1, own=True),
+        RelayFacts("wss://three.example", "refused", "blocked: " + "no " * 90, NOW - 9_000),
+        RelayFacts("wss://four.example", "connecting"),
     ),
     NOW - 30,
-    {"forwarded": 7, "strangers": 1, "set_aside": 0},
-)
+    {"forwarded": 7, "strangers": 1, "set_aside": 1},
+    (SetAsideFacts("ab" * 32, "the rumor's author is not the seal's", NOW - 70),),
+    pending=2,
+    no_list=1,
+)  # fmt: skip
 EVERY = {
     "status": replies.status(STATUS),
     "groups": replies.groups([GROUP] * 100),
@@ -102,11 +108,17 @@ def test_nothing_to_show_is_said_in_a_sentence() -> None:
     assert replies.waiting([], NOW, head="H", none="Nobody.", how="/a").text == "Nobody."
 
 
-def test_a_relay_that_was_not_heard_lately_is_marked() -> None:
+def test_each_relay_is_marked_and_what_waits_is_said() -> None:
     lines = replies.relays(RELAYS, NOW).text.splitlines()
     assert lines[1] == "✅ wss://one.example"
-    assert lines[2] == "❌ wss://two.example: last heard 2 h 30 min ago"
-    assert lines[3] == "❌ wss://three.example: never heard"
+    more = "answers in 40 ms, 2 reconnects, took 5, refused 1, from my inbox list"
+    assert lines[2] == f"✅ wss://two.example: {more}"
+    assert lines[3].startswith("❌ wss://three.example: refused 2 h 30 min ago, blocked: no no")
+    assert lines[4] == "❌ wss://four.example: connecting"
+    assert "1 set aside" in lines[5]
+    assert lines[6] == "Set aside 1 min ago: abababab, the rumor's author is not the seal's"
+    assert lines[7].endswith("did not take them yet: 2")
+    assert lines[8].endswith("tell no inbox relays (10050): 1")
 
 
 def test_help_knows_every_command_and_the_agents() -> None:

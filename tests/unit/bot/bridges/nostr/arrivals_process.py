@@ -1,4 +1,5 @@
-"""Shell: only the listening part, as a process; prints the id of each wrap it takes in.
+"""Shell: only the listening part, as a process; prints the id of each wrap it takes in, and
+how the relays are whenever that changes.
 
 argv: public key, seconds between probes, the unix second of the last healthy moment or "-", relays.
 """
@@ -17,13 +18,13 @@ from secrets import token_bytes
 import structlog
 
 from bot.bridges.nostr import arrivals as arrivals_
-from bot.bridges.nostr import tending
 from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.pool import Pool
+from bot.bridges.nostr.tending import Pace
 from nips.key import SecretKey
 from nips.nip42 import auth_template
 
-KEY = SecretKey.generate(token_bytes)
+KEY = SecretKey(bytes([9]) * 32)  # as foreign_relay.py has it
 
 
 async def login(url: str, challenge: str) -> str | None:
@@ -34,15 +35,29 @@ async def login(url: str, challenge: str) -> str | None:
 async def main(public_key: str, probe_s: float, healthy: str, *relays: str) -> None:
     if most_bytes := os.environ.get("QUEUED_BYTES"):
         arrivals_.MAX_QUEUED_BYTES = int(most_bytes)
-    tending.PROBE_PERIOD_S = tending.PROBE_DEADLINE_S = probe_s
-    tending.PAGE_DEADLINE_S = 5 * probe_s
+    pace = Pace(probe_s, probe_s, 4 * probe_s, probe_s, 60 * probe_s, 5 * probe_s)
     known = {} if healthy == "-" else dict.fromkeys(relays, int(healthy))
-    async with Pool(relays, login) as pool, Arrivals(pool, public_key, known) as arrivals:
+    async with Pool(relays, login) as pool, Arrivals(pool, public_key, known, pace) as arrivals:
         reading = asyncio.create_task(read(arrivals, slowly=bool(most_bytes)))
+        telling = asyncio.create_task(tell(arrivals))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, reading.cancel)
         with suppress(asyncio.CancelledError):
             await reading
-        sys.stdout.write(json.dumps(await arrivals.status()) + "\n")
+        telling.cancel()
+        say_health(arrivals)
+
+
+async def tell(arrivals: Arrivals) -> None:
+    while True:
+        change = arrivals.change
+        say_health(arrivals)
+        await change.wait()
+
+
+def say_health(arrivals: Arrivals) -> None:
+    health = {url: it.to_json() for url, it in arrivals.health().items()}
+    sys.stdout.write(json.dumps(health) + "\n")
+    sys.stdout.flush()
 
 
 async def read(arrivals: Arrivals, *, slowly: bool) -> None:

@@ -32,6 +32,15 @@ async def heard(person: Person, text: str) -> None:
         pass
 
 
+async def mail_of_the_bot(stage: Stage) -> set[str]:
+    """The ids of the wraps to the bot on the private relay, which a bridge may read."""
+    mail = Filter(kinds=frozenset({1059}), tags={"p": frozenset({stage.roles.bot})}, limit=500)
+    async with connect(
+        stage.place.relay_address, [read_key(stage.place.key("bridge-nostr"))]
+    ) as link:
+        return {event.id for event in await link.fetch([mail])}
+
+
 async def test_a_notice_becomes_a_direct_message_by_the_bot(stage: Stage, owner: Person) -> None:
     said = await stage.say("a job has failed")
     await heard(owner, "a job has failed")
@@ -41,6 +50,20 @@ async def test_a_notice_becomes_a_direct_message_by_the_bot(stage: Stage, owner:
     assert recipient == owner.public
     for number in (0, 1):
         assert wrap_id in [event.id for event in await owner.stored(number)]
+
+
+async def test_a_copy_goes_to_the_bot_itself_and_is_no_work(stage: Stage, owner: Person) -> None:
+    """It is delivered by itself: that our own relays have it tells nothing of the person."""
+    before = await mail_of_the_bot(stage)
+    await stage.say("something to keep")
+    await heard(owner, "something to keep")
+    (copy,) = await mail_of_the_bot(stage) - before
+    delivery = await stage.delivery(copy)
+    assert [tag for tag in delivery.tags if tag[0] == "wrap"] == [("wrap", copy, stage.roles.bot)]
+    assert relays_of(delivery) == dict.fromkeys(stage.public, ("ok", ""))
+    await owner.say(stage.roles.bot, "and on we go")
+    await stage.heard("and on we go")
+    assert f"wrap={copy}" not in stage.log("bridge")
 
 
 async def test_a_reply_names_the_message_it_answers(stage: Stage, owner: Person) -> None:
@@ -172,11 +195,14 @@ async def test_the_terminal_reads_on_the_private_relay(stage: Stage, owner: Pers
         tags = (("relay", f"ws://{stage.listen}"),)
         list_ = Template(chat.public, int(time.time()), 10050, tags, "")
         assert (await link.publish(list_.sign(chat, token_bytes(32)), deadline_s=10)).accepted
+        copies_before = await mail_of_the_bot(stage)
         said = await stage.say("to the terminal")
         delivery = await stage.delivery(said.id)
         assert list(relays_of(delivery).values()) == [("ok", "")]
         wanted = Filter(kinds=frozenset({1059}), tags={"p": frozenset({chat.public})})
         assert len(await link.fetch([wanted])) == 1
+        # Attack: what is said on this machine is told, as a copy to oneself, to public relays.
+        assert await mail_of_the_bot(stage) == copies_before
     await bind(stage, f"nostr:{owner.public}")
 
 
@@ -208,7 +234,8 @@ async def test_it_ends_cleanly(stage: Stage) -> None:
     content = json.loads(health.content)
     assert set(content["relays"]) == set(stage.public)
     assert all(time.time() - relay["healthy_s"] < 300 for relay in content["relays"].values())
-    assert set(content["wraps"]) == {"forwarded", "strangers", "set_aside", "kept"}
+    assert content["wraps"].keys() >= {"forwarded", "strangers", "set_aside", "kept"}
+    assert all(relay["state"] == "listening" for relay in content["relays"].values())
     await stage.start("bridge")
 
 

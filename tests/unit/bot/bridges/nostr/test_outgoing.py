@@ -8,6 +8,7 @@ from bot.bridges.nostr.outgoing import (
     GIVE_UP_S,
     MAX_PART_BYTES,
     NO_LIST,
+    TOO_LATE,
     give_up,
     is_settled,
     pause_s,
@@ -140,7 +141,7 @@ def test_giving_up_ends_only_what_is_pending() -> None:
     half = settle(
         Delivery("ab" * 32), {"wss://a": (Status.OK, ""), "wss://b": (Status.PENDING, "x")}, 1
     )
-    ended = give_up(half, GIVE_UP_S)
+    ended = give_up(half, TOO_LATE, GIVE_UP_S)
     assert is_settled(ended)
     assert ended.relays[0] == half.relays[0]
     assert ended.relays[1].reason.endswith(": x")
