@@ -19,10 +19,12 @@ BRIDGE_TTL_S = 3600
 SESSION_USES = 200
 BRIDGE_USES = 1_000_000  # counted by grant, so an hour's
 MAX_MESSAGE_BYTES = 65_536
+MAX_SIGN_BYTES = 256
 GRACE_S = 30  # after the wall clock's limit, for a container to be ended and its end told
 
-MAIN_KINDS = (Kind.NOTE, Kind.REACTION, Kind.CHAT)
 GROUP_KINDS = (Kind.REACTION, Kind.CHAT)
+# What main's agent says in public, or keeps as a draft, without a question.
+PUBLIC_KINDS = (Kind.NOTE, Kind.COMMENT, Kind.REACTION, Kind.DRAFT)
 # What main's agent may have its owner asked for: profile, contacts, retraction, relay lists.
 ASKED_KINDS = (0, 3, 5, 10_002, 10_050)
 BRIDGE_KINDS = (Kind.AUTH, Kind.INBOX_RELAYS, Kind.RELAY_LIST, Kind.PROFILE)
@@ -50,7 +52,7 @@ def of_session(
         methods=("sign_event", frame.METHOD),
         rules=_rules_of_main(group, job)
         if is_main
-        else tuple(_rule(kind, group, job) for kind in GROUP_KINDS),
+        else tuple(_in_group(kind, group, job) for kind in GROUP_KINDS),
         not_before=now_s,
         expires_at=min(now_s + SESSION_TTL_S, hard_expires_at),
         hard_expires_at=hard_expires_at,
@@ -115,42 +117,39 @@ def revoked(grant: Grant) -> Grant:
 
 
 def _rules_of_main(group: str, job: str) -> tuple[Rule, ...]:
-    public = replace(_rule(Kind.NOTE, group, job), max_tags=None)
+    long = replace(_in_public(Kind.ARTICLE, job), max_tags=None)
     return (
-        *(_rule(kind, group, job) for kind in MAIN_KINDS),
+        *(_in_group(kind, group, job) for kind in GROUP_KINDS),
+        *(_in_public(kind, job) for kind in PUBLIC_KINDS),
         # Asked about too, unless the signer's ceiling approves articles beforehand.
-        replace(public, kind=Kind.ARTICLE),
-        *(replace(public, kind=kind, mode="ask") for kind in ASKED_KINDS),
+        long,
+        *(replace(long, kind=kind, mode="ask") for kind in ASKED_KINDS),
     )
 
 
-def _rule(kind: Kind, group: str, job: str) -> Rule:
-    match kind:
-        case Kind.CHAT:
-            return Rule(
-                kind,
-                required=(("h", group), ("job", job)),
-                max_content_bytes=MAX_MESSAGE_BYTES,
-                max_tags=40,
-                rate=Rate(120, 2.0),  # as the ceiling has it for a whole group
-                daily=5_000,
-            )
-        case Kind.REACTION:
-            return Rule(
-                kind,
-                required=(("h", group), ("job", job)),
-                max_content_bytes=256,
-                max_tags=20,
-                rate=Rate(20, 0.5),
-                daily=500,
-            )
-        case _:  # public: no group's name may go along
-            return Rule(
-                kind,
-                required=(("job", job),),
-                forbidden=("h",),
-                max_content_bytes=MAX_MESSAGE_BYTES,
-                max_tags=40,
-                rate=Rate(5, 0.02),
-                daily=50,
-            )
+def _in_group(kind: int, group: str, job: str) -> Rule:
+    said = Rule(
+        kind,
+        required=(("h", group), ("job", job)),
+        max_content_bytes=MAX_MESSAGE_BYTES,
+        max_tags=40,
+        rate=Rate(120, 2.0),  # as the ceiling has it for a whole group
+        daily=5_000,
+    )
+    if kind != Kind.REACTION:
+        return said
+    rate = Rate(20, 0.5)
+    return replace(said, max_content_bytes=MAX_SIGN_BYTES, max_tags=20, rate=rate, daily=500)
+
+
+def _in_public(kind: int, job: str) -> Rule:
+    """No group's name may go along. A reaction has this rule besides its group's."""
+    return Rule(
+        kind,
+        required=(("job", job),),
+        forbidden=("h",),
+        max_content_bytes=MAX_SIGN_BYTES if kind == Kind.REACTION else MAX_MESSAGE_BYTES,
+        max_tags=40,
+        rate=Rate(5, 0.02),
+        daily=50,
+    )

@@ -43,7 +43,7 @@ JOB_KINDS = frozenset(
     }
 )
 SAID_IN_GROUPS = frozenset({Kind.REACTION, Kind.CHAT})
-SAID_IN_PUBLIC = frozenset({Kind.NOTE})
+SAID_IN_PUBLIC = frozenset({Kind.NOTE, Kind.COMMENT, Kind.REACTION, Kind.ARTICLE, Kind.DRAFT})
 JOB_TAG = "job"
 MAX_ATTEMPTS = 3
 

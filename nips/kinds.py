@@ -17,6 +17,7 @@ class Kind(IntEnum):
     DIRECT_MESSAGE = 14
     FILE_MESSAGE = 15
     GIFT_WRAP = 1059
+    COMMENT = 1111
     PATCH = 1617
     PUT_USER = 9000
     REMOVE_USER = 9001
@@ -31,6 +32,7 @@ class Kind(IntEnum):
     REQUEST = 24133
     FRAME = 24200
     ARTICLE = 30023
+    DRAFT = 30024
     APP_DATA = 30078
     STATUS = 30315
     GROUP_METADATA = 39000

@@ -154,7 +154,7 @@ def decode_bech32(text: str) -> tuple[str, bytes]:
 
 
 def _nprofile(data: bytes) -> Nprofile:
-    first, relays = _fields("nprofile", data)
+    first, relays = fields("nprofile", data)
     public_key = first[_TLV_SPECIAL].hex() if _TLV_SPECIAL in first else None
     if not is_public_key(public_key):
         raise Malformed("the nprofile does not hold a public key")
@@ -162,7 +162,7 @@ def _nprofile(data: bytes) -> Nprofile:
 
 
 def _naddr(data: bytes) -> Naddr:
-    first, relays = _fields("naddr", data)
+    first, relays = fields("naddr", data)
     author, kind = first.get(_TLV_AUTHOR, b"").hex(), first.get(_TLV_KIND, b"")
     try:
         name = first[_TLV_SPECIAL].decode()
@@ -173,8 +173,8 @@ def _naddr(data: bytes) -> Naddr:
     return Naddr(name, author, int.from_bytes(kind, "big"), relays)
 
 
-def _fields(what: str, data: bytes) -> tuple[dict[int, bytes], tuple[str, ...]]:
-    """The first value of each type, and the relays."""
+def fields(what: str, data: bytes) -> tuple[dict[int, bytes], tuple[str, ...]]:
+    """The first value of each type of a NIP-19 text, and its relays. Raises Malformed."""
     first: dict[int, bytes] = {}
     relays, at = [], 0
     while at < len(data):

@@ -1,4 +1,4 @@
-"""Pure: long-form articles in Markdown, kind 30023. Source: NIP-23.
+"""Pure: long-form articles in Markdown, kind 30023, and their drafts, 30024. Source: NIP-23.
 
 An article's name (`d`, here the slug) stays when it is edited, and so does `published_at`: the new
 event takes the old one's place.
@@ -28,12 +28,13 @@ _SECONDS = re.compile(r"[0-9]{1,11}")
 @dataclass(frozen=True, slots=True)
 class Article:
     """slug: its name among its author's. text: Markdown. published_at: unix seconds of the first
-    version. summary, image (an https address) and topics may be empty."""
+    version; None for a draft of what was not published yet. summary, image (an https address) and
+    topics may be empty."""
 
     slug: str
     title: str
     text: str
-    published_at: int
+    published_at: int | None
     summary: str = ""
     image: str = ""
     topics: tuple[str, ...] = ()
@@ -73,32 +74,37 @@ def checked(article: Article) -> Article:
     return article
 
 
-def template(article: Article, author: str, created_at: int, more: Tags = ()) -> Template:
+def template(
+    article: Article, author: str, created_at: int, more: Tags = (), *, draft: bool = False
+) -> Template:
     """The unsigned event of `author` (hex). more: further tags. Raises Malformed."""
     checked(article)
     tags: list[tuple[str, ...]] = [("d", article.slug), ("title", article.title)]
     tags += [("summary", article.summary)] if article.summary else []
     tags += [("image", article.image)] if article.image else []
     # NIP-23: "`published_at`, for the timestamp in unix seconds (stringified)"
-    tags += [("published_at", str(article.published_at))]
+    tags += [] if article.published_at is None else [("published_at", str(article.published_at))]
     tags += [("t", topic) for topic in article.topics]
-    return Template(author, created_at, Kind.ARTICLE, (*tags, *more), article.text)
+    kind = Kind.DRAFT if draft else Kind.ARTICLE  # NIP-23: "same format as `kind:30023`"
+    return Template(author, created_at, kind, (*tags, *more), article.text)
 
 
 def parse(event: Event | Template) -> Article:
-    """Read an article of anybody's; where `published_at` is missing it is the event's own time.
+    """Read an article or a draft of anybody's. Where an article has no `published_at` it is the
+    event's own time.
 
     Raises Malformed for another kind, or without a name.
     """
     slug = event.tag("d")
-    if event.kind != Kind.ARTICLE or slug is None:
+    if event.kind not in (Kind.ARTICLE, Kind.DRAFT) or slug is None:
         raise Malformed(f"an article has kind {int(Kind.ARTICLE)} and a d tag")
     published = event.tag("published_at") or ""
+    unknown = event.created_at if event.kind == Kind.ARTICLE else None
     return Article(
         slug,
         event.tag("title") or "",
         event.content,
-        int(published) if _SECONDS.fullmatch(published) else event.created_at,
+        int(published) if _SECONDS.fullmatch(published) else unknown,
         event.tag("summary") or "",
         event.tag("image") or "",
         tuple(event.values("t")),

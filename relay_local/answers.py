@@ -99,6 +99,18 @@ def an_agent_names_what_its_own_group_holds(
     return None
 
 
+def what_is_public_names_nothing_that_a_group_holds(
+    transaction: Transaction, world: World, event: Event
+) -> Refusal | None:
+    """Attack: a reaction or a comment for everybody, on what was said in a conversation: its id and
+    who said it would go out to public relays."""
+    if event.pubkey != world.bot or event.tag("h") is not None:
+        return None
+    if any(room(named) is not None for named in _named(transaction, event)):
+        return Refusal(Prefix.RESTRICTED, "what is public names nothing that a group holds")
+    return None
+
+
 def _named(transaction: Transaction, event: Event) -> Iterator[Event]:
     """The stored events that an event names by id or address."""
     for tag in event.tags:
@@ -119,6 +131,7 @@ _RULES: tuple[_Rule, ...] = (
     jobs_are_cancelled_by_who_asked_or_is_in_charge,
     a_job_that_has_ended_stays_what_it_is,
     an_agent_names_what_its_own_group_holds,
+    what_is_public_names_nothing_that_a_group_holds,
 )
 
 

@@ -248,7 +248,12 @@ class ApprovalDesk:
         # The file may have changed since the question, which a restart makes count.
         named = group in ("", self._roles.main) and self._ceiling.may_be_asked(kind)
         logins = not group and kind in self._ceiling.kinds_of_logins
-        if not (named or logins or kind in self._ceiling.kinds_of(group)):
+        in_place = (
+            not group
+            or found.template.tag("h") is not None
+            or self._ceiling.may_be_public(kind, group)
+        )
+        if not in_place or not (named or logins or kind in self._ceiling.kinds_of(group)):
             return f"Kind {kind} is above the ceiling now."
         try:
             if found.once is not None and self._ledger.signed_once(found.once) is not None:

@@ -30,7 +30,8 @@ NEVER_FOR_SESSIONS = frozenset(
 # retractions and relay lists, by which somebody would take over its name.
 ONLY_ASKED = frozenset({0, 3, 5, 10_002, 10_050})
 NEVER_UNASKED = NEVER_FOR_SESSIONS | ONLY_ASKED
-# What speaks inside a group: exactly one `h` tag, the group's.
+# What speaks inside a group: exactly one `h` tag, the group's. A reaction may be public besides,
+# where `public_reactions` says so.
 GROUP_KINDS = frozenset({7, 9})
 # What a bunker client may have signed, if it was invited to: what people write in public.
 LOGIN_KINDS = frozenset({1, 6, 7, 16, 1_111, 9_802, 30_023})
@@ -41,6 +42,7 @@ _TTLS = ("longest_ttl_s", "bridge_longest_ttl_s", "bunker_longest_ttl_s")
 _KINDS = ("session_kinds", "bunker_kinds", "pre_approved")
 _NAMES = {*_TTLS, *_KINDS, "ask_kinds", "relays", "login_relays"}
 _TABLES = {"caps", "models", "profile", "groups"}
+_OF_A_GROUP = "public: 1 note, 1111 comment, 30023 article; 30024 draft, not sent out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Caps:
 @dataclass(frozen=True, slots=True)
 class Ceiling:
     """See above. `groups`: kinds that one group's sessions get besides `session_kinds`.
+    public_reactions: the groups whose sessions get kind 7 without an `h` too.
 
     ask_kinds: what the main group's sessions may have the owner asked for, besides; signed for
     sessions only with a yes each time, except for those in pre_approved.
@@ -75,6 +78,7 @@ class Ceiling:
     session_kinds: frozenset[int] = GROUP_KINDS
     bunker_kinds: frozenset[int] = LOGIN_KINDS
     groups: Mapping[str, frozenset[int]] = field(default_factory=lambda: MappingProxyType({}))
+    public_reactions: frozenset[str] = frozenset()
     ask_kinds: frozenset[int] = ONLY_ASKED | {30_023}
     pre_approved: frozenset[int] = frozenset()
     relays: tuple[str, ...] = ()
@@ -91,6 +95,10 @@ class Ceiling:
     def kinds_of(self, group: str) -> frozenset[int]:
         """The kinds that the file names for a group's sessions; of some the owner is asked."""
         return (self.session_kinds | self.groups.get(group, frozenset())) - NEVER_UNASKED
+
+    def may_be_public(self, kind: int, group: str) -> bool:
+        """Say whether an event of this kind that a group's session asks for may lack an `h`."""
+        return kind not in GROUP_KINDS or (kind == 7 and group in self.public_reactions)
 
     def may_be_asked(self, kind: int) -> bool:
         """Say whether main's sessions may have the owner asked for a kind not named for them."""
@@ -110,19 +118,18 @@ def parse(mapping: Mapping[str, Any]) -> Ceiling:
     given |= {name: _kinds(name, mapping[name]) for name in _KINDS if name in mapping}
     if "ask_kinds" in mapping:
         given["ask_kinds"] = _askable("ask_kinds", mapping["ask_kinds"])
-    groups = _table("groups", mapping)
+    groups = {
+        group_id("ceiling: a group", name): _group(name, table)
+        for name, table in _table("groups", mapping).items()
+    }
     caps = _table("caps", mapping)
     known_only("ceiling: caps", caps, Caps.__slots__)
     profile = _table("profile", mapping)
     if not all(isinstance(value, str | bool) for value in profile.values()):
         raise Malformed("ceiling: a profile's values are strings, true or false")
     return Ceiling(
-        groups=MappingProxyType(
-            {
-                group_id("ceiling: a group", name): _group(name, table)
-                for name, table in groups.items()
-            }
-        ),
+        groups=MappingProxyType({name: kinds for name, (kinds, _) in groups.items()}),
+        public_reactions=frozenset(name for name, (_, are_public) in groups.items() if are_public),
         relays=_relays("relays", mapping),
         login_relays=_relays("login_relays", mapping),
         profile=MappingProxyType(dict(profile)),
@@ -139,11 +146,14 @@ def _table(name: str, mapping: Mapping[str, Any]) -> Mapping[str, Any]:
     return table
 
 
-def _group(name: str, table: object) -> frozenset[int]:
+def _group(name: str, table: object) -> tuple[frozenset[int], bool]:
+    """Its kinds, and whether its reactions may be public."""
     if not isinstance(table, Mapping):
         raise Malformed(f"ceiling: the group {name} must be a table")
-    known_only(f"ceiling: the group {name}", table, {"kinds"})
-    return _kinds(f"the group {name}", table.get("kinds", []))
+    known_only(f"ceiling: the group {name}", table, {"kinds", "public_reactions"})
+    if type(are_public := table.get("public_reactions", False)) is not bool:
+        raise Malformed(f"ceiling: the group {name}: public_reactions is true or false")
+    return _kinds(f"the group {name}", table.get("kinds", [])), are_public
 
 
 def _kinds(where: str, given: object) -> frozenset[int]:
@@ -204,11 +214,12 @@ def render(ceiling: Ceiling) -> str:
         "[profile]  # the only kind 0 that is signed without a yes",
         *(f"{_toml(name)} = {_toml(value)}" for name, value in ceiling.profile.items()),
     ]
-    for group, kinds in ceiling.groups.items():
+    for group in sorted(ceiling.groups.keys() | ceiling.public_reactions):
         lines += [
             "",
             f'[groups."{group}"]  # besides session_kinds',
-            f"kinds = {sorted(kinds)}  # 1 public note, 30023 public article",
+            f"kinds = {sorted(ceiling.groups.get(group, ()))}  # {_OF_A_GROUP}",
+            f"public_reactions = {_toml(group in ceiling.public_reactions)}  # 7 to what is public",
         ]
     return "\n".join(lines) + "\n"
 

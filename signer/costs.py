@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from nips.own.grant import Grant, Rule
 from signer.buckets import Cost, Counted, Rated
-from signer.ceiling import Ceiling
+from signer.ceiling import GROUP_KINDS, Ceiling
 
 FACE_QUESTIONS_PER_DAY = 5  # about the profile, on a bridge's request
 COSTS_AT_ONCE, COSTS_PER_S, COSTS_PER_DAY = 120, 1.0, 10_000  # of 44200, one for each job
 
 
-def of_signing(
-    kind: int, grant: Grant, rule: Rule, ceiling: Ceiling, grant_id: str
-) -> tuple[Cost, ...]:
-    """What one `sign_event` takes."""
-    scope = grant.group or grant.client
+def of_signing(grant: Grant, rule: Rule, ceiling: Ceiling, grant_id: str) -> tuple[Cost, ...]:
+    """What one `sign_event` takes. rule: the one that lets it."""
+    name = f"kind/{grant.group or grant.client}/{rule.kind}"
+    if rule.kind in GROUP_KINDS and rule.is_public:  # else what is said in the group uses it up
+        name += "/public"
     own = _own_rate(grant)
     if rule.rate is not None:
-        own.append(Rated(f"kind/{scope}/{kind}", rule.rate.capacity, rule.rate.per_s))
+        own.append(Rated(name, rule.rate.capacity, rule.rate.per_s))
     if rule.daily is not None:
-        own.append(Counted(f"kind/{scope}/{kind}/day", rule.daily, daily=True))
+        own.append(Counted(f"{name}/day", rule.daily, daily=True))
     if grant.group is not None:
         own += _of_group(grant.group, ceiling)
     if grant.role == "bunker":
@@ -32,15 +32,13 @@ def of_signing(
     return (use(grant, grant_id), *own, *_over_all(ceiling))
 
 
-def of_asking(
-    kind: int, grant: Grant, rule: Rule, ceiling: Ceiling, grant_id: str
-) -> tuple[Cost, ...]:
+def of_asking(grant: Grant, rule: Rule, ceiling: Ceiling, grant_id: str) -> tuple[Cost, ...]:
     """What having the owner asked takes: as much as signing, and one of the day's questions."""
     questions = [Counted("questions/day", ceiling.caps.questions_per_day, daily=True)]
     if grant.role == "bridge":
         # Attack: a bridge that was taken over asks until the owner says yes without reading.
         questions.append(Counted("face/day", FACE_QUESTIONS_PER_DAY, daily=True))
-    return (*of_signing(kind, grant, rule, ceiling, grant_id), *questions)
+    return (*of_signing(grant, rule, ceiling, grant_id), *questions)
 
 
 def of_approved(group: str | None, ceiling: Ceiling) -> tuple[Cost, ...]:

@@ -64,7 +64,7 @@ def decide(
     template: complete, its pubkey as the client wrote it. grant: live. owner: of this
     installation, where known. grant_id: of the grant's event.
     """
-    rule = next((rule for rule in grant.rules if rule.kind == template.kind), None)
+    rule = grant.rule_for(template)
     if rule is None or rule.mode == "deny":
         return Refuse(_restricted(f"kind {template.kind} is not allowed by this key's grant"))
     case = Case(template, grant, rule, ceiling, roles, owner, now_s)
@@ -79,9 +79,7 @@ def decide(
         case "bunker":
             asks = False
     asks = asks or rule.mode == "ask"
-    taken = (costs.of_asking if asks else costs.of_signing)(
-        template.kind, grant, rule, ceiling, grant_id
-    )
+    taken = (costs.of_asking if asks else costs.of_signing)(grant, rule, ceiling, grant_id)
     return (Ask if asks else Sign)(template, taken, (costs.use(grant, grant_id),))
 
 

@@ -1,27 +1,28 @@
 """Pure: what the owner is asked, in words made from the very event that would be signed.
 
 The agent's words are only ever quoted (visible.py). Where not everything can be shown nothing is
-asked: the owner would say yes to what they did not read. Only an article's middle is left out,
-and that is said.
+asked: the owner would say yes to what they did not read. Only the middle of an article, or of a
+draft of one, is left out, and that is said.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from nips import nip19
+from nips import nip10, nip19, nip22, nip25
 from nips.event import Event, Tag, Template
 from nips.key import is_hex, is_public_key
 from nips.kinds import Kind
+from nips.nip22 import Scope
 from nips.own.visible import MARK, quoted, visible
-from nips.refusal import Prefix, Refusal
+from nips.refusal import Malformed, Prefix, Refusal
 
 LIFE_S = 600
 MAX_SHOWN_TAGS = 100
 MAX_TEXT_BYTES = 20_000  # as JSON: one direct message, read by every client (28,000)
-ARTICLE = 30_023
 HEAD_CHARS, TAIL_CHARS = 3_000, 500  # of an article
 EXCERPT_CHARS = 200  # of an event that is retracted
 CODE_BYTES = 8  # of what an answer in words names: as many as nobody guesses
@@ -31,14 +32,25 @@ _MEANINGS: Mapping[int, tuple[str, str]] = {
     Kind.PROFILE: ("the assistant's public profile", "It replaces the profile that is there now."),
     3: ("the assistant's contact list", "It replaces the whole list that is there now."),
     Kind.DELETION: ("a retraction", "It asks every relay to delete what is named below."),
+    Kind.REACTION: ("a reaction", ""),
     Kind.RELAY_LIST: ("the assistant's relay list", "It replaces the list that is there now."),
     Kind.INBOX_RELAYS: (
         "where the assistant receives messages",
         "It replaces the list that is there now; messages go to these relays alone.",
     ),
-    ARTICLE: ("a public article", "It replaces an article of the same name (d), if there is one."),
+    Kind.COMMENT: ("a public comment", ""),
+    Kind.ARTICLE: (
+        "a public article",
+        "It replaces an article of the same name (d), if there is one.",
+    ),
+    Kind.DRAFT: (
+        "a draft of an article",
+        "It replaces a draft of the same name (d), if there is one, and is sent to nobody.",
+    ),
     Kind.NOTE: ("a public note", ""),
 }
+# Of these alone the middle may be left out.
+_LONG_KINDS = frozenset({Kind.ARTICLE, Kind.DRAFT})
 # Our own book-keeping, which says nothing to a person: in exactly these forms.
 _OWN_TAGS = frozenset({("L", "agent"), ("l", "ai", "agent")})
 _OWN_IDS = frozenset({"o", "job"})
@@ -75,11 +87,16 @@ def note(template: Template, who: str, known: Mapping[str, Event]) -> str | Refu
     if len(tags) > MAX_SHOWN_TAGS:
         return _too_long(f"{len(tags)} tags; {MAX_SHOWN_TAGS} can be shown")
     effect = _MEANINGS.get(template.kind, ("", ""))[1]
+    what = (
+        "to keep in the assistant's name, for you to read"
+        if template.kind == Kind.DRAFT
+        else "to publish in the assistant's name, for everybody to read"
+    )
     lines = [
-        f"{who} asks to publish in the assistant's name, for everybody to read: "
-        f"{name_of(template.kind)}.",
+        f"{who} asks {what}: {name_of(template.kind)}.",
         *([effect] if effect else []),
-        *([*_tag_lines(tags, known)] if tags else ["Tags: none"]),
+        *_answered(template),
+        *(_tag_lines(template.kind, tags, known) if tags else ["Tags: none"]),
         *(content if template.content else ["Content: none"]),
     ]
     text = "\n".join(lines)
@@ -99,13 +116,60 @@ def text(note: str, code: str, deadline_s: int) -> str:
     )
 
 
-def _tag_lines(tags: list[Tag], known: Mapping[str, Event]) -> list[str]:
+def _tag_lines(kind: int, tags: list[Tag], known: Mapping[str, Event]) -> list[str]:
     lines = ["Tags:"]
     for tag in tags:
         lines.append(f"{MARK}{' | '.join(visible(_readable(tag, at)) for at in range(len(tag)))}")
-        if tag[0] == "e" and len(tag) > 1:
-            lines += _target(known.get(tag[1]))
+        match tag:
+            case ("e", event_id, *_) if kind == Kind.DELETION:
+                lines += _target(known.get(event_id))
+            case ("a", where, *_) if kind == Kind.DELETION:
+                lines.append(f"{MARK}  ({_place(where)}, every version until now)")
     return lines
+
+
+def _answered(template: Template) -> list[str]:
+    """What a comment, a reaction or a reply is to, as its tags say, which are shown besides."""
+    try:
+        match template.kind:
+            case Kind.COMMENT:
+                said = nip22.parse(template)
+                lines = ["It is, as its tags say, on:", MARK + _scope(said.root)]
+                if said.parent != said.root:
+                    lines += ["and answers:", MARK + _scope(said.parent)]
+                return lines
+            case Kind.REACTION:
+                to = nip25.parse(template)
+                what = "an event" if to.kind is None else name_of(to.kind)
+                what = what if to.where is None else _place(to.where)
+                return ["It is, as its tags say, to:", MARK + _by(what, to.to.author)]
+            case Kind.NOTE if (parent := nip10.parse(template).parent) is not None:
+                note = _by(name_of(Kind.NOTE), parent.author)
+                return ["It answers, as its tags say:", MARK + note]
+    except Malformed:
+        pass  # then they say nothing that could be put into words
+    return []
+
+
+def _scope(scope: Scope) -> str:
+    match scope.tag:
+        case "A":
+            return _by(_place(scope.value), scope.author)
+        case "E" if re.fullmatch("[0-9]{1,5}", scope.kind):
+            return _by(name_of(int(scope.kind)), scope.author)
+        case _:
+            return _by(visible(scope.value), scope.author)
+
+
+def _place(where: str) -> str:
+    kind, _, rest = where.partition(":")
+    name = visible(rest.partition(":")[2])
+    what = name_of(int(kind)) if re.fullmatch("[0-9]{1,5}", kind) else visible(kind)
+    return f"{what}, named {name}" if name else what
+
+
+def _by(what: str, author: str) -> str:
+    return f"{what}, by {nip19.encode_npub(author)}" if is_public_key(author) else what
 
 
 def _is_our_own(tag: Tag) -> bool:
@@ -130,7 +194,7 @@ def _target(event: Event | None) -> list[str]:
 
 def _content(template: Template) -> list[str] | Refusal:
     given = template.content
-    if template.kind != ARTICLE or len(given) <= HEAD_CHARS + TAIL_CHARS:
+    if template.kind not in _LONG_KINDS or len(given) <= HEAD_CHARS + TAIL_CHARS:
         if len(given) > MAX_TEXT_BYTES:  # cheap, before every character of it is looked at
             return _too_long(f"{len(given)} characters")
         return ["Content:", quoted(given)]

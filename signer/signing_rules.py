@@ -19,6 +19,7 @@ from signer import public_face
 from signer.ceiling import GROUP_KINDS, NEVER_FOR_SESSIONS, NEVER_UNASKED, ONLY_ASKED, Ceiling
 
 CREATED_AT_WITHIN_S = 60
+MAX_TAGS_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,16 @@ def the_size_is_allowed(case: Case) -> Refusal | None:
     return None
 
 
+def its_tags_are_not_endless(case: Case) -> Refusal | None:
+    # Attack: a megabyte in a tag, where no rule's limit of contents looks.
+    n_bytes = sum(len(part.encode()) for tag in case.template.tags for part in tag)
+    if n_bytes > MAX_TAGS_BYTES:
+        return Refusal(
+            Prefix.INVALID, f"its tags have {n_bytes} bytes; {MAX_TAGS_BYTES} are allowed"
+        )
+    return None
+
+
 def the_owner_is_known(case: Case) -> Refusal | None:
     if case.owner is None:
         return _restricted("no owner is named yet, so nobody speaks in the bot's name")
@@ -150,12 +161,20 @@ def the_key_has_a_job(case: Case) -> Refusal | None:
 
 def it_stays_in_its_group(case: Case) -> Refusal | None:
     given = [tag for tag in case.template.tags if tag[0] == "h"]
-    if not given and case.template.kind not in GROUP_KINDS:
-        return None  # public: it belongs to no group
+    if not given and _may_be_public(case):
+        return None  # it belongs to no group
     # Attack: an h of another group, or two, of which relay and reader take different ones.
     if len(given) != 1 or len(given[0]) < 2 or given[0][1] != case.grant.group:
         return _restricted("its one h tag must be this key's own group")
     return None
+
+
+def _may_be_public(case: Case) -> bool:
+    kind, group = case.template.kind, case.grant.group or ""
+    # A rule that does not speak of `h` was made when such a kind was its group's alone.
+    return case.ceiling.may_be_public(kind, group) and (
+        kind not in GROUP_KINDS or case.rule.is_public
+    )
 
 
 def a_bridge_of_ours_asks(case: Case) -> Refusal | None:
@@ -203,6 +222,7 @@ EVERY_CASE: tuple[Sentence, ...] = (
     no_forbidden_tag_is_there,
     the_d_tag_begins_as_granted,
     the_size_is_allowed,
+    its_tags_are_not_endless,
 )
 BY_ROLE: dict[str, tuple[Sentence, ...]] = {
     "session": (

@@ -337,15 +337,41 @@ def test_the_table_of_readers_is_true() -> None:
 
 def test_the_signer_signs_what_the_examples_show_and_not_a_profile() -> None:
     given = grant.parse(of_kind(Kind.APP_DATA, d="grant/")[0], KEYS["router"])
-    top = ceiling.Ceiling(groups={roles().main: frozenset({1})})
+    main = roles().main
+    top = ceiling.Ceiling(groups={main: frozenset({1})})
     assert given.job == the(Kind.JOB_REQUEST).id
-    for kind in grants.MAIN_KINDS:
+    for kind in (Kind.NOTE, Kind.CHAT):
         template = the(kind, by="bot").template
         decided = policy.decide(template, given, top, roles(), KEYS["owner"], template.created_at)
         assert isinstance(decided, policy.Sign), decided
     profile = the(Kind.PROFILE, by="bot").template
     decided = policy.decide(profile, given, top, roles(), KEYS["owner"], profile.created_at)
     assert isinstance(decided, policy.Refuse)
+
+
+def test_the_signer_signs_or_asks_about_all_that_mains_sessions_get() -> None:
+    main, asked = roles().main, {Kind.DELETION, Kind.ARTICLE}
+    top = ceiling.Ceiling(
+        groups={main: frozenset({1, 1_111, 30_024})}, public_reactions=frozenset({main})
+    )
+    job = the(Kind.JOB_REQUEST).id
+    seen = set()
+    for event in SIGNED:
+        if event.pubkey != KEYS["bot"] or event.tag("job") != job:
+            continue
+        given = grants.of_session(
+            KEYS["session"], main, job, is_main=True, now_s=event.created_at, wall_clock_s=600
+        )
+        decided = policy.decide(
+            event.template, given, top, roles(), KEYS["owner"], event.created_at
+        )
+        wanted = policy.Ask if event.kind in asked else policy.Sign
+        assert isinstance(decided, wanted), (event.kind, decided)
+        seen.add((event.kind, event.tag("h") is not None))
+    assert seen == {
+        (1, False), (5, False), (7, True), (7, False), (9, True), (1_111, False), (30_023, False),
+        (30_024, False),
+    }  # fmt: skip
 
 
 def test_the_signer_never_signs_for_a_session_what_the_document_lists() -> None:

@@ -17,22 +17,28 @@ from agent_image.agent.asking import ASKED, Asking, NotDone
 from agent_image.agent.backends import Answer, Call, ToolDescription
 from agent_image.agent.house_tools import HouseTools
 from agent_image.agent.job import Job, Message
+from agent_image.agent.public_events import PublicEvents
+from agent_image.agent.public_tools import PublicTools
 from agent_image.agent.query_tool import QueryTool
 from agent_image.agent.schema import BadArguments, check, describe
 from agent_image.agent.search import Search
 from agent_image.agent.speech import Speaker
+from nips import nip25
 from nips.event import MAX_KIND, Template
 from nips.kinds import Kind
 from nips.refusal import Prefix, Refused
 
 MAX_TEXT_BYTES = 60_000  # of one message; what signs it allows 65,536 for the whole content
-MAX_SIGN_BYTES = 64
 MAX_LIMIT_S = 300
 # What the signer and the router give the sessions of the owner's own conversation alone.
 MAINS_TOOLS = frozenset(
     {
         "publish_note",
         "publish_article",
+        "publish_reply",
+        "comment",
+        "react_publicly",
+        "retract",
         "publish_event",
         "nostr_query",
         "list_groups",
@@ -74,8 +80,10 @@ class Toolbox:
 
         out = out or folder.parent / "ipc" / "out"
         self._house = HouseTools(job, asking, call_key, folder, out)
-        articles = ArticleTool(job, speaker, asking, call_key)
-        parts = (self, articles, QueryTool(job, asking, call_key), self._house)
+        events = PublicEvents(job, asking, call_key)
+        articles = ArticleTool(job, speaker, events, call_key)
+        public = PublicTools(job, speaker, events, call_key)
+        parts = (self, articles, public, QueryTool(job, asking, call_key), self._house)
         self._tools: dict[str, Callable[..., Coroutine[object, object, str]]] = {
             tool.__name__: getattr(part, tool.__name__)
             for tool in TOOLS
@@ -128,7 +136,7 @@ class Toolbox:
         message: Annotated[str, "id of the message; the one asked if empty"] = "",
     ) -> str:
         """React to a message of this conversation with an emoji."""
-        if not 0 < len(sign.encode()) <= MAX_SIGN_BYTES or any(c.isspace() for c in sign):
+        if not nip25.is_sign(sign):
             raise ToolRefused("a reaction is one emoji, or + or -")
         to = self._message(message)
         return await self._publish(
@@ -239,6 +247,10 @@ TOOLS: tuple[Callable[..., Coroutine[object, object, str]], ...] = (
     Toolbox.react,
     Toolbox.publish_note,
     ArticleTool.publish_article,
+    PublicTools.publish_reply,
+    PublicTools.comment,
+    PublicTools.react_publicly,
+    PublicTools.retract,
     Toolbox.publish_event,
     Toolbox.remember,
     Toolbox.recall,

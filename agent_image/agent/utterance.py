@@ -8,10 +8,8 @@ call gets the first attempt's signature, so it speaks once.
 from __future__ import annotations
 
 from agent_image.agent.job import AGENT_LABEL, Job, Message
-from nips import nip23
 from nips.event import Tags, Template
 from nips.kinds import Kind
-from nips.nip23 import Article
 from nips.own.once import once_key
 
 
@@ -45,14 +43,12 @@ def reaction(job: Job, to: Message, sign: str, call_key: str, created_at: int) -
 
 def public(job: Job, kind: int, content: str, call_key: str, created_at: int) -> Template:
     """An event for everybody: without `h`, so the bridge may carry it outward."""
-    tags = (("o", _once(job, call_key)), ("job", job.id), *_labels())
-    return Template(job.bot, created_at, kind, tags, content)
+    return Template(job.bot, created_at, kind, marks(job, call_key), content)
 
 
-def article(job: Job, what: Article, call_key: str, created_at: int) -> Template:
-    """An article for everybody. Raises Malformed."""
-    more = (("o", _once(job, call_key)), ("job", job.id), *_labels())
-    return nip23.template(what, job.bot, created_at, more)
+def marks(job: Job, call_key: str) -> Tags:
+    """The tags that everything public has: of which job it came, and that a program wrote it."""
+    return (("o", _once(job, call_key)), ("job", job.id), *_labels())
 
 
 def _once(job: Job, call_key: str) -> str:

@@ -1,7 +1,7 @@
 """Shell: the router's side of requests, put together: what can be asked, and what is asked on.
 
 session        list_groups register_group set_group send_to_group send_file set_persona
-               find_article ask_owner nostr_query propose_change
+               find_published ask_owner nostr_query propose_change
 bridge         stranger
 command line   command
 model proxy    spent
@@ -19,7 +19,6 @@ from bot.jobs import Job
 from bot.persona import Personas
 from bot.questions import Questions
 from bot.registry import Registry
-from bot.requests.article_requests import ArticleRequests
 from bot.requests.asking import in_words, name_of
 from bot.requests.callers import Bridge, Console, ModelProxy, Session, who_calls
 from bot.requests.change_requests import ChangeRequests
@@ -28,6 +27,7 @@ from bot.requests.group_requests import GroupRequests
 from bot.requests.methods import Asked, Handler, Method, table
 from bot.requests.owner_requests import OwnerRequests
 from bot.requests.persona_requests import PersonaRequests
+from bot.requests.published_requests import PublishedRequests
 from bot.requests.query_requests import QueryRequests
 from bot.requests.reception import Reception
 from bot.requests.widening import Usual
@@ -89,7 +89,7 @@ class Requests:
         bridge = roles.bridges.get("nostr")
         self._queries = QueryRequests(Caller(self._link, key, bridge) if bridge else None)
         self._changes = ChangeRequests(author, roles)
-        self._articles = ArticleRequests(author, roles)
+        self._published = PublishedRequests(author, roles)
         self._personas = PersonaRequests(author, roles, personas, self._name)
 
     async def start(self) -> None:
@@ -134,7 +134,7 @@ class Requests:
             self._groups.set_group,
             self._groups.send_to_group,
             self._files.send_file,
-            self._articles.find_article,
+            self._published.find_published,
             self._owner.ask_owner,
             self._queries.nostr_query,
             self._changes.propose_change,

@@ -74,6 +74,11 @@ class Rule:
     rate: Rate | None = None
     daily: int | None = None
 
+    @property
+    def is_public(self) -> bool:
+        """Say whether it is for events that belong to no group."""
+        return "h" in self.forbidden
+
 
 @dataclass(frozen=True, slots=True)
 class Grant:
@@ -97,6 +102,19 @@ class Grant:
     revoked: bool = False
     models: ModelScope | None = None
     rate: Rate | None = None
+
+    def rule_for(self, template: Template) -> Rule | None:
+        """The one rule by which an event is judged; None where no rule has its kind.
+
+        A kind has at most two: one that forbids `h`, for what is public, and one for what is said
+        in the group. Whether the event holds an `h`, wherever and in whatever form, decides which:
+        neither the order of tags nor that of rules does.
+        """
+        of_kind = [rule for rule in self.rules if rule.kind == template.kind]
+        in_group = any(tag[0] == "h" for tag in template.tags)
+        meant = (rule for rule in of_kind if rule.is_public != in_group)
+        # Where there is one rule only it judges both, and says why not.
+        return next(meant, of_kind[0] if of_kind else None)
 
     def live_at(self, now_s: int) -> bool:
         """Say whether the grant may be used at this second: from `not_before` on, and before
@@ -141,8 +159,8 @@ class Grant:
         if not isinstance(rules, list) or len(rules) > MAX_RULES:
             raise Malformed(f"grant: rules must be an array of at most {MAX_RULES}")
         read = tuple(_rule_from_json(rule) for rule in rules)
-        if len({rule.kind for rule in read}) != len(read):
-            raise Malformed("grant: two rules for one kind")
+        if len({(rule.kind, rule.is_public) for rule in read}) != len(read):
+            raise Malformed("grant: two rules for one kind, of which not just one forbids h")
         revoked = value.get("revoked", False)
         if type(revoked) is not bool:
             raise Malformed("grant: revoked must be true or false")

@@ -22,6 +22,7 @@ PRIVATE_KINDS = frozenset({4, 13, 14, 15, 1_059, 1_060})
 MAX_VALUES = 20  # kinds, authors, ids
 MAX_SEARCH_CHARS = 200
 MAX_HASHTAG_CHARS = 64
+MAX_NAME_CHARS = 255  # of an addressable event, its `d`: as much as an naddr holds
 MAX_EVENTS, USUAL_EVENTS = 50, 20
 MAX_EVENT_BYTES = 64 * 2**10
 MAX_CONTENT_CHARS = 8_000  # of one event as passed on
@@ -38,9 +39,9 @@ def checked(wanted: Filter) -> Filter:
     """The question with a limit. Raises Malformed, in words, for one that is not asked."""
     if private := sorted(kind for kind in wanted.kinds or () if is_private(kind)):
         raise Malformed(f"kind {private[0]} is private and not asked for")
-    if wanted.after_seq is not None or set(wanted.tags) - {"t"}:
-        raise Malformed("ask by kinds, authors, ids, search, hashtag and time alone")
-    lists = (wanted.kinds, wanted.authors, wanted.ids, wanted.tags.get("t"))
+    if wanted.after_seq is not None or set(wanted.tags) - {"t", "d"}:
+        raise Malformed("ask by kinds, authors, ids, search, hashtag, name and time alone")
+    lists = (wanted.kinds, wanted.authors, wanted.ids, *map(wanted.tags.get, ("t", "d")))
     if any(values is not None and not 1 <= len(values) <= MAX_VALUES for values in lists):
         raise Malformed(f"each list has 1 to {MAX_VALUES} values")
     if all(values is None for values in lists) and not wanted.search:
@@ -49,6 +50,8 @@ def checked(wanted: Filter) -> Filter:
         raise Malformed(f"a search has at most {MAX_SEARCH_CHARS} characters")
     if any(not 1 <= len(word) <= MAX_HASHTAG_CHARS for word in wanted.tags.get("t", ())):
         raise Malformed(f"a hashtag has 1 to {MAX_HASHTAG_CHARS} characters")
+    if any(len(name) > MAX_NAME_CHARS for name in wanted.tags.get("d", ())):
+        raise Malformed(f"a name has at most {MAX_NAME_CHARS} characters")
     limit = USUAL_EVENTS if wanted.limit is None else wanted.limit
     if not 1 <= limit <= MAX_EVENTS:
         raise Malformed(f"limit is from 1 to {MAX_EVENTS}")
@@ -87,7 +90,8 @@ def shown(events: Iterable[Event]) -> tuple[list[dict[str, Any]], int]:
 
 def _shown(event: Event) -> dict[str, Any]:
     tags = [list(tag) for tag in event.tags if sum(map(len, tag)) <= MAX_TAG_CHARS]
-    is_cut = len(event.content) > MAX_CONTENT_CHARS or len(tags[:MAX_TAGS]) < len(event.tags)
+    n_left_out = len(event.tags) - len(tags[:MAX_TAGS])
+    is_cut = len(event.content) > MAX_CONTENT_CHARS or n_left_out
     return {
         "id": event.id,
         "pubkey": event.pubkey,
@@ -96,4 +100,5 @@ def _shown(event: Event) -> dict[str, Any]:
         "tags": tags[:MAX_TAGS],
         "content": event.content[:MAX_CONTENT_CHARS],
         **({"cut": True} if is_cut else {}),
+        **({"tags_left_out": n_left_out} if n_left_out else {}),
     }

@@ -14,14 +14,15 @@ from signer.descent import CannotDescend, settle
 from signer.keystore import Keystore, read_text
 from signer.secret import harden_process
 
-MAIN_GROUP_KINDS = frozenset({1})  # the owner's own assistant publishes notes
+# The owner's own assistant publishes notes and comments, and keeps drafts.
+MAIN_GROUP_KINDS = frozenset({1, 1_111, 30_024})
 
 
 def add(commands: Commands[argparse.ArgumentParser]) -> None:
     """Register the command."""
     parser = command(commands, "init", _init, summary="make the bot's identity and the ceiling")
     parser.add_argument("--import-fd", type=int, metavar="N", help="read an nsec from descriptor N")
-    parser.add_argument("--main", metavar="UUID", help="the main group, which may publish notes")
+    parser.add_argument("--main", metavar="UUID", help="the main group, which may speak in public")
     parser.add_argument("--relay-url", action="append", default=[], help="a public relay (repeat)")
     parser.add_argument("--login-url", metavar="URL", help="a further relay it may log in at")
     parser.add_argument("--name", help="the name in the bot's profile")
@@ -59,7 +60,10 @@ def _write_ceiling(arguments: argparse.Namespace) -> None:
     known = ceiling_file.load(arguments.data) if path.exists() else None
     # One that says nothing yet was written by an `init` that knew no main group, say an import.
     says_nothing = known in (None, Ceiling())
-    fresh = Ceiling(groups={arguments.main: MAIN_GROUP_KINDS} if arguments.main else {})
+    fresh = Ceiling()
+    if arguments.main:
+        main = frozenset({arguments.main})
+        fresh = Ceiling(groups={arguments.main: MAIN_GROUP_KINDS}, public_reactions=main)
     wanted = fresh if says_nothing or known is None else known
     if arguments.relay_url:
         wanted = replace(wanted, relays=tuple(arguments.relay_url))

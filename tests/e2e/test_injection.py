@@ -23,8 +23,8 @@ from tests.figures import dice, figure
 # Kinds that would move people, keys, money or the house, before all others.
 KINDS = (
     0, 1, 3, 4, 5, 6, 7, 9, 13, 14, 62, 1059, 1111, 9000, 9001, 9002, 9005, 9007, 9008, 9021,
-    10_002, 10_050, 13_534, 20_002, 22_242, 24_133, 24_200, 27_235, 30_023, 30_078, 31_923, 39_000,
-    39_002, 40_002, 43_001, 43_002, 43_003, 43_004, 43_005, 44_200, 46_001, 46_010, 46_030,
+    10_002, 10_050, 13_534, 20_002, 22_242, 24_133, 24_200, 27_235, 30_023, 30_024, 30_078, 31_923,
+    39_000, 39_002, 40_002, 43_001, 43_002, 43_003, 43_004, 43_005, 44_200, 46_001, 46_010, 46_030,
 )  # fmt: skip
 SAID_IN_GROUP = frozenset({int(Kind.CHAT), int(Kind.REACTION)})
 MARK = "inject"
@@ -88,6 +88,8 @@ def _other(chance: random.Random, place: Place) -> str:
             "/sendfile ../../signer/ceiling.toml", "/sendfile /etc/passwd",
             f"/newconversation {MARK} {encode_npub(place.guest.public_key)}",
             f"/myname {place.scene.house.roles.bot[:20]}", "/group others delete wipe", "/pause",
+            f"/draft {MARK}\n{MARK}", f"/publish {MARK}", f"/like {'ab' * 32}",
+            f"/comment {'ab' * 32} {MARK}", f"/reply {'ab' * 32} {MARK}", f"/retract {'ab' * 32}",
             "/allow kmpqrs", "/approve kmpqrs", "/persona name Mine", "/stop all",
         )
     )  # fmt: skip

@@ -73,7 +73,11 @@ async def test_an_article_is_published_after_the_owners_yes(stage: Stage) -> Non
         article.verify()
         assert (article.pubkey, article.tag("d")) == (stage.roles.bot, "herons")
         assert article.content == "# Herons\nThey wait."
-        said = await answered(stage, stage.roles.main, "/article Herons\nThey fly.")
+        said = await answered(stage, stage.roles.main, "/draft Herons\nThey fly.")
+        assert "kept for the owner alone, the draft herons" in said
+        draft = await first(stage, Filter(kinds=frozenset({int(Kind.DRAFT)})))
+        assert draft.values("published_at") == article.values("published_at")
+        said = await answered(stage, stage.roles.main, "/publish herons")
         assert "a new version of the article" in said
 
 
@@ -132,8 +136,18 @@ async def test_public_relays_are_asked_by_the_bridge_for_main_alone(stage: Stage
             assert f"{MARK}a heron waits" in said
             assert "two herons" not in said
             assert f"by {encode_npub(somebody.public)}, id " in said
-            said = await answered(stage, family.group, "/query heron")
-            assert "the owner's own conversation only" in said
+            note_id = re.search("id ([0-9a-f]{64}):", said)
+            assert note_id
+            said = await answered(stage, stage.roles.main, f"/reply {note_id[1]} It does")
+            assert said.startswith("Signed and published, kind 1, id ")
+            authors, kinds = frozenset({stage.roles.bot}), frozenset({int(Kind.NOTE)})
+            reply = await first(stage, Filter(authors=authors, kinds=kinds))
+            assert reply.tags[:2] == (
+                ("e", note_id[1], "", "root", somebody.public), ("p", somebody.public),
+            )  # fmt: skip
+            for text in ("/query heron", f"/like {note_id[1]}", f"/reply {note_id[1]} Mine"):
+                said = await answered(stage, family.group, text)
+                assert "the owner's own conversation" in said
 
 
 async def test_a_change_is_proposed_and_waits_on_the_machine(stage: Stage) -> None:

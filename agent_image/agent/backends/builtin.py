@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent_image.agent.backends import Answer, Call, Narrate, Steps, Task, house_commands
+from agent_image.agent.backends import (
+    Answer,
+    Call,
+    Narrate,
+    Steps,
+    Task,
+    house_commands,
+    public_commands,
+)
 from agent_image.agent.backends.commands import (
-    Article,
     Command,
     Empty,
     Help,
-    Note,
     Query,
     React,
     Recall,
@@ -32,6 +38,9 @@ I answer plain commands:
 /say TEXT – I say it
 /note TEXT – a public note under my name
 /article TITLE, and the text in lines of its own – a public article, if my owner agrees
+/draft TITLE, and the text – one to look at first; /publish NAME makes it public, if they agree
+/reply NOTE TEXT, /comment EVENT TEXT, /like EVENT – to what others published
+/retract EVENT – something public of mine, if my owner agrees
 /react 👍 – a reaction to your message
 /remember TEXT – I keep it for this conversation
 /recall [WORDS] – what I was told to remember
@@ -89,12 +98,6 @@ def plan_of(command: Command, name: str | None = None) -> Plan:
             return Plan(lambda _: f"I am {name}. {HELP}" if name else HELP)
         case Say(text):
             return Plan(lambda _: text)
-        case Note(text):
-            call = Call("publish_note", {"text": text})
-            return Plan(lambda done: f"Your note is {done}.", call)
-        case Article(title, text):
-            call = Call("publish_article", {"title": title, "text": text})
-            return Plan(lambda done: done[:1].upper() + done[1:], call)
         case React(sign):
             call = Call("react", {"sign": sign})
             return Plan(lambda _: "Done, I reacted to your message.", call)
@@ -111,13 +114,36 @@ def plan_of(command: Command, name: str | None = None) -> Plan:
         case Query(words):
             return Plan(lambda found: found, Call("nostr_query", {"search": words}))
         case Sign(kind, content):
-            call = Call("publish_event", {"kind": kind, "content": content})
-            return Plan(lambda done: done[:1].upper() + done[1:], call)
+            return Plan(_sentence, Call("publish_event", {"kind": kind, "content": content}))
+        case public_commands.Note(text):
+            call = Call("publish_note", {"text": text})
+            return Plan(lambda done: f"Your note is {done}.", call)
+        case _ if (said := _public_call(command)) is not None:
+            return Plan(_sentence, said)
         case _ if (asked := _call_of_the_house(command)) is not None:
             return Plan(lambda done: done, asked)
         case _:
             words = _plain_answer(command)
             return Plan(lambda _: words)
+
+
+def _public_call(command: Command) -> Call | None:
+    match command:
+        case public_commands.Article(title, text, is_draft):
+            more = {"draft": True} if is_draft else {}
+            return Call("publish_article", {"title": title, "text": text, **more})
+        case public_commands.Publish(slug):
+            return Call("publish_article", {"slug": slug})
+        case public_commands.Reply(to, text):
+            return Call("publish_reply", {"to": to, "text": text})
+        case public_commands.Comment(on, text):
+            return Call("comment", {"on": on, "text": text})
+        case public_commands.Like(to, sign):
+            return Call("react_publicly", {"to": to, "sign": sign})
+        case public_commands.Retract(what):
+            return Call("retract", {"what": what})
+        case _:
+            return None
 
 
 def _call_of_the_house(command: Command) -> Call | None:
@@ -154,6 +180,10 @@ def _plain_answer(command: Command) -> str:
             return f"Your message of {n_chars:,} characters arrived. {NO_MODEL}"
         case _:
             return f"Your message arrived. {NO_MODEL}"
+
+
+def _sentence(done: str) -> str:
+    return done[:1].upper() + done[1:]
 
 
 def _say(text: str) -> Call:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from agent_image.agent.backends import house_commands
+from agent_image.agent.backends import house_commands, public_commands
 from agent_image.agent.backends.house_commands import HouseCommand, Incomplete
+from agent_image.agent.backends.public_commands import PublicCommand
 from nips.event import MAX_KIND
 
 # In a group people call the assistant by name first: "@claw, /help".
@@ -15,8 +16,6 @@ ADDRESSED = re.compile(r"(?:@|nostr:)[^\s,:]+[,:]?\s+(?=/)")
 COMMAND = re.compile(r"/([a-zA-Z]{1,20})(?:\s+(.*))?", re.DOTALL)
 USAGE = {
     "say": "/say TEXT",
-    "note": "/note TEXT",
-    "article": "/article TITLE, then a new line and the text in Markdown",
     "react": "/react 👍",
     "remember": "/remember TEXT",
     "run": "/run COMMAND",
@@ -30,21 +29,6 @@ SIGN = re.compile(r"([0-9]{1,5})(?:\s(.*))?", re.DOTALL)
 @dataclass(frozen=True, slots=True)
 class Help:
     """`/help`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """`/note TEXT`."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Article:
-    """`/article TITLE`, and from the next line on its text."""
-
-    title: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +109,6 @@ class Text:
 
 Command = (
     Help
-    | Note
-    | Article
     | React
     | Remember
     | Recall
@@ -135,6 +117,7 @@ Command = (
     | Query
     | Sign
     | Say
+    | PublicCommand
     | HouseCommand
     | Incomplete
     | Unknown
@@ -157,19 +140,14 @@ def parse(text: str) -> Command:
 
 
 def _command(name: str, rest: str) -> Command:
-    if not rest and (usage := USAGE.get(name) or house_commands.USAGE.get(name)):
-        return Incomplete(usage)
+    for known in (USAGE, public_commands.USAGE, house_commands.USAGE):
+        if not rest and name in known:
+            return Incomplete(known[name])
     match name:
         case "help":
             return Help()
         case "say":
             return Say(rest)
-        case "note":
-            return Note(rest)
-        case "article":
-            title, _, text = rest.partition("\n")
-            known = title.strip() and text.strip()
-            return Article(title.strip(), text.strip()) if known else Incomplete(USAGE[name])
         case "react":
             return React(rest)
         case "remember":
@@ -188,4 +166,5 @@ def _command(name: str, rest: str) -> Command:
                 return Incomplete(USAGE[name])
             return Sign(int(found[1]), found[2] or "")
         case _:
-            return house_commands.parse(name, rest) or Unknown(name)
+            of_others = public_commands.parse(name, rest) or house_commands.parse(name, rest)
+            return of_others or Unknown(name)

@@ -34,7 +34,7 @@ PUBLIC_KINDS = frozenset(
         REPOST,
         int(Kind.REACTION),
         GENERIC_REPOST,
-        1_111,
+        int(Kind.COMMENT),
         HIGHLIGHT,
         int(Kind.ARTICLE),
     }
@@ -48,7 +48,10 @@ log = structlog.get_logger()
 def is_public(event: Event) -> bool:
     """Say whether an event of the bot's is for everybody."""
     # Attack: a word of a group, made to look public by its kind.
-    return event.kind in PUBLIC_KINDS and not any(tag[0] == "h" for tag in event.tags)
+    if event.kind not in PUBLIC_KINDS or any(tag[0] == "h" for tag in event.tags):
+        return False
+    # What takes back a draft would tell everybody its name.
+    return event.kind != Kind.DELETION or set(event.values("k")) != {str(int(Kind.DRAFT))}
 
 
 class Publication:

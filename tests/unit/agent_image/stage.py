@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
+from bot import grants
 from config.roles import ensure_key, save
 from nips import nip29
 from nips.event import Event, Template
@@ -22,7 +23,7 @@ from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.nip29 import GroupRole, Metadata
-from nips.own import frame, grant, job
+from nips.own import approval, frame, grant, job
 from nips.own.grant import Grant, Rule
 from nips.own.roles import Roles
 from relay_local.client import Delivery, Link, connect
@@ -111,15 +112,21 @@ class Stage:
         )
         return await self.put(template, self.router)
 
-    async def grant(self, session: SecretKey, request: Event, kinds: tuple[int, ...]) -> Grant:
-        """The router lets a session say `kinds` for a job, and show its owner what it does; the
-        relay opens its socket."""
+    async def grant(
+        self, session: SecretKey, request: Event, kinds: tuple[int, ...] | None
+    ) -> Grant:
+        """The router lets a session say `kinds` for a job, or what main's may where they are None,
+        and show its owner what it does; the relay opens its socket."""
         now = int(time.time())
         in_job, in_group = ("job", request.id), ("h", self.group)
         rules = tuple(
             Rule(kind, required=(in_group, in_job) if kind in IN_GROUP else (in_job,))
-            for kind in kinds
+            for kind in kinds or ()
         )
+        if kinds is None:
+            rules = grants.of_session(
+                session.public, self.group, request.id, is_main=True, now_s=now, wall_clock_s=150
+            ).rules
         given = Grant(
             client=session.public,
             role="session",
@@ -181,7 +188,7 @@ class Stage:
         return agent
 
     async def run(
-        self, request: Event, *, kinds: tuple[int, ...] = MAIN_KINDS, number: int = 1
+        self, request: Event, *, kinds: tuple[int, ...] | None = MAIN_KINDS, number: int = 1
     ) -> tuple[int, str]:
         """One attempt at a job, with a new session key, to its end."""
         session = SecretKey.generate(secrets.token_bytes)
@@ -189,7 +196,9 @@ class Stage:
         await self.attempt(session, request, number)
         return await (await self.agent(session)).ended()
 
-    async def answers(self, text: str, *, kinds: tuple[int, ...] = MAIN_KINDS) -> list[Event]:
+    async def answers(
+        self, text: str, *, kinds: tuple[int, ...] | None = MAIN_KINDS
+    ) -> list[Event]:
         """What the bot published for a message with this text; the run must end well."""
         request = await self.job(await self.ask(text))
         code, said = await self.run(request, kinds=kinds)
@@ -201,6 +210,27 @@ class Stage:
         wanted = Filter(authors=frozenset({self.roles.bot}))
         found = [e for e in await self.link.fetch([wanted]) if e.tag("job") == request.id]
         return sorted(found, key=lambda event: event.created_at)
+
+    async def approve(self, words: str) -> None:
+        """The owner says yes to the question that holds these words."""
+        async with (
+            asyncio.timeout(30),
+            self.link.subscribe([Filter(kinds=frozenset({int(Kind.APPROVAL_ASKED)}))]) as stream,
+        ):
+            async for item in stream:
+                if isinstance(item, Delivery) and words in item.event.content:
+                    run = approval.parse_gate(item.event).run
+                    yes = approval.answer(self.owner.public, run, int(time.time()), yes=True)
+                    await self.put(yes, self.owner)
+                    return
+
+    async def first(self, wanted: Filter) -> Event:
+        """The first event that fits, stored or yet to come."""
+        async with asyncio.timeout(30), self.link.subscribe([wanted]) as stream:
+            async for item in stream:
+                if isinstance(item, Delivery):
+                    return item.event
+        raise AssertionError("the subscription ended")
 
     async def progress(self, request: Event) -> list[Event]:
         """The 43003 of a job."""

@@ -19,18 +19,17 @@ from agent_image.agent.speech import Speaker
 from agent_image.agent.tools import Toolbox
 from bot.author import Author
 from bot.jobs import Job
-from bot.requests.article_requests import ArticleRequests
 from bot.requests.callers import Session
 from bot.requests.methods import Method, table
+from bot.requests.published_requests import PublishedRequests
 from bot.requests.reception import Reception
 from nips.event import Event
 from nips.filter import Filter
 from nips.nip19 import Naddr, decode
-from nips.own import approval
 from relay_local.client import Caller, Delivery, Link
 from tests.unit.agent_image.stage import Stage, a_stage
 
-KINDS = (9, 30_023)
+KINDS = (9, 30_023, 30_024)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,7 @@ async def stage() -> AsyncIterator[Stage]:
 @asynccontextmanager
 async def a_router(stage: Stage, *, is_main: bool = True) -> AsyncIterator[None]:
     """The router's answer to where an article stands, for whoever asks."""
-    handler = ArticleRequests(Author(stage.link, stage.router), stage.roles).find_article
+    handler = PublishedRequests(Author(stage.link, stage.router), stage.roles).find_published
     methods = table([Method(handler.__name__, (Session,), handler)])
     job = Job("a" * 64, stage.group, ("b" * 64,), 0)
     reception = Reception(stage.link, stage.router, lambda key: Session(key, job, is_main), methods)
@@ -57,20 +56,25 @@ async def a_router(stage: Stage, *, is_main: bool = True) -> AsyncIterator[None]
 
 async def approved(stage: Stage, title: str) -> Event:
     """The owner says yes to the question about this title; the article, once it is there."""
-    async with asyncio.timeout(30):
-        async with stage.link.subscribe([Filter(kinds=frozenset({46_010}))]) as stream:
-            async for item in stream:
-                if isinstance(item, Delivery) and title in item.event.content:
-                    asked = item.event
-                    break
-        gate = approval.parse_gate(asked)
-        yes = approval.answer(stage.owner.public, gate.run, int(time.time()), yes=True)
-        await stage.put(yes, stage.owner)
-        async with stage.link.subscribe([Filter(kinds=frozenset({30_023}))]) as stream:
-            async for item in stream:
-                if isinstance(item, Delivery) and item.event.tag("title") == title:
-                    return item.event
+    await stage.approve(title)
+    async with (
+        asyncio.timeout(30),
+        stage.link.subscribe([Filter(kinds=frozenset({30_023}))]) as stream,
+    ):
+        async for item in stream:
+            if isinstance(item, Delivery) and item.event.tag("title") == title:
+                return item.event
     raise AssertionError("the subscription ended")
+
+
+async def drafted(stage: Stage, text: str) -> list[Event]:
+    """What the agent says of a draft with this text, and the draft."""
+    said = await stage.answers(f"/draft On bitterns\n{text}", kinds=KINDS)
+    return sorted(said, key=lambda event: event.kind)
+
+
+async def kept(stage: Stage, kind: int) -> list[Event]:
+    return await stage.link.fetch([Filter(kinds=frozenset({kind}))])
 
 
 async def test_an_article_is_published_after_the_owners_yes_and_keeps_its_first_date(
@@ -98,6 +102,34 @@ async def test_an_article_is_published_after_the_owners_yes_and_keeps_its_first_
         assert kept == second
 
 
+async def test_a_draft_is_asked_about_by_nobody_and_published_as_it_is(stage: Stage) -> None:
+    async with a_router(stage):
+        n_asked = len(await kept(stage, 46_010))
+        reply, draft = await drafted(stage, "They *boom*.")
+        assert (draft.kind, draft.content) == (30_024, "They *boom*.")
+        assert draft.values("d") == ["on-bitterns"]
+        assert draft.values("published_at") == []
+        assert "kept for the owner alone, the draft on-bitterns" in reply.content
+        reply, again = await drafted(stage, "They boom.")
+        assert "a new version of the draft" in reply.content
+        assert again.created_at > draft.created_at
+        assert await kept(stage, 30_024) == [again]
+        assert len(await kept(stage, 46_010)) == n_asked
+        (reply,) = await stage.answers("/publish on-bitterns", kinds=KINDS)
+        assert reply.content.startswith("I asked the owner: ")
+        article = await approved(stage, "On bitterns")
+        assert (article.content, article.tag("d")) == ("They boom.", "on-bitterns")
+        assert article.values("published_at") == [str(article.created_at)]
+        # A draft of what is published keeps its date, and the article stays what it is.
+        _, later = await drafted(stage, "Still.")
+        assert later.values("published_at") == article.values("published_at")
+        assert article in await kept(stage, 30_023)
+        (reply,) = await stage.answers("/publish nothing-here", kinds=KINDS)
+        assert reply.content == (
+            "That did not work: there is no draft called nothing-here: give the text."
+        )
+
+
 async def test_a_session_without_the_kind_publishes_none(stage: Stage) -> None:
     async with a_router(stage):
         (reply,) = await stage.answers("/article Not mine\nto publish", kinds=(9,))
@@ -108,7 +140,7 @@ async def test_another_groups_agent_is_told_nothing_of_what_was_published(stage:
     async with a_router(stage, is_main=False):
         (reply,) = await stage.answers("/article Why herons wait\nx", kinds=KINDS)
     assert reply.content == (
-        "That did not work: articles are written in the owner's own conversation only."
+        "That did not work: what the assistant publishes is the owner's own conversation's only."
     )
 
 

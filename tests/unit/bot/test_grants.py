@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import grants
+from nips.event import Tags, Template
 from nips.kinds import Kind
 from nips.own.grant import Grant
 
@@ -49,10 +50,27 @@ def test_a_session_speaks_in_its_group_about_its_job() -> None:
 
 
 def test_main_alone_publishes_and_then_without_its_groups_name() -> None:
-    (note,) = [rule for rule in session(is_main=True).rules if rule.kind == Kind.NOTE]
-    assert note.required == (("job", JOB),)
-    assert note.forbidden == ("h",)
-    assert not [rule for rule in session().rules if rule.kind == Kind.NOTE]
+    public = [rule for rule in session(is_main=True).rules if rule.is_public]
+    unasked = {1, 7, 1111, 30023, 30024}
+    assert {rule.kind for rule in public} == unasked | ONLY_ASKED
+    for rule in public:
+        assert (rule.required, rule.forbidden) == ((("job", JOB),), ("h",))
+        assert None not in (rule.max_content_bytes, rule.rate, rule.daily)
+    assert not [rule for rule in session().rules if rule.is_public]
+    assert {rule.kind for rule in session().rules} == {7, 9}
+
+
+def test_a_reaction_of_mains_is_judged_by_where_it_is() -> None:
+    grant = session(is_main=True)
+    said, public = (rule for rule in grant.rules if rule.kind == Kind.REACTION)
+    tags: Tags
+    for tags in ((("h", GROUP),), (("e", JOB), ("h", "x")), (("h",), ("e", JOB))):
+        assert grant.rule_for(Template(JOB, NOW_S, 7, tags, "+")) == said
+    for tags in ((), (("e", JOB, "h"),), (("H", GROUP),)):
+        assert grant.rule_for(Template(JOB, NOW_S, 7, tags, "+")) == public
+    turned = replace(grant, rules=grant.rules[::-1])
+    assert turned.rule_for(Template(JOB, NOW_S, 7, (("h", GROUP),), "+")) == said
+    assert session().rule_for(Template(JOB, NOW_S, 7, (), "+")) == said
 
 
 @pytest.mark.parametrize("is_main", [True, False])
@@ -69,7 +87,7 @@ def test_what_speaks_for_the_bot_is_asked_in_main_and_nowhere_else() -> None:
     (article,) = [rule for rule in session(is_main=True).rules if rule.kind == 30_023]
     assert (article.mode, article.forbidden) == ("allow", ("h",))
     elsewhere = {rule.kind for rule in session().rules}
-    assert not elsewhere & {*ONLY_ASKED, 30_023}
+    assert not elsewhere & {*ONLY_ASKED, 1_111, 30_023, 30_024}
 
 
 def test_a_bridge_opens_and_seals_and_shows_itself() -> None:

@@ -36,6 +36,17 @@ def test_the_nip_s_example_is_written_and_read() -> None:
     assert parse(made) == ARTICLE
 
 
+def test_a_draft_has_the_same_form_and_no_date_before_it_was_published() -> None:
+    draft = replace(ARTICLE, published_at=None)
+    made = nip23.template(draft, AUTHOR, 7, draft=True)
+    assert made.kind == 30_024
+    assert made.tags == (*TAGS[:2], TAGS[3])
+    assert parse(made) == draft
+    of_published = nip23.template(ARTICLE, AUTHOR, 7, draft=True)
+    assert of_published.tags == TAGS
+    assert parse(of_published) == ARTICLE
+
+
 def test_what_is_empty_has_no_tag_and_what_is_not_has() -> None:
     full = replace(ARTICLE, summary="In short.", image="https://example.com/a.png")
     made = nip23.template(full, AUTHOR, 1)

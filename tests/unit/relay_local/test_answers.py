@@ -217,6 +217,34 @@ def test_an_agent_names_its_own_group_and_what_is_nowhere_here(house: House) -> 
         house.keep(event(BOT, 9, ("h", OTHER), ("q", named)))
 
 
+def test_what_is_public_names_nothing_that_a_group_holds(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: main's agent reacts to, answers or comments on a conversation's message in public."""
+    said, task = event(PUPPET, 9, H, content="theirs"), event(ROUTER, 31_923, H, ("d", "task"))
+    own = event(BOT, 1, content="for all")
+    house.keep(said, task, own)
+    address = f"31923:{ROUTER.public}:task"
+    attempts = [
+        event(BOT, 7, ("e", said.id), ("p", said.pubkey), ("k", "9")),
+        event(BOT, 7, ("e", own.id), ("e", said.id)),
+        event(BOT, 1, ("e", said.id, "", "root")),
+        event(BOT, 1, ("q", said.id)),
+        event(BOT, 1_111, ("E", said.id), ("K", "9"), ("e", own.id), ("k", "1")),
+        event(BOT, 1_111, ("A", address), ("K", "31923"), ("a", address), ("k", "31923")),
+        event(BOT, 30_024, ("d", "x"), ("a", address)),
+    ]
+    for attempt in attempts:
+        assert house.refuse(attempt).prefix is Prefix.RESTRICTED
+    house.keep(
+        event(BOT, 7, ("e", own.id), ("k", "1")),
+        event(BOT, 7, ("e", "ab" * 32), ("k", "1")),
+        event(BOT, 1_111, ("E", "ab" * 32), ("K", "1063"), ("e", "cd" * 32), ("k", "1111")),
+    )
+    off(monkeypatch, "what_is_public_names_nothing_that_a_group_holds")
+    house.keep(*attempts)
+
+
 def test_the_agent_of_main_names_everything(house: House) -> None:
     """Who reads main reads every group."""
     said = event(OTHER_PUPPET, 9, ("h", OTHER))

@@ -7,6 +7,7 @@ written out here, so that a change of the code's own lists shows.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from nips.event import Template
 from nips.own.grant import Grant, Rule
@@ -67,17 +68,31 @@ def promised(
             named = kind in ceiling.session_kinds | ceiling.groups.get(grant.group or "", set())
             question = kind in ceiling.ask_kinds and grant.group == MAIN
             here = h == [(grant.group,)]
+            # A reaction alone, where the file says so of this group and the rule is for nothing
+            # that is said in one.
+            in_public = kind == 7 and grant.group in ceiling.public_reactions
+            in_public = in_public and "h" in rule.forbidden
             allowed = (
                 owner is not None
                 and grant.job is not None
                 and kind not in NEVER
                 and (question or (named and kind not in OWNERS))
-                and (here or (not h and kind not in SPOKEN))
+                and (here or (not h and (kind not in SPOKEN or in_public)))
                 and not (kind in OWNERS and h)
                 and (kind != 5 or _retracts(template))
             )
             asks = asks or kind in OWNERS or kind in ceiling.ask_kinds - ceiling.pre_approved
     return ("ask" if asks else "sign") if allowed else "refuse"
+
+
+def meant(template: Template, rules: Sequence[Rule]) -> Rule | None:
+    """Which of a kind's rules judges: with two, one is for what has an `h` of whatever form."""
+    if len(rules) < 2:
+        return rules[0] if rules else None
+    public, spoken = sorted(rules, key=lambda rule: "h" not in rule.forbidden)
+    assert "h" not in spoken.forbidden
+    names = {tag[0] for tag in template.tags}
+    return spoken if "h" in names else public
 
 
 def _fits(template: Template, rule: Rule) -> bool:
@@ -99,6 +114,7 @@ def _fits(template: Template, rule: Rule) -> bool:
         )
         and (rule.max_content_bytes is None or _bytes(template) <= rule.max_content_bytes)
         and (rule.max_tags is None or len(template.tags) <= rule.max_tags)
+        and len("".join("".join(tag) for tag in template.tags).encode()) <= 65_536
     )
 
 

@@ -348,6 +348,22 @@ def test_the_ceiling_of_today_counts(scene: Asking) -> None:
     assert "the owner said yes, but" in str(refused.error)
 
 
+def test_a_public_reaction_that_is_asked_about_needs_the_ceiling_of_today_too(
+    scene: Asking,
+) -> None:
+    now = int(scene.wall_s)
+    rule = Rule(7, mode="ask", forbidden=("h",))
+    scene.configure(ceiling=replace(scene.house.ceiling, public_reactions=frozenset({MAIN})))
+    scene.grant(scene.house.session_grant(rule, now=now, hard_expires_at=now + 10**6), at=now + 1)
+    template = scene.house.template(7, ("job", JOB), ("e", "ab" * 32), content="+", at=now)
+    shown = scene.question(template)
+    assert "It is, as its tags say, to:\n│ an event\n" in shown.words.content
+    scene.configure(ceiling=replace(scene.house.ceiling, public_reactions=frozenset()))
+    failed, _ = scene.answers(shown.run)
+    assert "above the ceiling now" in failed.content
+    assert scene.kept(7) == []
+
+
 def test_a_once_key_used_meanwhile_ends_the_question(scene: Asking) -> None:
     # Attack: sign something else under it, and the yes would break the whole batch, each time.
     shown = scene.question(scene.profile(("o", "aa" * 32)))

@@ -29,6 +29,7 @@ def test_what_is_written_is_read_back() -> None:
         ask_kinds=frozenset({0, 1}),
         pre_approved=frozenset({30_023}),
         groups={MAIN: frozenset({1, 30_023}), OTHER: frozenset()},
+        public_reactions=frozenset({MAIN}),
         relays=("wss://a.example",),
         login_relays=("wss://groups.example",),
         profile={"name": 'A "quoted" \\ name \x7f', "about": "zwei\nZeilen 🦀", "bot": True},
@@ -79,6 +80,9 @@ def test_nothing_given_is_the_usual() -> None:
         ({"groups": {"main": {"kinds": []}}}, "UUID"),
         ({"groups": {MAIN: {"kind": []}}}, "no field"),
         ({"groups": {MAIN: []}}, "table"),
+        ({"groups": {MAIN: {"public_reactions": [7]}}}, "public_reactions is true or false"),
+        ({"groups": {MAIN: {"public_reactions": 1}}}, "public_reactions is true or false"),
+        ({"public_reactions": True}, "no field"),
         ({"groups": []}, "table"),
         ({"caps": {"per_hour": 1}}, "no field"),
         ({"caps": {"per_day": -1}}, "per_day"),
@@ -102,6 +106,16 @@ def test_a_ceiling_made_in_code_keeps_the_floor_too() -> None:
     assert not any(all_asked.may_be_asked(kind) for kind in NEVER_FOR_SESSIONS)
     everything = Ceiling(bunker_kinds=frozenset(range(65_536)))
     assert everything.kinds_of_logins == frozenset(range(65_536)) - NEVER_UNASKED
+
+
+def test_a_reaction_is_public_where_its_group_says_so_and_a_message_nowhere() -> None:
+    ceiling = Ceiling(groups={OTHER: frozenset({7, 9})}, public_reactions=frozenset({MAIN}))
+    assert ceiling.may_be_public(7, MAIN)
+    assert not ceiling.may_be_public(9, MAIN)
+    assert not ceiling.may_be_public(7, OTHER)
+    assert ceiling.may_be_public(1, OTHER)
+    # A file of before this was a line of it.
+    assert parse({"groups": {MAIN: {"kinds": [1, 7]}}}).public_reactions == frozenset()
 
 
 def test_a_group_gets_its_own_kinds_only() -> None:

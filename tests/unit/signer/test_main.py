@@ -66,7 +66,8 @@ def test_init_makes_identity_and_ceiling_and_says_what_protects_what(tmp_path: P
     assert "protects a backup" in done.stderr
     assert "Keep a copy of both" in done.stderr
     assert limits(folder) == ceiling.Ceiling(
-        groups={MAIN: frozenset({1})},
+        groups={MAIN: frozenset({1, 1_111, 30_024})},
+        public_reactions=frozenset({MAIN}),
         relays=("wss://a.example", "wss://b.example"),
         profile={"name": "Bot", "about": "Helps"},
     )
@@ -79,16 +80,17 @@ def test_init_again_follows_the_settings_and_keeps_what_a_person_changed(tmp_pat
     folder = tmp_path / "s"
     run("init", "--data", folder, "--main", MAIN, "--name", "Bot", "--relay-url", "wss://a.example")
     path = folder / "ceiling.toml"
-    path.write_text(
-        path.read_text().replace("longest_ttl_s = 180", "longest_ttl_s = 60").replace("[1]", "[]")
-    )
+    text = path.read_text().replace("longest_ttl_s = 180", "longest_ttl_s = 60")
+    # As one was written before there were comments, drafts and public reactions.
+    lines = [line for line in text.splitlines() if not line.startswith("public_reactions")]
+    path.write_text("\n".join(lines).replace("[1, 1111, 30024]", "[1]"))
     done = run(
         "init", "--data", folder, "--main", MAIN, "--name", "New", "--relay-url", "wss://b.example"
     )
     assert "new relays and profile" in done.stderr
     assert limits(folder) == ceiling.Ceiling(
         longest_ttl_s=60,
-        groups={MAIN: frozenset()},
+        groups={MAIN: frozenset({1})},
         relays=("wss://b.example",),
         profile={"name": "New"},
     )

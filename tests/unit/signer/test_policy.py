@@ -112,6 +112,79 @@ def test_a_waiting_key_says_nothing() -> None:
     assert "waits" in refused(judge(HOUSE.template(), grant)).sentence
 
 
+IN_GROUP = Rule(7, required=(("h", MAIN), ("job", JOB)))
+IN_PUBLIC = Rule(7, required=(("job", JOB),), forbidden=("h",))
+REACTS = replace(HOUSE.ceiling, public_reactions=frozenset({MAIN}))
+TO: tuple[Tag, ...] = (("e", "cd" * 32), ("p", "ef" * 32), ("k", "1"), ("job", JOB))
+
+
+@pytest.mark.parametrize("rules", [(IN_GROUP, IN_PUBLIC), (IN_PUBLIC, IN_GROUP)])
+def test_a_reaction_of_mains_is_its_groups_or_everybodys(rules: tuple[Rule, ...]) -> None:
+    grant = HOUSE.session_grant(*rules)
+    assert isinstance(judge(HOUSE.template(7, *TO), grant, REACTS), Sign)
+    assert isinstance(judge(HOUSE.template(7, *TO, ("h", MAIN)), grant, REACTS), Sign)
+    for hidden in (
+        (*TO, ("h", OTHER)),
+        (("h", MAIN), *TO, ("h", OTHER)),
+        (("h", MAIN), ("h", MAIN), *TO),
+        (*TO, ("h",)),
+        (*TO, ("h", "")),
+    ):
+        refusal = refused(judge(HOUSE.template(7, *hidden), grant, REACTS))
+        assert "h tags must be exactly" in refusal.sentence
+
+
+def test_a_public_reaction_needs_grant_and_ceiling() -> None:
+    template, both = HOUSE.template(7, *TO), HOUSE.session_grant(IN_GROUP, IN_PUBLIC)
+    assert "own group" in refused(judge(template, both)).sentence
+    assert "own group" in refused(judge(template, both, ANY_KIND)).sentence
+    # Of before there were two, whose router may have meant its group alone.
+    one = HOUSE.session_grant(Rule(7))
+    assert "own group" in refused(judge(template, one, REACTS)).sentence
+    in_group = HOUSE.session_grant(IN_GROUP)
+    assert "h tags" in refused(judge(template, in_group, REACTS)).sentence
+    # Another group's, whatever its grant says.
+    elsewhere = HOUSE.session_grant(IN_PUBLIC, group=OTHER)
+    assert "own group" in refused(judge(template, elsewhere, REACTS)).sentence
+    message = HOUSE.session_grant(replace(IN_PUBLIC, kind=9))
+    assert "own group" in refused(judge(HOUSE.template(9, *TO), message, REACTS)).sentence
+    deny = HOUSE.session_grant(IN_GROUP, replace(IN_PUBLIC, mode="deny"))
+    assert "not allowed" in refused(judge(template, deny, REACTS)).sentence
+    none = replace(REACTS, session_kinds=frozenset({9}))
+    assert "ceiling" in refused(judge(template, both, none)).sentence
+
+
+@pytest.mark.parametrize("kind", [1_111, 30_024])
+def test_only_main_comments_and_keeps_drafts(kind: int) -> None:
+    ceiling = replace(HOUSE.ceiling, groups={MAIN: frozenset({1, 1_111, 30_024})})
+    template, rule = HOUSE.template(kind, *TO), Rule(kind, forbidden=("h",))
+    assert isinstance(judge(template, HOUSE.session_grant(rule), ceiling), Sign)
+    elsewhere = HOUSE.session_grant(rule, group=OTHER)
+    assert "ceiling" in refused(judge(template, elsewhere, ceiling)).sentence
+    spoken = HOUSE.template(kind, *TO, ("h", MAIN))
+    assert "forbids" in refused(judge(spoken, HOUSE.session_grant(rule), ceiling)).sentence
+
+
+def test_public_reactions_use_up_nothing_of_the_groups() -> None:
+    def named(template: Template) -> set[str]:
+        rules = (replace(rule, rate=Rate(1, 1), daily=1) for rule in (IN_GROUP, IN_PUBLIC))
+        decision = judge(template, HOUSE.session_grant(*rules), REACTS)
+        assert isinstance(decision, Sign)
+        return {cost.name for cost in decision.costs if cost.name.startswith("kind/")}
+
+    assert named(HOUSE.template(7, *TO, ("h", MAIN))) == {f"kind/{MAIN}/7", f"kind/{MAIN}/7/day"}
+    assert named(HOUSE.template(7, *TO)) == {
+        f"kind/{MAIN}/7/public", f"kind/{MAIN}/7/public/day",
+    }  # fmt: skip
+
+
+def test_no_tag_holds_a_megabyte() -> None:
+    long = HOUSE.template(9, *GOOD, ("p", "x" * 65_537))
+    assert "tags have" in refused(judge(long, HOUSE.session_grant())).sentence
+    many = HOUSE.template(9, *GOOD, *((("p", "é" * 1_000),) * 40))
+    assert "tags have" in refused(judge(many, HOUSE.session_grant())).sentence
+
+
 def test_what_must_be_asked_is_not_signed() -> None:
     template = HOUSE.template()
     grant = HOUSE.session_grant(replace(RULE, mode="ask"))

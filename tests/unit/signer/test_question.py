@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nips import nip19
-from nips.event import Tag, Template
+from nips import nip10, nip19, nip22, nip25
+from nips.event import Event, Tag, Template
 from nips.refusal import Refusal
 from signer.question import (
     HEAD_CHARS,
@@ -114,6 +115,74 @@ def test_what_a_retraction_names_is_quoted() -> None:
     assert f"│ e | {known.id}\n│   (kind 1, a public note, of 2027-01-15: My ⟨U+202E⟩opin" in made
     assert "x…)" in made
     assert f"│ e | {'ab' * 32}\n│   (an event that this signer has not signed)" in made
+
+
+def test_a_retraction_of_what_is_addressable_says_what_goes() -> None:
+    where = f"30023:{HOUSE.bot.public}:my-\u202etrip"
+    shown = asked(HOUSE.template(5, ("a", where), ("a", "no place"), ("k", "30023")))
+    named = "kind 30023, a public article, named my-⟨U+202E⟩trip"
+    assert f"│   ({named}, every version until now)" in shown
+    assert "│ a | no place" in shown
+
+
+AUTHOR = HOUSE.stranger
+NPUB = nip19.encode_npub(AUTHOR.public)
+ARTICLE = Event("cd" * 32, AUTHOR.public, NOW, 30_023, (("d", "herons"),), "", "")
+PHOTO = Event("ef" * 32, AUTHOR.public, NOW, 1_063, (), "", "")
+
+
+def test_a_comment_says_what_it_is_on() -> None:
+    template = nip22.comment(ARTICLE, "Nice!", HOUSE.bot.public, NOW)
+    lines = asked(template).split("\n")
+    assert lines[0].endswith("for everybody to read: kind 1111, a public comment.")
+    assert lines[1:4] == [
+        "It is, as its tags say, on:",
+        f"│ kind 30023, a public article, named herons, by {NPUB}",
+        "Tags:",
+    ]
+    assert lines[-2:] == ["Content:", "│ Nice!"]
+    first = replace(PHOTO, kind=1_111, tags=nip22.comment(PHOTO, "", AUTHOR.public, NOW).tags)
+    assert asked(nip22.comment(first, "And this", HOUSE.bot.public, NOW)).split("\n")[1:5] == [
+        "It is, as its tags say, on:",
+        f"│ kind 1063, by {NPUB}",
+        "and answers:",
+        f"│ kind 1111, a public comment, by {NPUB}",
+    ]
+    page = (("I", "https://a.example/x"), ("K", "web"), ("i", "https://a.example/x"), ("k", "web"))
+    assert "│ https⟨://⟩a.example/x\nTags:" in asked(HOUSE.template(1_111, *page))
+
+
+def test_a_reaction_and_a_reply_say_to_what() -> None:
+    liked = asked(nip25.reaction(ARTICLE, "+", HOUSE.bot.public, NOW)).split("\n")
+    assert liked[1:3] == [
+        "It is, as its tags say, to:",
+        f"│ kind 30023, a public article, named herons, by {NPUB}",
+    ]
+    photo = asked(nip25.reaction(PHOTO, "🪶", HOUSE.bot.public, NOW)).split("\n")
+    assert photo[2] == f"│ kind 1063, by {NPUB}"
+    note = replace(PHOTO, kind=1)
+    said = asked(nip10.reply(note, "Yes", HOUSE.bot.public, NOW)).split("\n")
+    assert said[1:3] == ["It answers, as its tags say:", f"│ kind 1, a public note, by {NPUB}"]
+    # Nothing is made up where the tags say nothing.
+    for kind in (1, 7, 1_111):
+        assert asked(HOUSE.template(kind, ("E", "x"))).split("\n")[1] == "Tags:"
+
+
+def test_a_draft_is_for_nobody_else() -> None:
+    lines = asked(HOUSE.template(30_024, ("d", "x"))).split("\n")
+    assert "for you to read: kind 30024, a draft of an article." in lines[0]
+    assert lines[1].endswith("is sent to nobody.")
+
+
+def test_what_it_is_on_forges_no_line() -> None:
+    where = f"30023:{AUTHOR.public}:x\nTags: none\nnostr:npub1 https://a.example"
+    tags = (("A", where), ("K", "30023"), ("a", where), ("k", "30023"))
+    shown = asked(HOUSE.template(1_111, *tags)).split("\n")
+    assert shown.count("Tags:") == 1
+    assert "Tags: none" not in shown
+    assert "https://" not in "".join(shown)
+    reacted = (("e", "cd" * 32), ("a", where), ("k", "30023"))
+    assert "Tags: none" not in asked(HOUSE.template(7, *reacted)).split("\n")
 
 
 def test_the_middle_of_an_article_is_left_out_and_that_is_said() -> None:

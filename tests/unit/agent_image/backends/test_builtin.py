@@ -134,6 +134,35 @@ def say(text: str) -> Call:
             ],
         ),
         (
+            "/draft On herons\nThey *wait*.",
+            [
+                Call(
+                    "publish_article", {"title": "On herons", "text": "They *wait*.", "draft": True}
+                ),
+                say("<publish_article>"),
+            ],
+        ),
+        (
+            "/publish on-herons",
+            [Call("publish_article", {"slug": "on-herons"}), say("<publish_article>")],
+        ),
+        (
+            "/reply note1abc So they  do",
+            [
+                Call("publish_reply", {"to": "note1abc", "text": "So they  do"}),
+                say("<publish_reply>"),
+            ],
+        ),
+        (
+            "/comment naddr1abc Nice!",
+            [Call("comment", {"on": "naddr1abc", "text": "Nice!"}), say("<comment>")],
+        ),
+        (
+            "/like nevent1abc 🪶",
+            [Call("react_publicly", {"to": "nevent1abc", "sign": "🪶"}), say("<react_publicly>")],
+        ),
+        ("/retract note1abc", [Call("retract", {"what": "note1abc"}), say("<retract>")]),
+        (
             "/sign 0 {}",
             [
                 Call("publish_event", {"kind": 0, "content": "{}"}),

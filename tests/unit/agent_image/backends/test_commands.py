@@ -13,7 +13,6 @@ from agent_image.agent.backends.commands import (
     Command,
     Empty,
     Help,
-    Note,
     React,
     Recall,
     Remember,
@@ -25,6 +24,8 @@ from agent_image.agent.backends.commands import (
     parse,
 )
 from agent_image.agent.backends.house_commands import Incomplete
+from agent_image.agent.backends.public_commands import USAGE as PUBLIC
+from agent_image.agent.backends.public_commands import Note
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ from agent_image.agent.backends.house_commands import Incomplete
         ("/sign", Incomplete(USAGE["sign"])),
         ("/sign zero", Incomplete(USAGE["sign"])),
         ("/say", Incomplete("/say TEXT")),
-        ("/note  ", Incomplete("/note TEXT")),
+        ("/note  ", Incomplete(PUBLIC["note"])),
         ("/react", Incomplete("/react 👍")),
         ("/remember", Incomplete("/remember TEXT")),
         ("/run", Incomplete("/run COMMAND")),
@@ -98,7 +99,7 @@ def test_what_stands_after_a_command_is_kept(name: str, text: str) -> None:
     stripped = text.strip()
     command = parse(f"/{name} {text}")
     if not stripped:
-        assert command == Incomplete(USAGE[name])
+        assert command == Incomplete((USAGE | PUBLIC)[name])
     else:
         kinds = {"say": Say, "note": Note, "remember": Remember, "run": Run}
         assert command == kinds[name](stripped)

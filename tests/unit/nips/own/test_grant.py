@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nips.event import Event
+from nips.event import Event, Tag, Template
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.own.grant import Grant, Rate, Rule, parse, template
@@ -249,6 +249,32 @@ def test_a_wrong_rule(change: dict[str, Any]) -> None:
     rule = DOCUMENTED["rules"][0] | change
     with pytest.raises(Malformed):
         Grant.from_json(DOCUMENTED | {"rules": [rule]})
+
+
+def test_a_kind_has_two_rules_where_one_is_for_what_is_public() -> None:
+    said, public = Rule(7, required=(("h", GROUP),)), Rule(7, forbidden=("h",))
+    for rules in ((said, public), (public, said)):
+        both = Grant.from_json(replace(GRANT, rules=rules).to_json())
+        assert both.rules == rules
+
+        def judged_by(*tags: Tag, grant: Grant = both) -> Rule | None:
+            return grant.rule_for(Template(CLIENT.public, 1, 7, tags, "+"))
+
+        assert judged_by() == judged_by(("e", "h"), ("H", GROUP), ("", "h")) == public
+        for hidden in (("h", GROUP), ("h",), ("h", ""), ("h", "x", "y")):
+            assert judged_by(hidden) == judged_by(("e", JOB), hidden, ("p", JOB)) == said
+    wrong: tuple[Rule, ...]
+    for wrong in ((said, said), (public, replace(public, mode="ask")), (said, public, Rule(7))):
+        with pytest.raises(Malformed, match="two rules for one kind"):
+            Grant.from_json(replace(GRANT, rules=wrong).to_json())
+
+
+def test_one_rule_judges_whatever_is_of_its_kind() -> None:
+    for rule in (Rule(1), Rule(1, forbidden=("h",))):
+        grant = replace(GRANT, rules=(rule, Rule(7)))
+        for tags in ((), (("h", GROUP),)):
+            assert grant.rule_for(Template(CLIENT.public, 1, 1, tags, "")) == rule
+            assert grant.rule_for(Template(CLIENT.public, 1, 2, tags, "")) is None
 
 
 @pytest.mark.parametrize(

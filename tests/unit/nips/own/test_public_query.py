@@ -56,6 +56,9 @@ def wanted(**fields: Any) -> Filter:
         {"kinds": [1], "limit": 51},
         {"search": "x" * 201},
         {"#t": ["x" * 65]},
+        {"#d": []},
+        {"#d": ["x" * 256]},
+        {"#d": [str(number) for number in range(21)]},
     ],
 )
 def test_what_is_not_asked(fields: dict[str, Any]) -> None:
@@ -66,6 +69,7 @@ def test_what_is_not_asked(fields: dict[str, Any]) -> None:
 def test_what_is_asked_has_a_limit() -> None:
     assert wanted(kinds=[1]).limit == 20
     assert wanted(search="herons", limit=50).limit == 50
+    assert wanted(**{"#d": ["my-trip", ""]}).tags == {"d": frozenset({"my-trip", ""})}
     assert wanted(**{"#t": ["birds"]}).tags == {"t": frozenset({"birds"})}
 
 
@@ -89,6 +93,9 @@ def test_long_ones_are_cut_and_the_whole_has_an_end() -> None:
     assert (len(one["content"]), len(one["tags"]), one["cut"], n_left_out) == (
         MAX_CONTENT_CHARS, 40, True, 0,
     )  # fmt: skip
+    assert one["tags_left_out"] == 59
+    (one,), _ = shown([note("x", ("p", "y" * 2_000), ("t", "z"))])
+    assert (one["tags"], one["tags_left_out"]) == ([["t", "z"]], 1)
     many = [note("y" * 7_000, at=number) for number in range(20)]
     some, n_left_out = shown(many)
     assert len(some) + n_left_out == 20
