@@ -71,13 +71,20 @@ def encode_nprofile(public_key: str, relays: Iterable[str]) -> str:
     return _encode_tlv("nprofile", _tlv(_TLV_SPECIAL, _public_bytes(public_key)), relays)
 
 
+def encode_nevent(event_id: str, relays: Iterable[str], author: str, kind: int) -> str:
+    """The `nevent1…` of an event: its id and author in hex, kind, relay addresses."""
+    if not is_hex(event_id, 32):
+        raise Malformed("an event's id must be 64 lower-case hex digits")
+    special = _tlv(_TLV_SPECIAL, bytes.fromhex(event_id))
+    return _encode_tlv("nevent", special, relays, _author_and_kind(author, kind))
+
+
 def encode_naddr(identifier: str, author: str, kind: int, relays: Iterable[str]) -> str:
     """The `naddr1…` of an addressable event: its `d`, author in hex, kind, relay addresses."""
     name = identifier.encode()
     if len(name) > 255:
         raise Malformed("an identifier in an naddr has at most 255 bytes")
-    # NIP-19: kind is "the 32-bit unsigned integer of the kind, big-endian"
-    rest = _tlv(_TLV_AUTHOR, _public_bytes(author)) + _tlv(_TLV_KIND, kind.to_bytes(4, "big"))
+    rest = _author_and_kind(author, kind)
     return _encode_tlv("naddr", _tlv(_TLV_SPECIAL, name), relays, rest)
 
 
@@ -203,6 +210,11 @@ def _encode_tlv(what: str, special: bytes, relays: Iterable[str], rest: bytes = 
     if len(text) > MAX_CHARS:
         raise Malformed(f"an {what} must be at most {MAX_CHARS} characters: name fewer relays")
     return text
+
+
+def _author_and_kind(author: str, kind: int) -> bytes:
+    # NIP-19: kind is "the 32-bit unsigned integer of the kind, big-endian"
+    return _tlv(_TLV_AUTHOR, _public_bytes(author)) + _tlv(_TLV_KIND, kind.to_bytes(4, "big"))
 
 
 def _tlv(kind: int, value: bytes) -> bytes:

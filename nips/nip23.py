@@ -21,7 +21,7 @@ MAX_SLUG_CHARS = 80
 MAX_TOPICS = 20
 MAX_TOPIC_CHARS = 64
 MAX_TEXT_BYTES = 60_000
-_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _SECONDS = re.compile(r"[0-9]{1,11}")
 
 
@@ -54,7 +54,7 @@ def topics_of(words: str) -> tuple[str, ...]:
 
 def checked(article: Article) -> Article:
     """The same article. Raises Malformed, in words, for what cannot be one."""
-    if len(article.slug) > MAX_SLUG_CHARS or not _SLUG.fullmatch(article.slug):
+    if len(article.slug) > MAX_SLUG_CHARS or not SLUG.fullmatch(article.slug):
         raise Malformed(
             f"a slug has 1 to {MAX_SLUG_CHARS} of a-z and 0-9, with single hyphens between"
         )

@@ -11,9 +11,9 @@ by the router, or by the owner for a bunker client; the content is the JSON of t
      "not_before":1700000000,"expires_at":1700000180,"hard_expires_at":1700000900,
      "max_uses":200,"revoked":false}
 
-`rate` over all rules together where there is one, and `models` (model_scope.py) where a session
-may use language models. What is not listed is denied. An unknown field is refused: it may be a
-restriction.
+`rate` over all rules together where there is one, `models` (model_scope.py) where a session may use
+language models, `publishes` where what a bunker client has signed is published. What is not listed
+is denied. An unknown field is refused: it may be a restriction.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ class Grant:
     `rate` bounds everything together that the grant allows, besides its rules' own rates.
 
     A session that waits for its job has neither job nor rules. `hard_expires_at` never moves
-    when a grant is renewed; `revoked` is final for the key.
+    when a grant is renewed; `revoked` is final for the key. publishes: of a bunker client, that
+    what it has signed is on the private relay before it is answered, as a session's is.
     """
 
     client: str
@@ -102,6 +103,7 @@ class Grant:
     revoked: bool = False
     models: ModelScope | None = None
     rate: Rate | None = None
+    publishes: bool = False
 
     def rule_for(self, template: Template) -> Rule | None:
         """The one rule by which an event is judged; None where no rule has its kind.
@@ -141,6 +143,7 @@ class Grant:
             "revoked": self.revoked,
             **({} if self.models is None else {"models": self.models.to_json()}),
             **({} if self.rate is None else {"rate": _rate_to_json(self.rate)}),
+            **({"publishes": True} if self.publishes else {}),
         }
 
     @classmethod
@@ -161,9 +164,11 @@ class Grant:
         read = tuple(_rule_from_json(rule) for rule in rules)
         if len({(rule.kind, rule.is_public) for rule in read}) != len(read):
             raise Malformed("grant: two rules for one kind, of which not just one forbids h")
-        revoked = value.get("revoked", False)
-        if type(revoked) is not bool:
-            raise Malformed("grant: revoked must be true or false")
+        revoked, publishes = value.get("revoked", False), value.get("publishes", False)
+        if type(revoked) is not bool or type(publishes) is not bool:
+            raise Malformed("grant: revoked and publishes must be true or false")
+        if publishes and role != "bunker":
+            raise Malformed("grant: only of a bunker's is it said whether it publishes")
         return cls(
             client=hex32("grant: client", value.get("client")),
             role=role,  # type: ignore[arg-type]  # one of Role's, checked above
@@ -180,6 +185,7 @@ class Grant:
             if (models := value.get("models")) is None
             else ModelScope.from_json(models),
             rate=None if (rate := value.get("rate")) is None else _rate_from_json(rate),
+            publishes=publishes,
         )
 
 

@@ -63,6 +63,27 @@ def test_nostr_sdk_reads_and_writes_the_same_naddr(key: SecretKey, name: str, ki
     assert ours.to_bech32() == theirs.to_bech32()
 
 
+@given(key=keys, event_id=st.binary(min_size=32, max_size=32), kind=st.integers(0, 65_535))
+def test_nostr_sdk_reads_and_writes_the_same_nevent(
+    key: SecretKey, event_id: bytes, kind: int
+) -> None:
+    relays = ["wss://relay.example.com", "ws://127.0.0.1:7447"]
+    theirs = nostr_sdk.Nip19Event.from_bech32(
+        nip19.encode_nevent(event_id.hex(), relays, key.public, kind)
+    )
+    author, its_kind = theirs.author(), theirs.kind()
+    assert author is not None
+    assert its_kind is not None
+    assert (theirs.event_id().to_hex(), author.to_hex()) == (event_id.hex(), key.public)
+    assert its_kind.as_u16() == kind
+    assert [str(url) for url in theirs.relays()] == relays
+
+
+def test_no_nevent_without_an_id() -> None:
+    with pytest.raises(Malformed, match="64 lower-case"):
+        nip19.encode_nevent("x", (), HEX, 1)
+
+
 def test_an_naddr_that_lacks_something_is_none() -> None:
     whole = nip19.decode_bech32(nip19.encode_naddr("x", HEX, 30_023, ()))[1]
     fields = [whole[:3], whole[3:37], whole[37:]]

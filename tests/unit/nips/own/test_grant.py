@@ -203,6 +203,9 @@ def test_a_missing_field_is_no_freedom(name: str) -> None:
         {"max_uses": True},
         {"max_uses": None},
         {"revoked": 0},
+        {"publishes": 1},
+        {"publishes": True},  # of a session it is not said
+        {"publishes": None},
         {"revoked": None},
         {"only_on_sundays": True},
     ],
@@ -249,6 +252,13 @@ def test_a_wrong_rule(change: dict[str, Any]) -> None:
     rule = DOCUMENTED["rules"][0] | change
     with pytest.raises(Malformed):
         Grant.from_json(DOCUMENTED | {"rules": [rule]})
+
+
+def test_that_it_publishes_is_said_of_a_bunker_client_alone() -> None:
+    plain = replace(GRANT, role="bunker", group=None, job=None)
+    assert "publishes" not in plain.to_json()
+    for grant in (plain, replace(plain, publishes=True)):
+        assert Grant.from_json(grant.to_json()) == grant
 
 
 def test_a_kind_has_two_rules_where_one_is_for_what_is_public() -> None:
