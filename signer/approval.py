@@ -181,6 +181,13 @@ def again(last: Question, template: Template, now_s: float) -> Question | Refusa
     return last if same and now_s < last.asked_s + stands_s else None
 
 
+def may_be_asked_anew(last: Question, client: str) -> bool:
+    """Say whether a login may ask again what another was not let do: a person's own second try,
+    by a key that was invited for it. An agent's stands, however often it tries."""
+    ended = last.state in (State.DENIED, State.EXPIRED, State.BARRED)
+    return ended and not last.group and last.client != client
+
+
 def outcome(found: Question) -> str:
     """How a settled question ended, in words for the owner."""
     what = question.name_of(found.template.kind)

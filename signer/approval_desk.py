@@ -24,7 +24,6 @@ from signer.approval import TABLE, Move, Question, Said, State
 from signer.approval_notices import Notices
 from signer.approvals_ledger import ApprovalsLedger
 from signer.buckets import Cost
-from signer.bunker import once_of
 from signer.ceiling import Ceiling
 from signer.chain import Entry
 from signer.ledger import Answer, Ledger
@@ -103,17 +102,20 @@ class ApprovalDesk:
         template: Template,
         taken: Sequence[Cost],
         group: str | None,
+        once: str | None,
         owner: str | None,
         now_s: float,
     ) -> Question:
         """Ask the owner about a template, or find that they were asked. Raises Refused.
 
-        taken: what asking costs. group: whose session asks, None for a login.
+        taken: what asking costs. group: whose session asks, None for a login. once: the event's
+        once-key, where it counts.
         """
-        once = once_of(template, group) if group is not None else None  # a login has none
         found = self._questions.of_run(template.id)
         if found is None and once is not None:
             found = self._questions.of_once(once)
+            if found is not None and approval.may_be_asked_anew(found, client):
+                found = None
         if found is not None:
             # Attack: learn what another conversation asked by naming its once-key.
             if (found.group, found.template.kind) != (group or "", template.kind):

@@ -87,8 +87,8 @@ class ApprovalsLedger:
         return self._one("client = ? ORDER BY asked_s DESC", client)
 
     def of_once(self, once: str) -> Question | None:
-        """The first question about an event with this once-key."""
-        return self._one("once = ? ORDER BY asked_s", once)
+        """The last question about an event with this once-key."""
+        return self._one("once = ? ORDER BY asked_s DESC", once)
 
     def of_text(self, text: str) -> Question | None:
         """The question that reads exactly so."""

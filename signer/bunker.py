@@ -25,6 +25,7 @@ from nips.key import is_public_key
 from nips.kinds import Kind
 from nips.nip44 import MAX_CLASSIC_BYTES
 from nips.nip46 import MAX_ID_CHARS, Request, Response, parse_connect
+from nips.own.grant import Grant
 from nips.own.once import in_group
 from nips.own.roles import Roles
 from nips.refusal import Malformed, Prefix, Refusal
@@ -34,6 +35,7 @@ from signer.ceiling import Ceiling
 from signer.grants import Held, is_live
 from signer.private_text import Decrypt, Encrypt
 
+LOGINS = "logins"  # no group is called so: theirs are UUIDs
 METHODS = frozenset(
     {"ping", "get_public_key", "switch_relays", "logout", "sign_event", "unwrap", "seal"}
 ) | frozenset(private_text.METHODS)
@@ -75,13 +77,14 @@ class SignEvent:
 class AskOwner:
     """Ask the owner at these costs, and sign after a yes (approval.py); `uses` as above.
 
-    group: whose session asks, None for a login.
+    group: whose session asks, None for a login. once: as above.
     """
 
     template: Template
     costs: tuple[Cost, ...]
     uses: tuple[Cost, ...]
     group: str | None
+    once: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +213,15 @@ def _sign_event(text: str, request: Request, held: Held, view: View) -> Step:
         case policy.Ask(_, costs, uses):
             if len(template.values("o")) > 1:
                 return _deny(Prefix.INVALID, "an event has one once-key, not two")
-            return AskOwner(template, costs, uses, held.grant.group)
-        case policy.Sign(_, costs, uses) if held.grant.role == "bunker":
+            # A login whose words are not published has no once-key, and a bridge needs none.
+            scoped = held.grant.role == "session" or held.grant.publishes
+            once = once_of(template, scope_of(held.grant)) if scoped else None
+            return AskOwner(template, costs, uses, held.grant.group, once)
+        case policy.Sign(_, costs, uses) if is_takeaway(held.grant):
             if not request.is_extended and (too_long := _too_long_to_answer(template)):
                 return Deny(too_long)
             # Its client brings it to the relays of its owner's choice. It gets no once-key either:
-            # that is for what sessions say, and for relays that keep them.
+            # that is for what is published here, by relays that keep them.
             return SignEvent(template, costs, uses, once=None, publish=False)
         case policy.Sign(_, costs, uses):
             given = template.values("o")
@@ -223,17 +229,29 @@ def _sign_event(text: str, request: Request, held: Held, view: View) -> Step:
                 return _deny(Prefix.INVALID, "an event has one once-key, not two")
             # A login answers one relay's challenge; on our relay it would be nothing's.
             publish = template.kind != Kind.AUTH
-            return SignEvent(template, costs, uses, once_of(template, held.grant.group), publish)
+            once = once_of(template, scope_of(held.grant))
+            return SignEvent(template, costs, uses, once, publish)
 
 
-def once_of(template: Template, group: str | None) -> str | None:
-    """The once-key under which an event that a session asks for is known, None without one.
+def is_takeaway(grant: Grant) -> bool:
+    """Say whether what is signed under a grant is only returned: a login's, unless it publishes."""
+    return grant.role == "bunker" and not grant.publishes
 
-    Attack: an agent that uses the once-key of another conversation's next answer, which would then
-    be refused, or taken for a repetition.
+
+def scope_of(grant: Grant) -> str | None:
+    """Within what a grant's once-keys are told apart: its conversation, or all logins that publish,
+    since each of them has a key of its own and says the same thing once."""
+    return LOGINS if grant.publishes else grant.group
+
+
+def once_of(template: Template, scope: str | None) -> str | None:
+    """The once-key under which an event that is asked for is known, None without one.
+
+    Attack: an agent that uses the once-key of another conversation's next answer, or of what is
+    published next, which would then be refused, or taken for a repetition.
     """
     given = template.tag("o")
-    return None if given is None else in_group(given, group)
+    return None if given is None else in_group(given, scope)
 
 
 def _too_long_to_answer(template: Template) -> Refusal | None:

@@ -34,7 +34,7 @@ NEVER_UNASKED = NEVER_FOR_SESSIONS | ONLY_ASKED
 # where `public_reactions` says so.
 GROUP_KINDS = frozenset({7, 9})
 # What a bunker client may have signed, if it was invited to: what people write in public.
-LOGIN_KINDS = frozenset({1, 6, 7, 16, 1_111, 9_802, 30_023})
+LOGIN_KINDS = frozenset({1, 6, 7, 16, 1_111, 9_802, 30_023, 30_024})
 # The direct messages that a bridge may have sealed.
 SEALED_KINDS = frozenset({7, 14, 15})
 

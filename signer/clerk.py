@@ -86,7 +86,7 @@ class Clerk:
             self._books.note_refusal(client, request, error.refusal)
             return refuse(client, request, error.refusal)
         held = self._ledger.held(client)
-        if held is not None and held.grant.role == "bunker" and not request.is_extended:
+        if held is not None and bunker.is_takeaway(held.grant) and not request.is_extended:
             reply = replace(reply, classic=True)  # a client of anybody's make
         return reply
 
@@ -181,14 +181,12 @@ class Clerk:
     def _ask_owner(
         self, client: str, request: nip46.Request, body_hash: str, step: bunker.AskOwner
     ) -> Reply:
-        # A login has none.
-        once = bunker.once_of(step.template, step.group) if step.group is not None else None
-        if once is not None and self._ledger.signed_once(once) is not None:
-            again = bunker.SignEvent(step.template, step.costs, step.uses, once, publish=True)
+        if step.once is not None and self._ledger.signed_once(step.once) is not None:
+            again = bunker.SignEvent(step.template, step.costs, step.uses, step.once, publish=True)
             return self._sign_event(client, request, body_hash, again)
         asked = self.approvals.ask(
-            client, request, body_hash, step.template, step.costs, step.group, self.owner(),
-            self._books.now_s,
+            client, request, body_hash, step.template, step.costs, step.group, step.once,
+            self.owner(), self._books.now_s,
         )  # fmt: skip
         return self._tell(client, request, asked)
 

@@ -29,12 +29,14 @@ _ID_BYTES, _RANDOM_BYTES = 4, 24
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an invitation allows. `rate` is of everything together."""
+    """What an invitation allows. `rate` is of everything together; publishes: what is signed is
+    put on the private relay before the client has it."""
 
     kinds: tuple[int, ...]
     methods: tuple[str, ...]
     rate: Rate
     max_uses: int
+    publishes: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads."""
@@ -44,13 +46,17 @@ class Terms:
             "methods": list(self.methods),
             "rate": rate,
             "max_uses": self.max_uses,
+            "publishes": self.publishes,
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Terms:
         """Read what `to_json` made; the ledger's own, so it is taken at its word."""
         rate = Rate(value["rate"]["capacity"], value["rate"]["per_s"])
-        return cls(tuple(value["kinds"]), tuple(value["methods"]), rate, value["max_uses"])
+        return cls(
+            tuple(value["kinds"]), tuple(value["methods"]), rate, value["max_uses"],
+            value.get("publishes", False),  # rows of before say nothing of it
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +170,7 @@ def grant_of(invitation: Invitation, client: str, now_s: float) -> Grant:
         hard_expires_at=invitation.expires_s,
         max_uses=terms.max_uses,
         rate=terms.rate,
+        publishes=terms.publishes,
     )
 
 

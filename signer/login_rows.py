@@ -36,13 +36,19 @@ class Row:
     used: int
     max_uses: int
     expires_s: int
+    publishes: bool = False
 
     @property
     def allowed(self) -> str:
-        """Its kinds, and `encrypt` and `decrypt` where it holds them."""
+        """Its kinds, and `encrypt`, `decrypt` and `published` where it is so."""
         kinds = map(str, self.kinds if "sign_event" in self.methods else ())
         texts = (m.removeprefix("nip44_") for m in self.methods if m.startswith("nip44_"))
-        return " ".join((*kinds, *texts))
+        return " ".join((*kinds, *texts, *(["published"] if self.publishes else [])))
+
+    @property
+    def is_past(self) -> bool:
+        """Whether it published something and is over: each publication leaves one behind."""
+        return self.publishes and not self.lives
 
     def to_json(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -60,6 +66,7 @@ class Row:
             "used": self.used,
             "max_uses": self.max_uses,
             "expires_at": self.expires_s,
+            "publishes": self.publishes,
         }
 
 
@@ -103,7 +110,7 @@ def _of_invitation(one: Invitation, now_s: float) -> Row:
     return Row(
         one.id, one.client, one.name, state, state == "open", one.ended is not None,
         one.terms.kinds, one.terms.methods, one.terms.rate, 0, one.terms.max_uses,
-        one.expires_s if one.client is not None else one.open_until_s,
+        one.expires_s if one.client is not None else one.open_until_s, one.terms.publishes,
     )  # fmt: skip
 
 
@@ -117,5 +124,5 @@ def _of_login(login: Login, ceiling: Ceiling, now_s: float) -> Row:
     return Row(
         one.id if one is not None else None, grant.client, one.name if one is not None else "",
         state, state == "in use", held.revoked, tuple(rule.kind for rule in grant.rules),
-        grant.methods, grant.rate, login.used, grant.max_uses, end_s,
+        grant.methods, grant.rate, login.used, grant.max_uses, end_s, grant.publishes,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from nips.own.roles import Roles
 from nips.refusal import Prefix, Refusal
 from signer import costs, public_face
 from signer.buckets import Cost
-from signer.ceiling import SEALED_KINDS, Ceiling
+from signer.ceiling import ONLY_ASKED, SEALED_KINDS, Ceiling
 from signer.signing_rules import BY_ROLE, EVERY_CASE, Case, nobody_signs
 
 
@@ -77,7 +77,7 @@ def decide(
         case "bridge":
             asks = public_face.needs_a_yes(template, ceiling)
         case "bunker":
-            asks = False
+            asks = template.kind in ONLY_ASKED
     asks = asks or rule.mode == "ask"
     taken = (costs.of_asking if asks else costs.of_signing)(grant, rule, ceiling, grant_id)
     return (Ask if asks else Sign)(template, taken, (costs.use(grant, grant_id),))

@@ -190,15 +190,22 @@ def it_says_what_the_ceiling_says(case: Case) -> Refusal | None:
 
 
 def no_login_takes_over_the_bot(case: Case) -> Refusal | None:
-    if case.template.kind in NEVER_UNASKED:
+    if case.template.kind in NEVER_UNASKED and not _is_asked_retraction(case):
         return _restricted(f"kind {case.template.kind} is never signed for a login")
     return None
 
 
 def the_ceiling_has_the_logins_kind(case: Case) -> Refusal | None:
-    if case.template.kind not in case.ceiling.kinds_of_logins:
+    if case.template.kind not in case.ceiling.kinds_of_logins and not _is_asked_retraction(case):
         return _restricted(f"kind {case.template.kind} is above the ceiling of logins")
     return None
+
+
+def _is_asked_retraction(case: Case) -> bool:
+    # Whoever may publish may want it back, and its owner says yes each time. A login that takes its
+    # signatures away gets none: what is asked about is published when the yes comes.
+    retracts = case.template.kind == Kind.DELETION and case.grant.publishes
+    return retracts and case.ceiling.may_be_asked(Kind.DELETION)
 
 
 def it_belongs_to_no_group(case: Case) -> Refusal | None:
@@ -240,6 +247,7 @@ BY_ROLE: dict[str, tuple[Sentence, ...]] = {
         the_owner_is_known,
         the_ceiling_has_the_logins_kind,
         it_belongs_to_no_group,
+        a_retraction_names_the_bots_own_events,
     ),
 }
 

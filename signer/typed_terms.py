@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 
 from nips.event import MAX_KIND
+from nips.kinds import Kind
 from nips.own.grant import MAX_RULES, Rate
 from nips.refusal import Malformed
 from signer.ceiling import NEVER_FOR_SESSIONS, ONLY_ASKED, Ceiling
@@ -57,7 +58,9 @@ def rate(typed: str) -> Rate:
     return Rate(int(match[1]), int(match[1]) / _UNITS_S[match[2]])
 
 
-def within(ceiling: Ceiling, wanted: tuple[int, ...], ttl_s: int) -> None:
+def within(
+    ceiling: Ceiling, wanted: tuple[int, ...], ttl_s: int, *, publishes: bool = False
+) -> None:
     """Refuse what the ceiling would not let happen: better now than when it is relied on."""
     if ttl_s > ceiling.bunker_longest_ttl_s:
         raise Malformed(
@@ -67,6 +70,8 @@ def within(ceiling: Ceiling, wanted: tuple[int, ...], ttl_s: int) -> None:
     for kind in wanted:
         if kind in NEVER_FOR_SESSIONS:
             raise Malformed(f"--kinds: kind {kind} is never signed for a login")
+        if publishes and kind == Kind.DELETION and ceiling.may_be_asked(kind):
+            continue  # its owner is asked each time
         if kind in ONLY_ASKED:
             raise Malformed(
                 f"--kinds: kind {kind} is not signed for a login: it needs your yes each time; "

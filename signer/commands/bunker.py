@@ -61,6 +61,10 @@ def add(commands: Commands[argparse.ArgumentParser]) -> None:
         "--decrypt", action="store_true",
         help="may READ what is encrypted to the bot, sealed messages excepted",
     )  # fmt: skip
+    parser.add_argument(
+        "--publish", action="store_true",
+        help="what it has signed goes to the private relay first, and from there to public ones",
+    )  # fmt: skip
     parser.add_argument("--roles", type=Path, help="roles.toml of the installation")
     parser.add_argument(
         "--relay", action="append", default=[], metavar="URL", help="where the signer is reached"
@@ -96,7 +100,8 @@ def _bunker(arguments: argparse.Namespace) -> int:
 
 def _invite(arguments: argparse.Namespace, ledger: Ledger) -> int:
     terms, ttl_s = _terms(arguments)
-    typed_terms.within(ceiling_file.load(arguments.data), terms.kinds, ttl_s)
+    limits = ceiling_file.load(arguments.data)
+    typed_terms.within(limits, terms.kinds, ttl_s, publishes=terms.publishes)
     if arguments.roles is None or not arguments.relay:
         raise Malformed(
             "an address needs --roles FILE and --relay URL; nostrclaw bunker gives both"
@@ -130,6 +135,8 @@ def _invite(arguments: argparse.Namespace, ledger: Ledger) -> int:
         f"client then is the bot until {_when(made.expires_s)} for {allowed or 'nothing'}, at "
         f"{typed_terms.shown_rate(terms.rate)}."
     )
+    if terms.publishes:
+        tell("What it has signed is published by your assistant itself, before the client has it.")
     if "nip44_decrypt" in terms.methods:
         tell("It can READ what anybody encrypted to the bot, sealed messages excepted.")
     tell(f"To end it at once: nostrclaw bunker revoke {made.id}")
@@ -144,7 +151,7 @@ def _terms(arguments: argparse.Namespace) -> tuple[Terms, int]:
     if not 1 <= arguments.uses <= typed_terms.MAX_CAPACITY:
         raise Malformed(f"--uses: from 1 to {typed_terms.MAX_CAPACITY}")
     rate = typed_terms.rate(arguments.rate)
-    terms = Terms(kinds, ("sign_event", *texts), rate, arguments.uses)
+    terms = Terms(kinds, ("sign_event", *texts), rate, arguments.uses, arguments.publish)
     return terms, typed_terms.seconds(arguments.ttl)
 
 
@@ -153,6 +160,7 @@ def _list(arguments: argparse.Namespace, ledger: Ledger) -> int:
     if arguments.json:
         say(json.dumps([row.to_json() for row in found]))
         return 0
+    found = [row for row in found if not row.is_past]
     if not found:
         tell("No invitations and no logins. Make one: nostrclaw bunker --kinds 1 --ttl 8h")
         return 0

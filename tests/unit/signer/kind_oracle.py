@@ -58,12 +58,11 @@ def promised(
             allowed = ours and ((said in FACE and once) or question)
             asks = asks or question
         case "bunker":
-            allowed = (
-                owner is not None
-                and kind in ceiling.bunker_kinds
-                and kind not in NEVER | OWNERS
-                and not h
-            )
+            public = kind in ceiling.bunker_kinds and kind not in NEVER | OWNERS
+            # What it has published its owner may let it take back, and nothing else.
+            back = kind == 5 and grant.publishes and 5 in ceiling.ask_kinds and _retracts(template)
+            allowed = owner is not None and not h and (public or back)
+            asks = asks or back
         case "session":
             named = kind in ceiling.session_kinds | ceiling.groups.get(grant.group or "", set())
             question = kind in ceiling.ask_kinds and grant.group == MAIN

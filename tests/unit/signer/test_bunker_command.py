@@ -65,6 +65,20 @@ def test_json_says_it_all(folder: Path) -> None:
     assert done.stderr == ""
 
 
+def test_who_may_publish_is_said(folder: Path) -> None:
+    done = bunker(folder, "--kinds", "5,30024", "--publish")
+    assert "published by your assistant itself" in done.stderr
+    one = json.loads(bunker(folder, "--kinds", "1", "--json").stdout)
+    two = json.loads(bunker(folder, "--kinds", "1", "--publish", "--json").stdout)
+    assert (one["publishes"], two["publishes"]) == (False, True)
+    listed = {row["id"]: row for row in json.loads(bunker(folder, "list", "--json").stdout)}
+    assert (listed[one["id"]]["publishes"], listed[two["id"]]["publishes"]) == (False, True)
+    bunker(folder, "revoke", two["id"])
+    shown = bunker(folder, "list").stdout
+    assert one["id"] in shown
+    assert two["id"] not in shown  # each publication leaves one behind
+
+
 def test_a_terminal_shows_a_qr_code(folder: Path) -> None:
     argv = [
         sys.executable, "-m", "signer", "bunker", "--data", str(folder / "s"),
@@ -124,7 +138,9 @@ def test_list_and_revoke(folder: Path) -> None:
         (("--kinds", "x"), "no kind"),
         (("--kinds", "13"), "never signed"),
         (("--kinds", "0"), "your yes each time"),
-        (("--kinds", "30024"), "bunker_kinds"),
+        (("--kinds", "5"), "your yes each time"),
+        (("--kinds", "3", "--publish"), "your yes each time"),
+        (("--kinds", "31990"), "bunker_kinds"),
         (("--kinds", "1", "--ttl", "3d"), "at most 1d"),
         (("--kinds", "1", "--rate", "fast"), "no rate"),
         (("--kinds", "1", "--uses", "0"), "--uses"),

@@ -38,7 +38,14 @@ def test_no_two_are_alike() -> None:
 
 
 def test_terms_survive_the_ledger() -> None:
-    assert Terms.from_json(TERMS.to_json()) == TERMS
+    for terms in (TERMS, replace(TERMS, publishes=True)):
+        assert Terms.from_json(terms.to_json()) == terms
+
+
+def test_terms_of_before_publish_nothing() -> None:
+    value = replace(TERMS, publishes=True).to_json()
+    del value["publishes"]
+    assert Terms.from_json(value) == TERMS
 
 
 @pytest.mark.parametrize(
@@ -103,6 +110,10 @@ def test_the_grant_is_what_was_typed_and_ends_when_it_was_said() -> None:
     assert [rule.kind for rule in grant.rules] == [1, 30_023]
     assert all(rule.forbidden == ("h",) for rule in grant.rules)
     assert grant.rate == Rate(10, 1.5)
+    assert not grant.publishes
+    assert invitation.grant_of(
+        replace(one, terms=replace(TERMS, publishes=True)), house.login.public, NOW
+    ).publishes
     held = Held(grant, house.granted(grant), NOW + 100.9, grant.hard_expires_at, revoked=False)
     for at_s, lives in ((100.9, True), (TTL_S - 1, True), (TTL_S, False), (10 * TTL_S, False)):
         assert (is_live(held, Ceiling(), NOW + at_s) is None) == lives, at_s

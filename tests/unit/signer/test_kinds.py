@@ -101,6 +101,7 @@ GRANTS = (
     HOUSE.bridge_grant(client=HOUSE.stranger.public),
     HOUSE.login_grant(),
     HOUSE.login_grant(methods=("nip44_encrypt", "nip44_decrypt")),
+    HOUSE.login_grant(publishes=True),
 )
 ABLE = tuple(grant for grant in GRANTS if grant.job or grant.role != "session")
 
@@ -187,7 +188,7 @@ def test_every_role_has_its_yes_and_its_no() -> None:
         seen[grant.role, judged(template, grant, (Rule(kind),), ceiling, HOUSE.owner.public)] += 1
     assert {role for role, said in seen if said == "sign"} == {"session", "bridge", "bunker"}
     assert {role for role, said in seen if said == "refuse"} == {"session", "bridge", "bunker"}
-    assert {role for role, said in seen if said == "ask"} == {"session"}
+    assert {role for role, said in seen if said == "ask"} == {"session", "bunker"}
 
 
 KINDS = st.integers(0, 65_535) | st.sampled_from(IN_QUESTION)

@@ -47,6 +47,17 @@ def test_an_open_invitation() -> None:
     assert one.secret_hash not in str(row.to_json())
 
 
+def test_what_is_published_says_so_and_is_passed_over_when_it_is_over() -> None:
+    terms = replace(TERMS, publishes=True)
+    one = invitation.make(terms, 60, NOW, secrets.token_bytes)[1]
+    [row] = seen([one], [])
+    assert (row.allowed, row.is_past, row.to_json()["publishes"]) == ("1 7 published", False, True)
+    [row] = seen([one], [], now_s=NOW + 61)
+    assert row.is_past
+    [row] = seen([made(60)], [], now_s=NOW + 61)
+    assert not row.is_past
+
+
 def test_a_login_shows_its_grant_and_what_it_used() -> None:
     one = replace(made(), client=HOUSE.login.public, name="An App")
     [row] = seen([one], [login(one)])

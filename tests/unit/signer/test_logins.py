@@ -42,9 +42,10 @@ def invite(
     rate: Rate | None = None,
     ttl_s: int = TTL_S,
     max_uses: int = 1_000,
+    publishes: bool = False,
 ) -> tuple[str, Invitation]:
     """What the command line does, in a process of its own: another connection to the ledger."""
-    terms = Terms(kinds or (1,), methods, rate or Rate(100, 1.0), max_uses)
+    terms = Terms(kinds or (1,), methods, rate or Rate(100, 1.0), max_uses, publishes)
     secret, made = invitation.make(terms, ttl_s, scene.wall_s, secrets.token_bytes)
     elsewhere = Ledger(scene.folder / "ledger.sqlite")
     logins = Logins(elsewhere)

@@ -43,10 +43,10 @@ def test_no_login_takes_over_the_bot(kind: int) -> None:
 
 
 def test_a_kind_above_the_ceiling_is_not_signed() -> None:
-    grant = HOUSE.login_grant(Rule(30_024))
-    assert "above the ceiling of logins" in refused(judge(HOUSE.template(30_024), grant))
-    wide = Ceiling(bunker_kinds=frozenset({30_024}))
-    assert isinstance(judge(HOUSE.template(30_024), grant, wide), Sign)
+    grant = HOUSE.login_grant(Rule(31_990))
+    assert "above the ceiling of logins" in refused(judge(HOUSE.template(31_990), grant))
+    wide = Ceiling(bunker_kinds=frozenset({31_990}))
+    assert isinstance(judge(HOUSE.template(31_990), grant, wide), Sign)
 
 
 def test_a_login_speaks_in_no_group() -> None:

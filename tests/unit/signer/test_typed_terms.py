@@ -84,7 +84,7 @@ def test_a_rate_of_another_form_is_shown_too() -> None:
         ((1,), 86_401, "at most 1d"),
         ((1, 1059), 60, "kind 1059 is never signed"),
         ((0,), 60, "your yes each time"),
-        ((30_024,), 60, "add it to bunker_kinds"),
+        ((31_990,), 60, "add it to bunker_kinds"),
     ],
 )
 def test_what_the_ceiling_forbids_is_said_at_once(
@@ -94,7 +94,17 @@ def test_what_the_ceiling_forbids_is_said_at_once(
         typed_terms.within(Ceiling(), kinds, ttl_s)
 
 
+def test_a_retraction_is_for_who_publishes() -> None:
+    typed_terms.within(Ceiling(), (5,), 60, publishes=True)
+    with pytest.raises(Malformed, match="your yes each time"):
+        typed_terms.within(Ceiling(), (5,), 60)
+    with pytest.raises(Malformed, match="your yes each time"):
+        typed_terms.within(Ceiling(ask_kinds=frozenset({0})), (5,), 60, publishes=True)
+    with pytest.raises(Malformed, match="your yes each time"):
+        typed_terms.within(Ceiling(), (0,), 60, publishes=True)
+
+
 def test_what_the_ceiling_allows() -> None:
-    typed_terms.within(Ceiling(), (1, 30_023), 86_400)
-    wide = Ceiling(bunker_kinds=frozenset({30_024}), bunker_longest_ttl_s=200_000)
-    typed_terms.within(wide, (30_024,), 172_800)
+    typed_terms.within(Ceiling(), (1, 30_023, 30_024), 86_400)
+    wide = Ceiling(bunker_kinds=frozenset({31_990}), bunker_longest_ttl_s=200_000)
+    typed_terms.within(wide, (31_990,), 172_800)
