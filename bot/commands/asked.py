@@ -157,6 +157,13 @@ class Relays:
 
 
 @dataclass(frozen=True, slots=True)
+class ListPublished:
+    """`/published`, `/published N`."""
+
+    count: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Logs:
     """`/logs`, `/logs N`."""
 
@@ -262,7 +269,7 @@ class Pause:
 
 Reading = (
     Help | Status | ListGroups | ShowGroup | ListTasks | ShowTask | ListRuns | ShowRun | Relays
-    | Logs | ListStrangers | ListQuestions | ShowBudget | ShowModels | ShowPersona
+    | ListPublished | Logs | ListStrangers | ListQuestions | ShowBudget | ShowModels | ShowPersona
 )  # fmt: skip
 Order = (
     NewGroup | RenameGroup | BindGroup | ChangeGroup | QuietHours | Mute | ArchiveGroup

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nips.own.delivery import RelayState
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -148,6 +150,24 @@ class RelaysFacts:
     set_aside: tuple[SetAsideFacts, ...] = ()
     pending: int = 0
     no_list: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFacts:
+    """One public event of the assistant's, or a draft. what: `note`, `article`, `draft` and so on.
+    words: its title, or its first words. at: of this version; first_at: since when it is out.
+    relays: empty until a bridge has begun with it."""
+
+    id: str
+    kind: int
+    what: str
+    words: str
+    slug: str | None
+    at: int
+    first_at: int
+    draft: bool
+    link: str
+    relays: tuple[RelayState, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,13 @@ def _runs(words: Sequence[Word]) -> Command | Bad:
     return asked.ListRuns(spoken(others) or None, count or asked.ListRuns().count)
 
 
+def _published(words: Sequence[Word]) -> Command | Bad:
+    count, others = terms.count_in(words, MAX_LISTED, "publications")
+    if others:
+        return Bad(f"/published takes a number up to {MAX_LISTED}, or nothing.", "published")
+    return asked.ListPublished(count or asked.ListPublished().count)
+
+
 def _logs(words: Sequence[Word]) -> Command | Bad:
     count, others = terms.count_in(words, MAX_LISTED, "lines")
     if others:
@@ -160,6 +167,7 @@ READERS: dict[str, Reader] = {
     "runs": lambda _, words: _runs(words),
     "run": lambda _, words: _run(words),
     "relays": _nothing_after("relays", asked.Relays()),
+    "published": lambda _, words: _published(words),
     "allow": lambda _, words: _allow(words),
     "deny": lambda _, words: _settle("deny", words),
     "approve": lambda _, words: _settle("approve", words),

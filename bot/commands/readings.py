@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from bot.commands import asked, logs, replies
+from bot.commands import asked, logs, published, replies
 from bot.commands.amounts import money
 from bot.commands.facts import (
     Money,
@@ -21,6 +21,7 @@ from bot.commands.hands import Hands
 from bot.commands.history import History
 from bot.commands.runs import Run
 from bot.groups import Groups
+from bot.publications import Publications
 from nips.event import Event
 
 QUOTED_CHARS = 80
@@ -33,6 +34,7 @@ class Readings:
 
     def __init__(self, hands: Hands, history: History) -> None:
         self._hands, self._history = hands, history
+        self._publications = Publications(hands.author, hands.roles)
 
     async def answer(self, command: asked.Reading) -> Reply:
         """Look it up. Raises RegistryError where a group is not told from others."""
@@ -54,8 +56,8 @@ class Readings:
                 return await self._runs(command, now_s)
             case asked.ListTasks() | asked.ShowTask():
                 return await self._tasks(command, now_s)
-            case asked.Relays():
-                return replies.relays(await self._history.relays(), now_s)
+            case asked.Relays() | asked.ListPublished():
+                return await self._outside(command, now_s)
             case asked.Logs(count):
                 folder = self._hands.logs
                 return replies.logs(await asyncio.to_thread(logs.last_warnings, folder, count))
@@ -98,6 +100,12 @@ class Readings:
             strangers=len(hands.strangers.all()),
             models=len(hands.models),
         )
+
+    async def _outside(self, command: asked.Relays | asked.ListPublished, now_s: int) -> Reply:
+        if isinstance(command, asked.Relays):
+            return replies.relays(await self._history.relays(), now_s)
+        found = await self._publications.last(command.count)
+        return published.reply([published.facts_of(one) for one in found], now_s)
 
     # Which group is meant
 

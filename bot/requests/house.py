@@ -3,7 +3,7 @@
 session        list_groups register_group set_group send_to_group send_file set_persona
                find_published ask_owner nostr_query propose_change
 bridge         stranger
-command line   command
+command line   command find_public
 model proxy    spent
 """
 
@@ -17,6 +17,7 @@ from bot.author import Author
 from bot.directory import Directory
 from bot.jobs import Job
 from bot.persona import Personas
+from bot.publications import Publications
 from bot.questions import Questions
 from bot.registry import Registry
 from bot.requests.asking import in_words, name_of
@@ -27,6 +28,7 @@ from bot.requests.group_requests import GroupRequests
 from bot.requests.methods import Asked, Handler, Method, table
 from bot.requests.owner_requests import OwnerRequests
 from bot.requests.persona_requests import PersonaRequests
+from bot.requests.publication_requests import PublicationRequests
 from bot.requests.published_requests import PublishedRequests
 from bot.requests.query_requests import QueryRequests
 from bot.requests.reception import Reception
@@ -87,7 +89,10 @@ class Requests:
         self._files = FileRequests(author, data, directory.group)
         self._owner = OwnerRequests(author, roles, self.questions, directory.group)
         bridge = roles.bridges.get("nostr")
-        self._queries = QueryRequests(Caller(self._link, key, bridge) if bridge else None)
+        asks_bridge = Caller(self._link, key, bridge) if bridge else None
+        self._queries = QueryRequests(asks_bridge)
+        publications = Publications(author, roles)
+        self._publications = PublicationRequests(publications, roles, asks_bridge)
         self._changes = ChangeRequests(author, roles)
         self._published = PublishedRequests(author, roles)
         self._personas = PersonaRequests(author, roles, personas, self._name)
@@ -128,6 +133,7 @@ class Requests:
             (text,) = asked.take(1, 1, "a JSON object")
             return await others.spent(text)
 
+        finds = self._publications.find_public
         ours: tuple[Handler, ...] = (
             self._groups.list_groups,
             self._groups.register_group,
@@ -145,6 +151,7 @@ class Requests:
                 *(Method(one.__name__, (Session,), self._settled(one)) for one in ours),
                 Method(stranger.__name__, (Bridge,), in_form(stranger)),
                 Method(command.__name__, (Console,), in_form(command)),
+                Method(finds.__name__, (Console,), in_form(finds)),
                 Method(spent.__name__, (ModelProxy,), in_form(spent)),
             ]
         )

@@ -44,13 +44,15 @@ ANSWER_WAIT_S = 30.0
 
 @dataclass(slots=True)
 class Stage:
-    """A relay process and the owner's client on it. url: where that client is connected."""
+    """A relay process and the owner's client on it. url: where that client is connected. public: a
+    public relay, where a test has one."""
 
     place: Installation
     roles: Roles
     owner: SecretKey
     url: str
     client: Link
+    public: str = ""
 
     def role(self, name: str) -> SecretKey:
         """A key of the installation."""

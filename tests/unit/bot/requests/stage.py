@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_bytes
 
@@ -28,7 +28,7 @@ from bot.requests.reception import Reception
 from bot.requests.widening import Usual
 from bot.run_folders import Layout
 from config import settings
-from config.roles import read_key
+from config.roles import read_key, save
 from nips.event import Event
 from nips.filter import Filter
 from nips.key import SecretKey
@@ -133,14 +133,17 @@ class House:
 
 
 @asynccontextmanager
-async def a_house() -> AsyncIterator[House]:
-    """Start a relay in a folder of its own."""
+async def a_house(bot: SecretKey | None = None) -> AsyncIterator[House]:
+    """Start a relay in a folder of its own. bot: an identity whose key the test has."""
     owner = SecretKey.generate(token_bytes)
     root = Path(tempfile.mkdtemp(prefix="nostrclaw-house-"))
     place = assembly.installation(root / "data")
     settings.write(place.data, {"listen": "127.0.0.1:0"})
     chosen = settings.load(place.data)
     roles = await asyncio.to_thread(assembly.prepare, place, chosen, owner.public)
+    if bot is not None:
+        roles = replace(roles, bot=bot.public)
+        save(place.roles_file, roles)
     relay = [str(part) for part in assembly.relay_argv(place, chosen)[1:]]
     key = read_key(place.key("router"))
     try:
