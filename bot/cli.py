@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bot.operate import changes, groups
+from bot.operate import changes, groups, publish
 from bot.operate.terminal import Data, Json, default_data, explained, fail
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 
 app.add_typer(groups.app, name="group")
 app.add_typer(changes.app, name="changes")
+app.add_typer(publish.app, name="publish")
 
 
 @app.command()
@@ -82,6 +83,19 @@ def do_(
 
     with explained():
         raise typer.Exit(order(data, command, as_json=json))
+
+
+@app.command()
+def published(
+    count: Annotated[int | None, typer.Argument(help="How many, the newest first.")] = None,
+    data: Data = default_data(),
+    json: Json = False,
+) -> None:
+    """What the assistant has published, and on which relays it is."""
+    from bot.operate import published as command
+
+    with explained():
+        raise typer.Exit(command.published(data, count, as_json=json))
 
 
 @app.command()

@@ -1,8 +1,4 @@
-"""Shell: the owner's commands from the machine's command line: asked of the router, with the
-console's key, over the private relay's socket.
-
-Who can read that key's file is the owner of the machine, and so of the assistant.
-"""
+"""Shell: the owner's commands from the machine's command line, asked of the router."""
 
 from __future__ import annotations
 
@@ -13,14 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from bot.engine.output import harmless
-from bot.operate.assembly import AssemblyError, Installation, installation
-from bot.operate.signers import is_listening
-from config.roles import load, read_key
-from nips.refusal import Refused
-from relay_local.client import Caller, Unanswered, connect
+from bot.operate.assembly import Installation, installation
+from bot.operate.console import console
 
 METHOD = "command"
-DEADLINE_S = 40.0  # longer than the router gives a command
 
 
 def order(data: Path, text: str, *, as_json: bool) -> int:
@@ -42,22 +34,5 @@ def ask(data: Path, text: str) -> dict[str, Any]:
 
 
 async def _ask(place: Installation, text: str) -> dict[str, Any]:
-    socket = Path(place.relay_address.removeprefix("unix:"))
-    if not place.key("console").exists() or not is_listening(socket):
-        raise AssemblyError(_nothing_runs(place))
-    key, roles = read_key(place.key("console")), load(place.roles_file)
-    async with connect(place.relay_address, [key]) as link:
-        try:
-            answer = await Caller(link, key, roles.router).call(METHOD, text, deadline_s=DEADLINE_S)
-        except Unanswered:
-            raise AssemblyError(
-                f"The assistant did not answer within {DEADLINE_S:g} s. `nostrclaw up` shows "
-                "whether all its parts run; before an owner has paired it takes no commands."
-            ) from None
-        except Refused as error:
-            raise AssemblyError(f"Not done: {error.refusal.sentence}.") from error
-    return dict(json.loads(answer))
-
-
-def _nothing_runs(place: Installation) -> str:
-    return f"Nothing runs with {place.data}. Start it first: nostrclaw up --data {place.data}"
+    async with console(place) as there:
+        return dict(json.loads(await there.ask(METHOD, text)))
