@@ -26,7 +26,7 @@ from nips.nip19 import Naddr, decode, encode_naddr, encode_nevent
 from nips.nip21 import event_of
 from nips.own import approval
 from nips.reference import Pointer
-from relay_local.client import connect
+from relay_local.client import Delivery, connect
 from signer.ledger import Ledger
 from signer.logins import Logins
 from tests.figures import dice
@@ -279,6 +279,19 @@ async def test_what_belongs_to_a_group_is_not_answered_in_public(stage: Stage) -
 # Taken back
 
 
+async def gates(stage: Stage, named: str, count: int = 1) -> list[Event]:
+    """So many questions about something, as soon as they are there."""
+    found: dict[str, Event] = {}
+    wanted = Filter(kinds=frozenset({46_010}))
+    async with asyncio.timeout(WAIT_S), stage.client.subscribe([wanted]) as stream:
+        async for item in stream:
+            if isinstance(item, Delivery) and named in item.event.content:
+                found[item.event.id] = item.event
+            if len(found) == count:
+                return sorted(found.values(), key=lambda event: event.created_at)
+    raise AssertionError("a subscription ends by an exception only")
+
+
 async def answer(stage: Stage, gate: Event, *, yes: bool) -> None:
     question = approval.parse_gate(gate)
     made = approval.answer(stage.owner.public, question.run, int(time.time()), yes=yes)
@@ -291,14 +304,9 @@ async def test_a_retraction_waits_for_the_owner(stage: Stage) -> None:
     for yes in (False, True):
         began = int(time.time())
         process = await start(stage, "publish", "retract", "mistake")
-        async with asyncio.timeout(WAIT_S):
-            while True:
-                gates = [e for e in await stage.find(46_010) if made["id"] in e.content]
-                if len(gates) == 1 + yes:
-                    break
-                await asyncio.sleep(0.1)
+        gate = (await gates(stage, made["id"], 1 + yes))[-1]
         assert await kept(stage, 5) == []  # nothing before a yes
-        await answer(stage, gates[-1], yes=yes)
+        await answer(stage, gate, yes=yes)
         out, err = await asyncio.wait_for(process.communicate(), WAIT_S)
         assert "Your owner is asked; answer in your client" in err.decode()
         assert process.returncode == (0 if yes else 1), (out, err)
@@ -317,6 +325,36 @@ async def test_a_retraction_waits_for_the_owner(stage: Stage) -> None:
     assert "--again publishes it anew" in await refused(stage, *again, text="# Mistake\n\nOh.")
     anew = await publish(stage, *again, "--again", text="# Mistake\n\nOh.")
     assert anew["state"] == "published"
+
+
+async def test_a_question_outlives_the_command_that_led_to_it(stage: Stage) -> None:
+    made = await publish(stage, "note", "-", text="A slip.")
+    first = await start(stage, "publish", "retract", made["id"])
+    (gate,) = await gates(stage, made["id"])
+    first.kill()
+    await first.wait()
+    second = await start(stage, "publish", "retract", made["link"])
+    assert second.stderr is not None
+    assert b"Your owner is asked" in await asyncio.wait_for(second.stderr.readline(), WAIT_S)
+    named = [event for event in await stage.find(46_010) if made["id"] in event.content]
+    assert named == [gate]  # and not asked a second time
+    await answer(stage, gate, yes=True)
+    assert await asyncio.wait_for(second.wait(), WAIT_S) == 0
+    assert len(await kept(stage, 5, e=made["id"])) == 1
+    assert made["id"] not in {event.id for event in await kept(stage, 1)}
+
+
+async def test_a_signer_that_starts_again_still_has_the_question() -> None:
+    async with a_stage() as stage, stage.router():
+        signer, log = signer_of(stage), stage.place.logs / "signer.log"
+        async with a_program(log, signer.ready, list(signer.argv[1:])):
+            made = await publish(stage, "note", "-", text="A slip.")
+            waiting = await start(stage, "publish", "retract", made["id"])
+            (gate,) = await gates(stage, made["id"])
+        async with a_program(log, signer.ready, list(signer.argv[1:])):
+            await answer(stage, gate, yes=True)
+            assert await asyncio.wait_for(waiting.wait(), WAIT_S) == 0
+        assert len(await kept(stage, 5, e=made["id"])) == 1
 
 
 async def test_somebody_elses_event_is_not_retracted(stage: Stage) -> None:
