@@ -34,6 +34,7 @@ from relay_local.client import Caller, Unanswered
 TTL, TTL_OF_QUESTIONS = "2m", "15m"
 NAME = "nostrclaw publish"
 DEADLINE_S = 30.0
+LOGOUT_S = 5.0
 POLL_S = 2.0
 QUESTION_LIFE_S = 600.0
 # The relay takes 128 KiB from a client that reads nothing; NIP-44 pads, base64 adds a third.
@@ -60,7 +61,7 @@ async def signed(there: Console, template: Template, on_asked: OnAsked | None = 
         await caller.call("connect", signer, secret, "", metadata, deadline_s=DEADLINE_S)
         answer = await _sign(caller, text, on_asked)
         with suppress(Unanswered, Refused):
-            await caller.call("logout", deadline_s=DEADLINE_S)
+            await caller.call("logout", deadline_s=LOGOUT_S)  # its time would end it too
     except Unanswered:
         raise AssemblyError(
             f"The signer did not answer within {DEADLINE_S:g} s; `nostrclaw up` shows whether it "
@@ -108,7 +109,8 @@ async def _invitation(there: Console, kind: int, ttl: str) -> str:
     out, err = await process.communicate()
     if process.returncode != 0:
         lines = err.decode(errors="replace").strip().splitlines()
-        raise AssemblyError(f"Not done: {lines[-1] if lines else 'the signer gave no login'}")
+        why = lines[-1].removeprefix("signer: ") if lines else "the signer gave no login"
+        raise AssemblyError(f"Not done: {why}.")
     uri = str(json.loads(out)["uri"])
     [secret] = parse_qs(urlsplit(uri).query)["secret"]
     return secret

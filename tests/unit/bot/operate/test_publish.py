@@ -475,6 +475,18 @@ async def test_a_locked_signer_says_so() -> None:
             assert (await publish(stage, "note", "-", text="hi"))["state"] == "published"
 
 
+async def test_a_ceiling_of_before_has_no_drafts(stage: Stage) -> None:
+    file = stage.place.signer / "ceiling.toml"
+    text = file.read_text()
+    assert text.count(", 30023, 30024]") == 1
+    file.write_text(text.replace(", 30023, 30024]", ", 30023]"))
+    try:
+        words = await refused(stage, "article", "-", "--draft", text="# A draft\n\nOf before.")
+    finally:
+        file.write_text(text)
+    assert "kind 30024 is above the ceiling; add it to bunker_kinds in the signer's" in words
+
+
 async def test_nothing_runs(stage: Stage, tmp_path: Path) -> None:
     data = str(tmp_path / "data")
     for arguments in (("publish", "note", "-"), ("published",)):
