@@ -1,4 +1,4 @@
-"""Pure: a public event of the bot's, and how far it has got.
+"""Pure: which of the bot's events are for everybody, and how far one of them has got.
 
 What belongs to a group is none, whatever its kind.
 """
@@ -12,9 +12,10 @@ from nips.kinds import Kind
 from nips.own.delivery import Delivery
 
 REPOST, REPOST_OF_ANY, HIGHLIGHT = 6, 16, 9_802
-KINDS = frozenset(
-    {Kind.NOTE, REPOST, REPOST_OF_ANY, Kind.COMMENT, HIGHLIGHT, Kind.ARTICLE, Kind.DRAFT}
-)
+# What people write in public. Profile and relay lists are `bridges/nostr/announce`'s.
+SAID = frozenset({Kind.NOTE, REPOST, REPOST_OF_ANY, Kind.COMMENT, HIGHLIGHT, Kind.ARTICLE})
+LISTED = SAID | {int(Kind.DRAFT)}
+LEAVING = SAID | {int(Kind.REACTION), int(Kind.DELETION)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,20 @@ class Publication:
     delivery: Delivery | None
 
 
-def is_public(event: Event) -> bool:
-    """Say whether an event of the bot's is for everybody, or the draft of one."""
-    return event.kind in KINDS | {Kind.REACTION} and not any(tag[0] == "h" for tag in event.tags)
+def is_shown(event: Event) -> bool:
+    """Say whether an event of the bot's is something that it has said to everybody, or the draft
+    of that."""
+    return event.kind in LISTED | {Kind.REACTION} and not _is_of_a_group(event)
+
+
+def leaves(event: Event) -> bool:
+    """Say whether an event of the bot's goes to public relays."""
+    # Attack: a word of a group, made to look public by its kind.
+    if event.kind not in LEAVING or _is_of_a_group(event):
+        return False
+    # What takes back a draft would tell everybody its name.
+    return event.kind != Kind.DELETION or set(event.values("k")) != {str(int(Kind.DRAFT))}
+
+
+def _is_of_a_group(event: Event) -> bool:
+    return any(tag[0] == "h" for tag in event.tags)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from bot.author import Author, of_kinds
-from bot.publication import KINDS, Publication, is_public
+from bot.publication import LISTED, Publication, is_shown
 from nips.event import Event
 from nips.filter import Filter
 from nips.kinds import Kind
@@ -28,17 +28,17 @@ class Publications:
         bot = frozenset({self._roles.bot})
         found = await self._author.link.fetch(
             [
-                Filter(authors=bot, kinds=KINDS, limit=MAX_FETCHED),
+                Filter(authors=bot, kinds=LISTED, limit=MAX_FETCHED),
                 # Of reactions most are in groups, to messages; those name their kind.
                 Filter(
                     authors=bot,
                     kinds=of_kinds(Kind.REACTION),
-                    tags={"k": frozenset(map(str, KINDS))},
+                    tags={"k": frozenset(map(str, LISTED))},
                     limit=MAX_FETCHED,
                 ),
             ]
         )
-        public = {event.id: event for event in found if is_public(event)}
+        public = {event.id: event for event in found if is_shown(event)}
         articles = {
             event.tag("d"): event.created_at
             for event in public.values()
@@ -69,7 +69,7 @@ class Publications:
         )
 
     async def _one(self, wanted: Filter) -> Publication | None:
-        public = [event for event in await self._author.link.fetch([wanted]) if is_public(event)]
+        public = [event for event in await self._author.link.fetch([wanted]) if is_shown(event)]
         found = await self._with_deliveries(public[:1])
         return found[0] if found else None
 

@@ -15,6 +15,7 @@ from bot.bridges.nostr.courier import Courier, Parcel
 from bot.bridges.nostr.lookup import Lookup
 from bot.bridges.nostr.written import written
 from bot.place import Place, follow
+from bot.publication import LEAVING, leaves
 from nips.event import Event
 from nips.filter import Filter
 from nips.key import SecretKey, is_public_key
@@ -25,33 +26,10 @@ from nips.own import delivery as deliveries
 from nips.refusal import Refused
 from relay_local.client import Delivery, Link
 
-REPOST, GENERIC_REPOST, HIGHLIGHT = 6, 16, 9_802
-# What people write in public. Profile and relay lists are `announce`'s; drafts stay here.
-PUBLIC_KINDS = frozenset(
-    {
-        int(Kind.NOTE),
-        int(Kind.DELETION),
-        REPOST,
-        int(Kind.REACTION),
-        GENERIC_REPOST,
-        int(Kind.COMMENT),
-        HIGHLIGHT,
-        int(Kind.ARTICLE),
-    }
-)
 READER = "nostr-public"
 MAX_PEOPLE = 5  # that are looked up for one event
 
 log = structlog.get_logger()
-
-
-def is_public(event: Event) -> bool:
-    """Say whether an event of the bot's is for everybody."""
-    # Attack: a word of a group, made to look public by its kind.
-    if event.kind not in PUBLIC_KINDS or any(tag[0] == "h" for tag in event.tags):
-        return False
-    # What takes back a draft would tell everybody its name.
-    return event.kind != Kind.DELETION or set(event.values("k")) != {str(int(Kind.DRAFT))}
 
 
 class Publication:
@@ -68,10 +46,10 @@ class Publication:
     async def run(self) -> None:
         """Go on with what is pending, then carry what is published, until cancelled."""
         await self._resume()
-        wanted = Filter(authors=frozenset({self._bot}), kinds=PUBLIC_KINDS)
+        wanted = Filter(authors=frozenset({self._bot}), kinds=LEAVING)
         try:
             async for item in follow(self._link, [wanted], self._place):
-                if isinstance(item, Delivery) and is_public(item.event):
+                if isinstance(item, Delivery) and leaves(item.event):
                     await self._carry(item.event)
         finally:
             await self._place.save()
@@ -118,6 +96,6 @@ class Publication:
     async def _resume_one(self, delivery: deliveries.Delivery, written_s: int) -> None:
         stored = await self._link.fetch([Filter(ids=frozenset({delivery.event_id}))])
         also = tuple(state.url for state in delivery.relays)
-        parcels = [Parcel(event, None, also) for event in stored if is_public(event)]
+        parcels = [Parcel(event, None, also) for event in stored if leaves(event)]
         if parcels:
             self._courier.resume(delivery, parcels, parcels[0].event.created_at, written_s)

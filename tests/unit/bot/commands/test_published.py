@@ -9,7 +9,7 @@ import pytest
 
 from bot.commands import published
 from bot.commands.published import facts_of
-from bot.publication import Publication, is_public
+from bot.publication import Publication, is_shown
 from nips.event import Event, Tag, Template
 from nips.key import SecretKey
 from nips.nip19 import Naddr, decode
@@ -109,6 +109,6 @@ def test_a_relay_without_an_ascii_name_costs_the_hint_and_not_the_link() -> None
 
 
 @pytest.mark.parametrize(("kind", "public"), [(1, True), (7, True), (9, False), (5, False)])
-def test_what_is_public(kind: int, public: bool) -> None:
-    assert is_public(event(kind)) == public
-    assert not is_public(event(kind, ("h", "x")))
+def test_what_is_shown(kind: int, public: bool) -> None:
+    assert is_shown(event(kind)) == public
+    assert not is_shown(event(kind, ("h", "x")))

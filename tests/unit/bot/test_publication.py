@@ -1,17 +1,17 @@
-"""bot/bridges/nostr/publication.py: what leaves, and what stays here."""
+"""bot/publication.py: what of the bot's leaves, and what stays here."""
 
 from __future__ import annotations
 
 import pytest
 
-from bot.bridges.nostr.publication import is_public
+from bot.publication import leaves
 from nips.event import Event, Tags
 
 ID, BOT = "ab" * 32, "cd" * 32
 
 
 @pytest.mark.parametrize(
-    ("kind", "tags", "leaves"),
+    ("kind", "tags", "goes"),
     [
         (1, (), True),
         (7, (("e", ID),), True),
@@ -29,5 +29,5 @@ ID, BOT = "ab" * 32, "cd" * 32
         (5, (("e", ID), ("k", "30024"), ("k", "1")), True),
     ],
 )
-def test_what_is_for_everybody_leaves(kind: int, tags: Tags, leaves: bool) -> None:
-    assert is_public(Event(ID, BOT, 1, kind, tags, "", "")) == leaves
+def test_what_is_for_everybody_leaves(kind: int, tags: Tags, goes: bool) -> None:
+    assert leaves(Event(ID, BOT, 1, kind, tags, "", "")) == goes
