@@ -31,10 +31,11 @@ class DirectMessage:
     by_agent: bool = False
 
     @classmethod
-    def from_rumor(cls, rumor: Template) -> DirectMessage:
-        """Read a rumor that `nips.nip59` opened. Raises Malformed."""
-        if rumor.kind != Kind.DIRECT_MESSAGE:
-            raise Malformed(f"a chat message has kind {int(Kind.DIRECT_MESSAGE)}, not {rumor.kind}")
+    def from_rumor(cls, rumor: Template, kind: Kind = Kind.DIRECT_MESSAGE) -> DirectMessage:
+        """Read a rumor that `nips.nip59` opened. kind: 15 for a file message, which is one like
+        any other but for its content, an address. Raises Malformed."""
+        if rumor.kind != kind:
+            raise Malformed(f"a chat message has kind {int(kind)}, not {rumor.kind}")
         receivers = tuple(dict.fromkeys(rumor.values("p")))
         # NIP-17: "`p` tags identify one or more receivers of the message"
         if not receivers or not all(is_hex(receiver, 32) for receiver in receivers):

@@ -11,7 +11,8 @@ Opening checks every layer before it believes the next one. What can be wrong:
         ├── NotForUs      no gift wrap at all, or addressed to another key
         ├── BadWrap       the wrap's id or signature is wrong
         ├── Undecryptable the NIP-44 payload of the wrap or of the seal does not open
-        ├── BadSeal       not kind 13, tagged, or its id or signature is wrong
+        ├── BadSeal       not kind 13, tagged otherwise than by when it expires, or its id or
+        │                 signature is wrong
         ├── BadRumor      not an unsigned event
         ├── ForgedAuthor  the rumor's author is not the one who sealed it
         └── WrongRumorId  the rumor claims an id that is not its content's
@@ -57,7 +58,7 @@ class Undecryptable(BadGift):
 
 
 class BadSeal(BadGift):
-    """The seal is not a signed, untagged event of kind 13."""
+    """The seal is not a signed event of kind 13 without tags but for `expiration`."""
 
 
 class BadRumor(BadGift):
@@ -160,8 +161,10 @@ def _check_seal(seal: Event) -> None:
     if seal.kind != Kind.SEAL:
         # Any other kind is an event its author signed for another purpose.
         raise BadSeal(f"seal: has kind {int(Kind.SEAL)}, not {seal.kind}")
-    if seal.tags:
-        raise BadSeal("seal: must have no tags")
+    # NIP-59: "Tags MUST always be empty in a `kind:13`". NIP-17, of an expiration: "This tag SHOULD
+    # be included on the `kind 13` seal as well": what its newer clients send is not to be lost.
+    if any(tag[:1] != ("expiration",) for tag in seal.tags):
+        raise BadSeal("seal: must have no tags but an expiration")
     try:
         # Attack: seal as anybody, with a made-up signature. It alone proves the author.
         seal.verify()

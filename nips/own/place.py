@@ -1,7 +1,8 @@
 """Pure: how far a reader of the relay has read. Source: PROTOCOL.md "Arrival order".
 
-Kind 30078 by the reader's role key, `["d","place/<reader>"]`, content `{"epoch":"…","seq":42}`.
-Losing it is harmless: once-keys make what is read again have no second effect.
+Kind 30078 by the reader's role key, `["d","place/<reader>"]`, content `{"epoch":"…","seq":42}`,
+and `"pending":["<event id>",…]` where there are any. Losing it is harmless: once-keys make what is
+read again have no second effect.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from nips.event import Event, Template
 from nips.kinds import Kind
-from nips.own.fields import integer, json_object, known_only, of_kind, only_tag, text
+from nips.own.fields import hex32, integer, json_object, known_only, of_kind, only_tag, text
 from nips.refusal import Malformed
 
 D_PREFIX = "place/"
@@ -20,11 +21,19 @@ D_PREFIX = "place/"
 @dataclass(frozen=True, slots=True)
 class Place:
     """The last arrival number handled, of a store's `epoch`: another epoch means to read all
-    again."""
+    again. pending: the ids of what came before it and is not done yet."""
 
     reader: str
     epoch: str
     seq: int
+    pending: tuple[str, ...] = ()
+
+    def content(self) -> str:
+        """That of its event."""
+        value: dict[str, object] = {"epoch": self.epoch, "seq": self.seq}
+        if self.pending:
+            value["pending"] = list(self.pending)
+        return json.dumps(value, separators=(",", ":"))
 
 
 def template(place: Place, author: str, created_at: int) -> Template:
@@ -34,7 +43,7 @@ def template(place: Place, author: str, created_at: int) -> Template:
         created_at,
         Kind.APP_DATA,
         (("d", D_PREFIX + place.reader), ("alt", "How far a reader has read")),
-        json.dumps({"epoch": place.epoch, "seq": place.seq}, separators=(",", ":")),
+        place.content(),
     )
 
 
@@ -48,9 +57,13 @@ def parse(event: Event | Template, author: str) -> Place:
     if not d.startswith(D_PREFIX) or d == D_PREFIX:
         raise Malformed(f"place: d must be {D_PREFIX} and the reader's name")
     value = json_object("place", event.content)
-    known_only("place", value, {"epoch", "seq"})
+    known_only("place", value, {"epoch", "seq", "pending"})
+    pending = value.get("pending", [])
+    if not isinstance(pending, list):
+        raise Malformed("place: pending must be a list")
     return Place(
         d.removeprefix(D_PREFIX),
         text("place: epoch", value.get("epoch")),
         integer("place: seq", value.get("seq")),
+        tuple(hex32("place: pending", each) for each in pending),
     )

@@ -248,6 +248,16 @@ def test_a_seal_with_tags(alice: SecretKey, bob: SecretKey) -> None:
     text = json.dumps(rumor_of(alice).to_json())
     with pytest.raises(nip59.BadSeal):
         open_all(gift(sealed(text, alice, bob, tags=(("p", bob.public),)), bob), bob)
+    tags = (("expiration", "9"), ("p", bob.public))
+    with pytest.raises(nip59.BadSeal):
+        open_all(gift(sealed(text, alice, bob, tags=tags), bob), bob)
+
+
+def test_a_seal_that_says_when_it_expires(alice: SecretKey, bob: SecretKey) -> None:
+    """NIP-17: of a disappearing message's tag, "SHOULD be included on the kind 13 seal as well"."""
+    text = json.dumps(rumor_of(alice).to_json())
+    seal = sealed(text, alice, bob, tags=(("expiration", "9"),))
+    assert open_all(gift(seal, bob), bob) == (seal, rumor_of(alice))
 
 
 @pytest.mark.parametrize("text", ["", "x", "[]", "null", "{}", '{"kind":13}', "[" * 10_000])

@@ -13,7 +13,12 @@ AUTHOR = "0a" * 32
 PLACE = Place("router", "b1946ac9", 42)
 
 
-@pytest.mark.parametrize("place", [PLACE, Place("bridge/nostr", "", 0)])
+PENDING = ("0a" * 32, "0b" * 32)
+
+
+@pytest.mark.parametrize(
+    "place", [PLACE, Place("bridge/nostr", "", 0), replace(PLACE, pending=PENDING)]
+)
 def test_round_trip(place: Place) -> None:
     event = template(place, AUTHOR, 7)
     assert parse(event, AUTHOR) == place
@@ -35,6 +40,9 @@ def test_the_documented_form() -> None:
         '{"epoch":"e","seq":-1}',
         '{"epoch":"e","seq":true}',
         '{"epoch":"e","seq":1,"more":1}',
+        '{"epoch":"e","seq":1,"pending":"0a"}',
+        '{"epoch":"e","seq":1,"pending":["0a"]}',
+        '{"epoch":"e","seq":1,"pending":[7]}',
     ],
 )
 def test_a_wrong_content(content: str) -> None:
