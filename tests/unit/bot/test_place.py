@@ -124,3 +124,46 @@ async def test_a_relay_that_is_away_costs_only_the_place(
         place.advance("epoch", 1)
         async with asyncio.timeout(5):
             await place.save()
+
+
+async def test_what_is_held_comes_again_before_anything_else(stage: Stage) -> None:
+    first, second, third = [await renamed(stage, name) for name in ("held-1", "held-2", "held-3")]
+    place = Place(stage.link, stage.router, "test-f")
+    place.hold(third.id)
+    place.hold(first.id)
+    place.hold(second.id)
+    place.release(second.id)
+    place.advance(*(await position(stage, "held-3")))
+    await place.save()
+    again = Place(stage.link, stage.router, "test-f")
+    found = []
+    await renamed(stage, "held-4")
+    async with asyncio.timeout(10):
+        async for item in follow(stage.link, [NOTES], again):
+            if not isinstance(item, Delivery):
+                continue
+            found.append(item.event.tag("name"))
+            if found[-1] == "held-3":
+                again.hold(third.id)  # by who goes on with it meanwhile
+            if found[-1] == "held-4":
+                break
+    assert found == ["held-3", "held-1", "held-4"]
+    # Dealt with; only what was held once more is still to be done.
+    assert again.held == (third.id,)
+    await again.save()
+    last = Place(stage.link, stage.router, "test-f")
+    await last.load()
+    assert last.held == (third.id,)
+
+
+async def test_nothing_held_is_forgotten_before_the_caller_is_done(stage: Stage) -> None:
+    """A kill in the middle of what was held must not lose it."""
+    event = await renamed(stage, "held-5")
+    place = Place(stage.link, stage.router, "test-g")
+    place.hold(event.id)
+    place.advance(*(await position(stage, "held-5")))
+    await place.save()
+    again = Place(stage.link, stage.router, "test-g")
+    async for _ in follow(stage.link, [NOTES], again):
+        break
+    assert again.held == (event.id,)
