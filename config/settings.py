@@ -6,6 +6,7 @@ No secret is a setting: keys are files of their own, passphrases come through de
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ from nips.refusal import Malformed
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
 FILE_NAME = "nostrclaw.toml"
+_HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 
 class SettingsError(Exception):
@@ -87,11 +89,12 @@ class Settings(BaseSettings):
     listen: str
     relays: Annotated[tuple[str, ...], Field(min_length=1, max_length=20), NoDecode]
     router_relay: str
+    allowed_private_hosts: Annotated[tuple[str, ...], Field(max_length=50), NoDecode]
     keyring_hours: Annotated[int, Field(ge=0, le=8_760)]
     agent: AgentSettings
     budget: BudgetSettings
 
-    @field_validator("relays", mode="before")
+    @field_validator("relays", "allowed_private_hosts", mode="before")
     @classmethod
     def _one_or_many(cls, given: object) -> object:
         """In the environment: addresses between commas or spaces, or a JSON array."""
@@ -108,6 +111,14 @@ class Settings(BaseSettings):
             if not url.startswith(("wss://", "ws://127.0.0.1:", "ws://[::1]:")):
                 raise ValueError(f"{url}: a relay is a wss:// address")
         return relays
+
+    @field_validator("allowed_private_hosts")
+    @classmethod
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for each in hosts:
+            if not _HOST.fullmatch(each):
+                raise ValueError(f"{each}: give host or host:port, such as 192.168.1.10:3000")
+        return tuple(each.lower() for each in hosts)
 
     @field_validator("router_relay")
     @classmethod

@@ -6,7 +6,7 @@ to the relays that stand in it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 
@@ -19,11 +19,17 @@ log = structlog.get_logger()
 
 
 class OwnInbox:
-    """bot: its public key in hex. relays: the configured ones."""
+    """bot: its public key in hex. relays: the configured ones. allowed: as in `destination`."""
 
     def __init__(
-        self, bot: str, relays: Sequence[str], contacts: Contacts, arrivals: Arrivals
+        self,
+        bot: str,
+        relays: Sequence[str],
+        contacts: Contacts,
+        arrivals: Arrivals,
+        allowed: Collection[str] = (),
     ) -> None:
+        self._allowed = allowed
         self._bot, self._configured = bot, {normalise(url) for url in relays}
         self._contacts, self._arrivals = contacts, arrivals
 
@@ -39,7 +45,7 @@ class OwnInbox:
             wanted = []
             for url in named:
                 # Attack: a list that an agent proposed names an address inside our network.
-                if reason := await why_not_public(url):
+                if reason := await why_not_public(url, self._allowed):
                     log.warning("not listened to", relay=url, reason=reason)
                 else:
                     wanted.append(url)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -84,10 +84,14 @@ Note = Heard | Ended | NotLoggedIn | Dropped
 class Pool:
     """Relays that are listened to, and others for the length of one send.
 
-    relays: `wss://`, or `ws://` on loopback, each named everywhere as it is given here.
+    relays: `wss://`, or `ws://` on loopback, each named everywhere as it is given here. allowed:
+    hosts that may be visited though they are not public, as in `destination`.
     """
 
-    def __init__(self, relays: Sequence[str], sign_auth: SignAuth) -> None:
+    def __init__(
+        self, relays: Sequence[str], sign_auth: SignAuth, allowed: Collection[str] = ()
+    ) -> None:
+        self._allowed = allowed
         self._relays = {url: sdk.RelayUrl.parse(url) for url in relays}
         self._named = {str(address): url for url, address in self._relays.items()}
         self._notes: asyncio.Queue[Note] = asyncio.Queue()
@@ -278,7 +282,7 @@ class Pool:
         return True, ""
 
     async def _visit(self, event: sdk.Event, url: str) -> tuple[bool, str]:
-        if reason := await why_not_public(url):
+        if reason := await why_not_public(url, self._allowed):
             return False, f"blocked: {reason}"
         try:
             address = sdk.RelayUrl.parse(url)

@@ -35,9 +35,25 @@ def test_relays_in_the_environment_may_be_written_as_people_do(
     assert load(tmp_path).relays == ("wss://a", "wss://b")
 
 
+@pytest.mark.parametrize("given", ["127.0.0.1:7777 NAS.lan", "127.0.0.1:7777,nas.lan"])
+def test_hosts_that_may_be_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    assert load(tmp_path).allowed_private_hosts == ()
+    write(tmp_path, {"allowed_private_hosts": ["[::1]:3000", "10.0.0.1"]})
+    assert load(tmp_path).allowed_private_hosts == ("[::1]:3000", "10.0.0.1")
+    monkeypatch.setenv("NOSTRCLAW_ALLOWED_PRIVATE_HOSTS", given)
+    assert load(tmp_path).allowed_private_hosts == ("127.0.0.1:7777", "nas.lan")
+
+
 @pytest.mark.parametrize(
     ("given", "word"),
     [
+        ({"allowed_private_hosts": ["http://10.0.0.1"]}, "allowed_private_hosts"),
+        ({"allowed_private_hosts": ["10.0.0.1/24"]}, "allowed_private_hosts"),
+        ({"allowed_private_hosts": ["*"]}, "allowed_private_hosts"),
+        ({"allowed_private_hosts": [""]}, "allowed_private_hosts"),
+        ({"allowed_private_hosts": ["::1"]}, "allowed_private_hosts"),
         ({"router_relay": "ws://groups.example"}, "router_relay"),  # read on its way by anybody
         ({"router_relay": "https://groups.example"}, "router_relay"),
         ({"listen": "0.0.0.0:7447"}, "listen"),  # the relay must not be on the network

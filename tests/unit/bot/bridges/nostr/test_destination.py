@@ -1,6 +1,6 @@
 import pytest
 
-from bot.bridges.nostr.destination import why_not_public
+from bot.bridges.nostr.destination import Destination, NotPublic, resolve, why_not_public
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,11 @@ from bot.bridges.nostr.destination import why_not_public
         "wss://[::ffff:127.0.0.1]",
         "wss://2130706433",  # 127.0.0.1 as one number
         "wss://0x7f.1",
+        "wss://[64:ff9b::7f00:1]",  # the same, as a translator writes it
+        "wss://[2002:7f00:1::1]",  # and a tunnel
+        "wss://[::7f00:1]",
+        "wss://[fec0::1]",
+        "wss://me@93.184.216.34",
         "wss://relay.damus.io:99999",
     ],
 )
@@ -31,6 +36,51 @@ async def test_a_list_cannot_make_us_connect_inwards(url: str) -> None:
     assert await why_not_public(url) is not None
 
 
-@pytest.mark.parametrize("url", ["wss://93.184.216.34", "wss://[2606:4700::1111]:443/inbox"])
+@pytest.mark.parametrize(
+    "url",
+    ["wss://93.184.216.34", "wss://[2606:4700::1111]:443/inbox", "wss://[64:ff9b::5db8:d822]"],
+)
 async def test_public_addresses_are_visited(url: str) -> None:
     assert await why_not_public(url) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("ws://127.0.0.1:7777", "127.0.0.1:7777"),
+        ("wss://127.0.0.1:7777/inbox", "127.0.0.1:7777"),
+        ("ws://127.0.0.1", "127.0.0.1:80"),
+        ("wss://127.0.0.1", "127.0.0.1:443"),
+        ("ws://LOCALHOST:7777", "localhost"),
+        ("ws://[::1]:7777", "[::1]:7777"),
+        ("ws://[::1]:7777", "[::1]"),
+    ],
+)
+async def test_a_host_that_the_owner_allows_may_be_private(url: str, allowed: str) -> None:
+    assert await why_not_public(url, [allowed]) is None
+    assert await why_not_public(url) is not None
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("ws://127.0.0.1:7778", "127.0.0.1:7777"),
+        ("ws://127.0.0.1:77770", "127.0.0.1:7777"),
+        ("ws://127.0.0.2:7777", "127.0.0.1:7777"),
+        ("ws://127.0.0.1.example.org", "127.0.0.1"),
+        ("ws://me@127.0.0.1:7777", "127.0.0.1:7777"),
+        ("http://127.0.0.1:7777", "127.0.0.1:7777"),
+        ("ws://93.184.216.34", "127.0.0.1"),
+    ],
+)
+async def test_no_other_host_is_allowed_by_it(url: str, allowed: str) -> None:
+    assert await why_not_public(url, [allowed]) is not None
+
+
+async def test_the_addresses_that_were_checked_are_those_to_connect_to() -> None:
+    found = await resolve("https://[2606:4700::1111]/a", "https")
+    assert found == Destination("2606:4700::1111", 443, ("2606:4700::1111",))
+    found = await resolve("http://127.0.0.1:8000/a", "https", ["127.0.0.1:8000"])
+    assert found == Destination("127.0.0.1", 8000, ("127.0.0.1",))
+    with pytest.raises(NotPublic, match="only https://"):
+        await resolve("wss://93.184.216.34", "https")

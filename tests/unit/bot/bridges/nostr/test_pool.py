@@ -1,8 +1,16 @@
-"""What a relay says, before anybody else reads it."""
+"""What a relay says, before anybody else reads it; and which are visited at all."""
+
+import time
+from secrets import token_bytes
 
 import pytest
 
-from bot.bridges.nostr.pool import MAX_REASON_CHARS, plain
+from bot.bridges.nostr.pool import MAX_REASON_CHARS, Pool, plain
+from nips.event import Template
+from nips.filter import Filter
+from nips.key import SecretKey
+from relay_local.client import connect
+from tests.unit.bot.bridges.nostr.stage import Stage
 
 
 @pytest.mark.parametrize(
@@ -19,3 +27,20 @@ from bot.bridges.nostr.pool import MAX_REASON_CHARS, plain
 )  # fmt: skip
 def test_a_relays_words_are_short_and_obeyed_by_no_terminal(said: str, kept: str) -> None:
     assert plain(said) == kept
+
+
+async def no_login(_url: str, _challenge: str) -> None:
+    return None
+
+
+async def test_a_private_relay_is_visited_where_the_owner_allows_its_host(stage: Stage) -> None:
+    url, key = stage.public[0], SecretKey.generate(token_bytes)
+    event = Template(key.public, int(time.time()), 1, (), "a visit").sign(key, token_bytes(32))
+    for allowed, taken in (((), False), ((url.removeprefix("ws://"),), True)):
+        async with Pool([], no_login, allowed) as pool:
+            accepted, reason = (await pool.send(event, [url]))[url]
+        assert accepted is taken, reason
+        assert reason.startswith("blocked:") is not taken
+        async with connect(url, [key]) as link:
+            found = await link.fetch([Filter(ids=frozenset({event.id}))])
+        assert bool(found) is taken
