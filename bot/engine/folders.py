@@ -216,6 +216,17 @@ class _Walk:
 
 
 def _folder_in(parent: Path, name: str, mode: int) -> Path:
+    with opened_below(parent, name, mode):
+        return parent / name
+
+
+@contextlib.contextmanager
+def opened_below(parent: Path, name: str, mode: int) -> Iterator[int]:
+    """The folder `name` below another, made where it is not there.
+
+    The descriptor stays that folder's, whatever takes its name meanwhile. Raises UnsafeFolder when
+    something else than a folder stands there.
+    """
     with _opened(parent) as above:
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, mode, dir_fd=above)
@@ -223,13 +234,13 @@ def _folder_in(parent: Path, name: str, mode: int) -> Path:
             descriptor = os.open(name, _OPEN_FOLDER, dir_fd=above)
         except OSError as error:
             raise _not_a_folder(parent / name) from error
-        try:
-            # What is there already, and right, may belong to the container's uid.
-            if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
-                os.fchmod(descriptor, mode)  # mkdir's mode passed through the umask
-        finally:
-            os.close(descriptor)
-    return parent / name
+    try:
+        # What is there already, and right, may belong to the container's uid.
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+            os.fchmod(descriptor, mode)  # mkdir's mode passed through the umask
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
