@@ -22,6 +22,7 @@ from bot.attempt import Runner
 from bot.author import Author
 from bot.backends import Backends, ConfiguredModel
 from bot.backends import model as model_of
+from bot.bridges.incoming import Incoming
 from bot.bridges.nostr.bridge import Bridge
 from bot.budgets import Budgets
 from bot.elsewhere.carrier import Carrier
@@ -117,6 +118,8 @@ async def _run(
             settings.relays,
             {"name": settings.name, "about": settings.about},
             [f"ws://{settings.listen}"],
+            Incoming(arguments.data / "groups", agent.folder_mib * MIB),
+            settings.allowed_private_hosts,
         )
         bridged = asyncio.Event()
         works = [router.serve(), bridge.serve(bridged)]

@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 
+from bot.bridges.incoming import Incoming
 from bot.bridges.nostr.announce import Announce
 from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.contacts import Contacts
 from bot.bridges.nostr.counterparts import Counterparts
 from bot.bridges.nostr.courier import Courier
 from bot.bridges.nostr.doorbell import Doorbell
+from bot.bridges.nostr.files import Files
 from bot.bridges.nostr.forwarding import Forwarding
 from bot.bridges.nostr.health import Health
 from bot.bridges.nostr.inbox import Inbox
+from bot.bridges.nostr.lanes import Lanes
 from bot.bridges.nostr.outbox import Outbox
 from bot.bridges.nostr.own_inbox import OwnInbox
+from bot.bridges.nostr.pen import Pen
 from bot.bridges.nostr.pool import Pool
 from bot.bridges.nostr.presence import Presence
 from bot.bridges.nostr.publication import Publication
@@ -46,6 +50,8 @@ class Bridge:
     link: to the local relay, authenticated with `key`, the bridge's own. caller: from `key` to the
     signer. relays: the public relays; profile: the object of the bot's kind 0; both as in the
     signer's ceiling. local_urls: every address by which a recipient may name the local relay.
+    incoming: where files are laid that people send. allowed: hosts that may be private, as in
+    `destination`.
     """
 
     def __init__(
@@ -57,9 +63,12 @@ class Bridge:
         relays: Sequence[str],
         profile: Mapping[str, str | bool],
         local_urls: Sequence[str],
+        incoming: Incoming,
+        allowed: Collection[str] = (),
     ) -> None:
         self._link, self._key, self._roles, self._caller = link, key, roles, caller
         self._relays, self._profile, self._local_urls = relays, profile, local_urls
+        self._incoming, self._allowed = incoming, allowed
 
     async def serve(self, ready: asyncio.Event) -> None:
         """Work until cancelled. `ready` is set when the bindings are known and the public relays
@@ -75,7 +84,7 @@ class Bridge:
         counterparts = Counterparts(link, roles, inbox_place)
         own_copies: set[str] = set()
         async with (
-            Pool(self._relays, self._sign_auth) as pool,
+            Pool(self._relays, self._sign_auth, self._allowed) as pool,
             Arrivals(pool, roles.bot, await health.load()) as arrivals,
             asyncio.TaskGroup() as tasks,
         ):
@@ -84,8 +93,14 @@ class Bridge:
             presence = Presence(link, key, counterparts, contacts, arrivals, doorbell)
             references = References(link, key.public, lambda who: presence.key_of(who).public)
             forwarding = Forwarding(
-                link, roles.bot, counterparts, presence, references, doorbell
-            )  # fmt: skip
+                roles.bot,
+                counterparts,
+                Pen(link, counterparts, presence),
+                references,
+                doorbell,
+                Files(self._incoming, self._allowed),
+                Lanes(tasks, inbox_place),
+            )
             courier = Courier(link, key, pool, arrivals, contacts, self._local_urls, tasks)
             inbox = Inbox(
                 link, caller, roles.bot, counterparts, forwarding, inbox_place, own_copies
@@ -110,7 +125,7 @@ class Bridge:
             )
             announce = Announce(link, caller, roles, self._relays, self._profile, courier)
             publication = Publication(link, key, roles.bot, courier, arrivals.lookup)
-            own_inbox = OwnInbox(roles.bot, self._relays, contacts, arrivals)
+            own_inbox = OwnInbox(roles.bot, self._relays, contacts, arrivals, self._allowed)
             for work in (counterparts.run(), contacts.follow_local(), inbox.store(arrivals)):
                 tasks.create_task(work)
             await counterparts.caught.wait()

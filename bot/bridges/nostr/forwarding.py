@@ -1,59 +1,46 @@
 """Shell: what somebody said in private, to the group in which their messages belong.
 
-rumor ─► which people are these? ─► bound: kind 9, or 7, by the author's puppet
+rumor ─► which people are these? ─► bound: kind 9, 7 or 5, by the author's puppet (`pen`)
                                  └► to nothing: dropped; the router is told who, not what
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from secrets import token_bytes
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 
 import structlog
 
+from bot.bridges.file_names import described, not_taken
 from bot.bridges.nostr import puppets
 from bot.bridges.nostr.counterparts import Bound, Counterparts
 from bot.bridges.nostr.doorbell import Doorbell
-from bot.bridges.nostr.presence import Presence
+from bot.bridges.nostr.files import Files, NotTaken
+from bot.bridges.nostr.lanes import Lanes
+from bot.bridges.nostr.pen import Pen
 from bot.bridges.nostr.references import References
-from bot.bridges.nostr.waiting import Patience
 from nips.event import Event, Template
-from nips.key import SecretKey, is_public_key
+from nips.key import SecretKey, is_hex, is_public_key
 from nips.kinds import Kind
 from nips.nip17 import DirectMessage
-from nips.refusal import Malformed, Prefix
-from relay_local.client import Link
+from nips.nip17_files import EncryptedFile, media_type_of
+from nips.nip40 import expiration
+from nips.own.received import ReceivedFile
+from nips.refusal import Malformed
 
-MAX_ATTEMPTS = 12  # at a message that the local relay refuses; about three minutes
-MAX_SHOWN = 10  # of those set aside
-# What may be granted later: the relay is away or full, a login or a membership is being made.
-PASSING = frozenset({Prefix.ERROR, Prefix.RATE_LIMITED, Prefix.AUTH_REQUIRED})
-TRANSIENT = PASSING | {Prefix.RESTRICTED}
+MAX_DELETED = 100  # named by one deletion
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
-    """A wrap (its id) that was given up at unix second `at`, and why."""
+class Opened:
+    """A rumor, the wrap in which it came, and the unix second from which nobody keeps it."""
 
-    wrap: str
-    reason: str
-    at: int
-
-
-@dataclass(slots=True)
-class Counts:
-    """What became of the wraps since the start. last_set_aside: the newest of those, for the
-    owner."""
-
-    forwarded: int = 0
-    strangers: int = 0
-    set_aside: int = 0
-    kept: int = 0
-    last_set_aside: list[SetAside] = field(default_factory=list)
+    wrap: Event
+    rumor: Template
+    expires_s: int | None
 
 
 class Forwarding:
@@ -61,43 +48,48 @@ class Forwarding:
 
     def __init__(
         self,
-        link: Link,
         bot: str,
         counterparts: Counterparts,
-        presence: Presence,
+        pen: Pen,
         references: References,
         doorbell: Doorbell,
+        files: Files,
+        lanes: Lanes,
     ) -> None:
-        self._link, self._bot = link, bot
-        self._counterparts, self._presence = counterparts, presence
+        self._bot, self._counterparts, self._pen = bot, counterparts, pen
         self._references, self._doorbell = references, doorbell
-        self.counts = Counts()
+        self._files, self._lanes = files, lanes
+        self.counts = pen.counts
 
     async def forward(self, wrap: Event, rumor: Template) -> None:
-        """Deal with an opened message, from whomever. wrap: in which it came, for the log."""
+        """Deal with an opened message, from whomever. It may return before a file has come: what
+        is said in the same conversation meanwhile waits for it, and nobody else does."""
         await self._counterparts.steady()
+        # NIP-17: disappearing messages by "an `expiration` tag in the gift wrap of each receiver"
+        opened = Opened(wrap, rumor, expiration(wrap.tags, rumor.tags))
+        if opened.expires_s is not None and opened.expires_s <= _now_s():
+            self._pen.let_go(wrap, "it has expired")
+            return
         match rumor.kind:
-            case Kind.DIRECT_MESSAGE:
-                await self._message(wrap, rumor)
+            case Kind.DIRECT_MESSAGE | Kind.FILE_MESSAGE:
+                await self._message(opened)
             case Kind.REACTION:
-                await self._reaction(wrap, rumor)
+                await self._of_what_was_said(opened, self._reaction)
+            case Kind.DELETION:
+                await self._of_what_was_said(opened, self._deletion)
             case kind if rumor.pubkey in self._counterparts.people:
-                self.counts.kept += 1
-                reason = f"kind {kind} is not handled yet"
-                log.info("wrap kept, not handled yet", wrap=wrap.id, reason=reason)
+                self._pen.keep(wrap, f"kind {kind} is not handled yet")
             case _:
-                self._drop(wrap)
+                self._pen.drop(wrap)
 
     def set_aside(self, wrap: Event, reason: str) -> None:
         """Give up a wrap."""
-        self.counts.set_aside += 1
-        self.counts.last_set_aside.append(SetAside(wrap.id, reason, _now_s()))
-        del self.counts.last_set_aside[:-MAX_SHOWN]
-        log.warning("wrap set aside", wrap=wrap.id, reason=reason)
+        self._pen.set_aside(wrap, reason)
 
-    async def _message(self, wrap: Event, rumor: Template) -> None:
+    async def _message(self, opened: Opened) -> None:
+        wrap, rumor = opened.wrap, opened.rumor
         try:
-            message = DirectMessage.from_rumor(rumor)
+            message = DirectMessage.from_rumor(rumor, Kind(rumor.kind))
             if self._bot not in message.receivers:
                 raise Malformed("it is not among what was said to the assistant")
             if not all(map(is_public_key, message.receivers)):
@@ -108,44 +100,126 @@ class Forwarding:
         people = frozenset({message.author, *message.receivers}) - {self._bot}
         bound = await self._conversation(wrap, people)
         if bound is None:
-            self._drop(wrap)
+            self._pen.drop(wrap)
             if self._counterparts.owner is not None:  # else there is nobody to be told
                 self._doorbell.ring(people)
         elif bound.binding.archived:
-            self._drop(wrap, "its group is archived")
+            self._pen.drop(wrap, "its group is archived")
         else:
+            is_file = rumor.kind == Kind.FILE_MESSAGE
+            await self._lanes.run(
+                wrap.id,
+                [bound.binding.group],
+                lambda: self._say(opened, bound, message, people),
+                slow=is_file,
+            )
+
+    async def _say(
+        self, opened: Opened, bound: Bound, message: DirectMessage, people: frozenset[str]
+    ) -> None:
+        group = bound.binding.group
+        if message.id in await self._references.deleted(message.author):
+            # Wraps have no true time: the deletion may be read before what it is about.
+            self._pen.let_go(opened.wrap, "its author has deleted it")
+            return
+        answered = None
+        if message.reply_to is not None:
+            answered = await self._references.find(message.reply_to, people)
+        if answered is not None and answered.tag("h") != group:
             answered = None
-            if message.reply_to is not None:
-                answered = await self._references.find(message.reply_to, people)
-            if answered is not None and answered.tag("h") != bound.binding.group:
-                answered = None
-            group = bound.binding.group
+        file = None
+        if opened.rumor.kind == Kind.FILE_MESSAGE:
+            message, file = await self._with_file(opened, bound, message)
 
-            def said(key: SecretKey) -> Template:
-                return puppets.message_template(key.public, group, message, _now_s(), answered)
+        def said(key: SecretKey) -> Template:
+            return puppets.message_template(
+                key.public,
+                group,
+                message,
+                _now_s(),
+                answered,
+                file=file,
+                expires_s=opened.expires_s,
+            )
 
-            await self._write(wrap, bound, message.author, said)
+        await self._pen.write(opened.wrap, bound, message.author, said)
 
-    async def _reaction(self, wrap: Event, rumor: Template) -> None:
+    async def _with_file(
+        self, opened: Opened, bound: Bound, message: DirectMessage
+    ) -> tuple[DirectMessage, ReceivedFile | None]:
+        """The message with words for its content, and the file once it is in the group's folder."""
+        if not self._pen.is_bound(bound, message.author):
+            return message, None  # what would be said is dropped; nothing is fetched for it
+        rumor, file = opened.rumor, None
+        try:
+            found = EncryptedFile.from_rumor(rumor)
+            file, name = await self._files.take(found, bound.binding.folder)
+            words = described(name, file.media_type, file.n_bytes)
+        except (Malformed, NotTaken) as error:
+            log.warning("file not taken", wrap=opened.wrap.id, reason=str(error))
+            words = not_taken(media_type_of(rumor), str(error))
+        return replace(message, content=words), file
+
+    async def _of_what_was_said(
+        self, opened: Opened, work: Callable[[Opened], Awaitable[None]]
+    ) -> None:
+        """Do what is about an earlier message, after what is still on its way to the groups of its
+        author, in one of which that is."""
+        groups = [b.binding.group for b in self._of(opened.rumor.pubkey)]
+        if not groups:
+            self._pen.drop(opened.wrap)
+            return
+        await self._lanes.run(opened.wrap.id, groups, lambda: work(opened))
+
+    async def _reaction(self, opened: Opened) -> None:
         """A sign under a message. Its group is that message's: clients do not agree on whom a
         reaction in a room names."""
+        rumor = opened.rumor
         author, target = rumor.pubkey, rumor.tag("e")
-        theirs = [b for b in self._counterparts.groups().values() if author in b.people]
-        if not theirs:
-            self._drop(wrap)
-            return
-        for bound in theirs if target else ():
+        for bound in self._of(author) if target else ():
             about = await self._references.find(target or "", frozenset(bound.people))
             group = bound.binding.group
             if about is None or about.tag("h") != group:
                 continue
 
             def shown(key: SecretKey, event: Event = about, group: str = group) -> Template:
-                return puppets.reaction_template(key.public, rumor, event, group, _now_s())
+                return puppets.reaction_template(
+                    key.public, rumor, event, group, _now_s(), expires_s=opened.expires_s
+                )
 
-            await self._write(wrap, bound, author, shown)
+            await self._pen.write(opened.wrap, bound, author, shown)
             return
-        self.set_aside(wrap, "a reaction to what is not known here")
+        self.set_aside(opened.wrap, "a reaction to what is not known here")
+
+    async def _deletion(self, opened: Opened) -> None:
+        """What its author takes back: only what their own puppet has said, or will have."""
+        rumor, author = opened.rumor, opened.rumor.pubkey
+        named = [each for each in dict.fromkeys(rumor.values("e")) if is_hex(each, 32)]
+        named = named[:MAX_DELETED]
+        theirs = {bound.binding.group: bound for bound in self._of(author)}
+        # Attack: the id of somebody else's message, or of the assistant's: it is of no puppet of
+        # this author's, and so nothing that is known.
+        known = {
+            event.tag("proxy") or "": event
+            for event in await self._references.own(named, author)
+            if event.tag("h") in theirs
+        }
+        group = next((event.tag("h") or "" for event in known.values()), next(iter(theirs), ""))
+        if not named or not group:
+            self.set_aside(opened.wrap, "a deletion of nothing")
+            return
+        deleted = [event for event in known.values() if event.tag("h") == group]
+        unseen = [each for each in named if each not in known]
+
+        def taken_back(key: SecretKey) -> Template:
+            return puppets.deletion_template(key.public, rumor, deleted, unseen, group, _now_s())
+
+        await self._pen.write(opened.wrap, theirs[group], author, taken_back)
+        (await self._references.deleted(author)).update(named)
+
+    def _of(self, person: str) -> list[Bound]:
+        """The groups in which somebody is a counterpart."""
+        return [bound for bound in self._counterparts.groups().values() if person in bound.people]
 
     async def _conversation(self, wrap: Event, people: frozenset[str]) -> Bound | None:
         change = self._counterparts.change
@@ -157,38 +231,6 @@ class Forwarding:
             await change.wait()
             change = self._counterparts.change
         return bound
-
-    async def _write(
-        self, wrap: Event, bound: Bound, author: str, template: Callable[[SecretKey], Template]
-    ) -> None:
-        """Have the author's puppet write into the group, for as long as they are bound to it."""
-        patience = Patience()
-        group = bound.binding.group
-        for attempt in range(MAX_ATTEMPTS):
-            now = self._counterparts.groups().get(group)
-            if now is None or author not in now.people:
-                self._drop(wrap, "its author is bound no more")
-                return
-            key = await self._presence.ready(now, author)
-            if key is None:
-                self._drop(wrap, "its author was removed from the group")
-                return
-            event = template(key).sign(key, token_bytes(32))
-            ok = await self._link.publish(event)
-            if ok.refusal is None:
-                self.counts.forwarded += 1
-                return
-            if ok.refusal.prefix not in TRANSIENT:
-                break
-            log.warning("message refused", wrap=wrap.id, reason=ok.message, attempt=attempt)
-            self._presence.forget(now, author)
-            await patience.pause()
-        self.set_aside(wrap, f"the local relay refused it: {ok.message}")
-
-    def _drop(self, wrap: Event, reason: str = "its author is bound to no group") -> None:
-        # Never answered: an answer would tell a stranger that somebody is here.
-        self.counts.strangers += 1
-        log.info("wrap dropped", wrap=wrap.id, reason=reason)
 
 
 def _now_s() -> int:

@@ -18,7 +18,7 @@ import structlog
 
 from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.courier import Courier
-from bot.bridges.nostr.forwarding import Counts
+from bot.bridges.nostr.pen import Counts
 from bot.bridges.nostr.relay_state import Health as RelayHealth
 from bot.bridges.nostr.relay_state import State
 from bot.bridges.nostr.waiting import first_of

@@ -3,8 +3,9 @@
     relay ─► local relay, unchanged ─► signer opens it ─► `Forwarding`
 
 A wrap is on the local relay before anything is done with it, and is read from there in order of
-arrival; the reader's place moves past it only when it is dealt with. So a crash, a signer that is
-away and a wrap delivered by five relays all end in one message. No text is ever logged.
+arrival; the reader's place moves past it only when it is dealt with, or names it (`lanes`). So a
+crash, a signer that is away and a wrap delivered by five relays all end in one message. No text is
+ever logged.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import structlog
 
 from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.counterparts import Counterparts
-from bot.bridges.nostr.forwarding import PASSING, TRANSIENT, Forwarding
+from bot.bridges.nostr.forwarding import Forwarding
+from bot.bridges.nostr.pen import PASSING, TRANSIENT
 from bot.bridges.nostr.waiting import Patience
 from bot.place import Place, follow
 from nips.event import Event, Template

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from bot.bridges.incoming import Incoming
 from bot.bridges.nostr.bridge import Bridge
 from bot.operate.assembly import Installation
 from config.roles import load, read_key
@@ -26,7 +27,11 @@ async def main(place: Installation) -> None:
     ready = asyncio.Event()
     async with connect(place.relay_address, [key]) as link:
         caller = Caller(link, key, roles.signer)
-        bridge = Bridge(link, key, roles, caller, settings.relays, profile, local)
+        incoming = Incoming(place.data / "groups", settings.agent.folder_mib << 20)
+        allowed = settings.allowed_private_hosts
+        bridge = Bridge(
+            link, key, roles, caller, settings.relays, profile, local, incoming, allowed
+        )  # fmt: skip
         serving = asyncio.create_task(bridge.serve(ready))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
         waiting = asyncio.create_task(ready.wait())

@@ -30,3 +30,17 @@ async def stranger(stage: Stage) -> AsyncIterator[Person]:
     async with a_person(stage.public) as made:
         await made.announce()
         yield made
+
+
+@pytest.fixture
+async def ann(stage: Stage) -> AsyncIterator[Person]:
+    async with a_person(stage.public) as made:
+        await made.announce()
+        yield made
+
+
+@pytest.fixture
+async def bob(stage: Stage) -> AsyncIterator[Person]:
+    async with a_person(stage.public) as made:
+        await made.announce()
+        yield made

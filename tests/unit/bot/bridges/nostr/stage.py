@@ -42,12 +42,14 @@ BRIDGE = Path(__file__).with_name("bridge_process.py")
 
 @dataclass(slots=True)
 class Stage:
-    """The running processes by name, and a link with the router's key."""
+    """The running processes by name, and a link with the router's key. files_port: on loopback,
+    where alone a private address may be asked for files."""
 
     place: Installation
     roles: Roles
     public: tuple[str, ...]
     listen: str
+    files_port: int
     router: SecretKey
     link: Link = field(init=False)
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
@@ -182,14 +184,18 @@ async def a_stage(owner: str | None) -> AsyncIterator[Stage]:
     data = Path(tempfile.mkdtemp(prefix="nostrclaw-bridge-"))
     place = assembly.installation(data)
     try:
-        ports = free_ports(3)
+        ports = free_ports(4)
         public = tuple(f"ws://127.0.0.1:{port}" for port in ports[:2])
         listen = f"127.0.0.1:{ports[2]}"
-        settings.write(data, {"listen": listen, "relays": public})
+        allowed = (f"127.0.0.1:{ports[3]}",)
+        given = {"listen": listen, "relays": public, "allowed_private_hosts": allowed}
+        settings.write(data, given)
         roles = await asyncio.to_thread(
             assembly.prepare, place, settings.load(data), owner
         )  # fmt: skip
-        stage = Stage(place, roles, public, listen, read_key(place.key("router")))
+        stage = Stage(
+            place, roles, public, listen, ports[3], read_key(place.key("router"))
+        )  # fmt: skip
         async with AsyncExitStack() as stack:
             try:
                 for name in ("public-0", "public-1", "relay"):

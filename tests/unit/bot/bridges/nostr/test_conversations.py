@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from secrets import token_bytes
-from typing import Any
 
 import pytest
 
-from bot import registration
 from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.contacts import Contacts
 from bot.bridges.nostr.counterparts import Bound, Counterparts
@@ -20,116 +17,16 @@ from bot.bridges.nostr.doorbell import Doorbell
 from bot.bridges.nostr.pool import Pool
 from bot.bridges.nostr.presence import Presence
 from config.roles import read_key
-from nips import nip59
-from nips.event import Event, Tag, Template
+from nips.event import Tag, Template
 from nips.filter import Filter
 from nips.key import SecretKey
-from nips.kinds import Kind
 from nips.nip17 import message_template
 from nips.nip29 import put_user, remove_user
-from nips.own import binding as bindings
-from nips.own.binding import Binding
 from nips.own.once import once_key
-from relay_local.client import Caller, Delivery, connect
+from relay_local.client import Caller, connect
 from tests.unit.bot.bridges.nostr.conftest import OWNER
-from tests.unit.bot.bridges.nostr.stage import Person, Stage, a_person
-
-
-@pytest.fixture
-async def ann(stage: Stage) -> AsyncIterator[Person]:
-    async with a_person(stage.public) as made:
-        await made.announce()
-        yield made
-
-
-@pytest.fixture
-async def bob(stage: Stage) -> AsyncIterator[Person]:
-    async with a_person(stage.public) as made:
-        await made.announce()
-        yield made
-
-
-@dataclass(slots=True)
-class Conversation:
-    """A registered group, as the router writes it."""
-
-    stage: Stage
-    binding: Binding
-    event: Event
-
-    async def change(self, **fields: Any) -> None:
-        """Write the binding anew."""
-        self.binding = replace(self.binding, **fields)
-        created_at = max(int(time.time()), self.event.created_at + 1)
-        made = bindings.template(
-            self.binding, self.stage.router.public, created_at, self.event.id
-        )  # fmt: skip
-        self.event = await self.stage.put(made)
-
-    async def heard(self, text: str, kind: int = 9) -> Event:
-        """Wait for an event of the group with this text."""
-        async with asyncio.timeout(20), self.stage.link.subscribe([self._of(kind)]) as stream:
-            async for item in stream:
-                if isinstance(item, Delivery) and item.event.content == text:
-                    return item.event
-        raise AssertionError("the stream ended")
-
-    async def texts(self) -> list[str]:
-        return [event.content for event in await self.stage.link.fetch([self._of(9)])]
-
-    async def say(self, text: str, *to: str) -> Event:
-        """The house says something in the group, to these puppets or to whoever is first."""
-        key = self.stage.router
-        tags: tuple[Tag, ...] = (("h", self.binding.group), ("o", once_key("test", text)))
-        tags += tuple(("p", puppet) for puppet in to)
-        return await self.stage.put(Template(key.public, int(time.time()), 9, tags, text))
-
-    async def puppets(self, n: int) -> set[str]:
-        """Wait until so many puppets are members."""
-        wanted = Filter(
-            kinds=frozenset({39002}), tags={"d": frozenset({self.binding.group})}
-        )  # fmt: skip
-        async with asyncio.timeout(20):
-            while True:
-                found = {
-                    tag[1]
-                    for event in await self.stage.link.fetch([wanted])
-                    for tag in event.tags
-                    if tag[0] == "p" and "puppet" in tag
-                }
-                if len(found) == n:
-                    return found
-                await asyncio.sleep(0.05)
-
-    def _of(self, kind: int) -> Filter:
-        return Filter(kinds=frozenset({kind}), tags={"h": frozenset({self.binding.group})})
-
-
-async def registered(stage: Stage, name: str, *people: str, room: bool = False) -> Conversation:
-    group, now_s = registration.group_id(None, token_bytes(16)), int(time.time())
-    await stage.put(registration.opening(group, name, stage.roles, now_s))
-    joining = registration.joining(None, group, stage.roles, OWNER.public, now_s)
-    assert joining is not None
-    await stage.put(joining)
-    made = Binding(group, name, tuple(f"nostr:{key}" for key in people), room=room)
-    event = await stage.put(bindings.template(made, stage.router.public, now_s))
-    conversation = Conversation(stage, made, event)
-    await conversation.puppets(len(people))
-    return conversation
-
-
-async def sent(author: Person, bot: str, rumor: Template) -> Event:
-    now_s = int(time.time())
-    seal = nip59.seal(rumor, author.secret, bot, now_s, token_bytes(32), token_bytes(32))
-    key = SecretKey.generate(token_bytes)
-    wrap = nip59.wrap(seal, key, bot, now_s, token_bytes(32), token_bytes(32))
-    await author.send(wrap)
-    return wrap
-
-
-def reaction(author: Person, bot: str, about: str, sign: str) -> Template:
-    tags = (("p", bot), ("e", about), ("k", "14"))
-    return Template(author.public, int(time.time()), Kind.REACTION, tags, sign)
+from tests.unit.bot.bridges.nostr.conversation import reaction, registered, sent
+from tests.unit.bot.bridges.nostr.stage import Person, Stage
 
 
 async def test_a_person_is_heard_in_their_own_group_and_nowhere_else(

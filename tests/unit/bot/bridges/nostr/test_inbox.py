@@ -218,7 +218,7 @@ async def test_a_strangers_reaction_is_dropped_too(stage: Stage, stranger: Perso
     assert "bound to no group" in await stage.logged(wrap.id)
 
 
-@pytest.mark.parametrize("kind", [15, 1, 4444])
+@pytest.mark.parametrize("kind", [16, 1, 4444])
 async def test_other_kinds_are_kept_for_later(stage: Stage, owner: Person, kind: int) -> None:
     wrap = await owner.wrap(stage.roles.bot, f"kind {kind}", kind)
     await owner.send(wrap)
