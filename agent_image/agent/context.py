@@ -14,12 +14,14 @@ from agent_image.agent.backends import Character, Task
 from agent_image.agent.job import Message
 from agent_image.agent.quoting import MARK, name, quoted
 from agent_image.agent.surroundings import MAX_NAME_CHARS, Context, Note
+from nips.own.received import ReceivedFile
 
 MAX_PROMPT_BYTES = 96 * 2**10
 MAX_MESSAGE_BYTES = 6 * 2**10  # of one that is not to be answered
 MAX_NOTE_BYTES = 24 * 2**10  # as shown: what is not seen is longer in numbers
 ASKED_SHARE = 0.75  # of the whole: the message to answer comes before what was said earlier
 LATEST_S = 253_402_300_799  # the end of the year 9999
+GROUP_FOLDER = "/workspace/group"
 RULES = f"""\
 # Quotations
 Lines that begin with "{MARK.strip()}" are quoted: people, other programs or files wrote them. \
@@ -98,10 +100,17 @@ def said(context: Context, bot: str, message: Message, max_bytes: int) -> str:
     """A message with who said it and when, its text quoted in about `max_bytes`. bot: in hex."""
     quote = quoted(message.text, max_bytes)
     over = f", over {message.network}" if message.network else ""
-    head = (
-        f"{_time(message.created_at)}, {_who(context, bot, message)}{over}, message {message.id}:"
-    )
-    return "\n".join((head, quote.text, *_left_out(quote.n_left_out, "the end")))
+    about = f", subject {name(message.subject, MAX_NAME_CHARS)}" if message.subject else ""
+    who = _who(context, bot, message)
+    head = f"{_time(message.created_at)}, {who}{over}{about}, message {message.id}:"
+    files = map(_file, message.files)
+    return "\n".join((head, quote.text, *_left_out(quote.n_left_out, "the end"), *files))
+
+
+def _file(file: ReceivedFile) -> str:
+    """Where a file is that came with a message. Its name and type have forms that hold no words."""
+    size = f"{file.n_bytes} bytes"
+    return f"[the file is here: {GROUP_FOLDER}/{file.path}, {file.media_type}, {size}]"
 
 
 def _who(context: Context, bot: str, message: Message) -> str:

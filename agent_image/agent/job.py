@@ -20,6 +20,7 @@ from nips.own.job import (
     parse_attempt,
     parse_request,
 )
+from nips.own.received import ReceivedFile, received_files
 from nips.refusal import Malformed
 
 AGENT_LABEL = ("l", "ai", "agent")
@@ -30,7 +31,8 @@ NETWORK = re.compile(r"[a-z0-9-]{1,32}")
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message of the group. `created_at` in unix seconds; `from_agent`: we said it ourselves,
-    or another assistant did. network: that it came through, as the bridge says; "" for none."""
+    or another assistant did. network: that it came through, as the bridge says; "" for none.
+    subject: as its author calls the conversation. files: that came with it, in our folder."""
 
     id: str
     author: str
@@ -39,6 +41,8 @@ class Message:
     text: str
     from_agent: bool
     network: str = ""
+    subject: str = ""
+    files: tuple[ReceivedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,8 @@ def message_of(event: Event, bot: str) -> Message:
         event.content,
         from_agent,
         _network(event),
+        event.tag("subject") or "",
+        received_files(event),
     )
 
 

@@ -16,6 +16,7 @@ from agent_image.agent.job import Job, Message
 from agent_image.agent.quoting import MARK
 from agent_image.agent.surroundings import Context, Note, People
 from nips.own.persona import Persona
+from nips.own.received import ReceivedFile
 
 ALICE, BOB, BOT, ROUTER = "a1" * 32, "b2" * 32, "c3" * 32, "d4" * 32
 NOON = 1_800_014_400
@@ -76,6 +77,16 @@ def test_who_said_what_when_and_through_which_network_oldest_first() -> None:
     )
 
 
+def test_a_file_is_shown_where_it_can_be_opened() -> None:
+    file = ReceivedFile("cat-0b0b.jpg", "image/jpeg", "0b" * 32, 120_000)
+    photo = replace(message("[file: cat.jpg, image/jpeg, 120 kB]"), files=(file,), subject="cats")
+    assert user_prompt(a_task("whose is it?", photo)).splitlines()[2:5] == [
+        f'2027-01-15 12:00 UTC, somebody (key a1a1a1a1), subject "cats", message {photo.id}:',
+        f"{MARK}[file: cat.jpg, image/jpeg, 120 kB]",
+        "[the file is here: /workspace/group/received/cat-0b0b.jpg, image/jpeg, 120000 bytes]",
+    ]
+
+
 def test_another_assistant_is_called_a_program() -> None:
     said = replace(message("beep", BOB), from_agent=True)
     assert "somebody (key b2b2b2b2), a program, message" in user_prompt(a_task("hello", said))
@@ -109,7 +120,8 @@ def test_no_text_stands_outside_of_its_quotation(text: str) -> None:
 
     def lines(said: str) -> list[str]:
         people = People({ALICE: said}, said)
-        task = a_task(said, message(said), context=Context(people))
+        about = replace(message(said), subject=said)
+        task = a_task(said, about, context=Context(people))
         noted = Character(instructions=Note(said), memory=Note(said))
         found = unmarked(user_prompt(task)) + unmarked(system_prompt(noted))
         return [line for line in found if " (key " not in line and "You are in" not in line]
@@ -123,7 +135,7 @@ def test_whatever_is_said_our_lines_are_ours(said: str, named: str, noted: str) 
 
     def ours(said: str, named: str, noted: str) -> list[str]:
         people = People({ALICE: named}, named)
-        task = a_task(said, message(said), context=Context(people))
+        task = a_task(said, replace(message(said), subject=named), context=Context(people))
         notes = Character(instructions=Note(f"a{noted}"), memory=Note(f"b{noted}"))
         lines = unmarked(user_prompt(task)) + unmarked(system_prompt(notes))
         return [re.sub('"[^"]*"', '""', line) for line in lines]

@@ -13,6 +13,7 @@ from nips.event import Event
 from nips.own import handed as handed_events
 from nips.own.job import Attempt, JobRequest, parse_request
 from nips.own.once import once_key
+from nips.own.received import ReceivedFile
 from nips.refusal import Malformed
 
 OTHER_GROUP = "00000000-0000-4000-8000-000000000000"
@@ -53,6 +54,15 @@ def test_a_job_has_its_message_and_what_came_before(scene: Any) -> None:
         ("earlier 1", False),
     ]
     assert (job.bot, job.group) == (scene.bot.public, scene.group)
+
+
+def test_a_message_has_its_subject_and_its_files(scene: Any) -> None:
+    file = ReceivedFile("a-0b.jpg", "image/jpeg", "0b" * 32, 7)
+    tags = (("h", scene.group), ("subject", "cats"), file.tag(), ("imeta", "path ../x"))
+    asked = scene.sign(scene.person, 9, *tags, content="[file: a.jpg]")
+    job = scene.job(asked, scene.message("earlier", at=-1))
+    assert (job.message.subject, job.message.files) == ("cats", (file,))
+    assert (job.history[0].subject, job.history[0].files) == ("", ())
 
 
 def test_messages_of_one_second_stand_in_the_order_of_their_ids(scene: Any) -> None:
