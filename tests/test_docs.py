@@ -9,7 +9,7 @@ import orjson
 import pytest
 from typer.main import get_command
 
-from bot.bridges.nostr import outgoing
+from bot.bridges.nostr import files, outgoing, puppets
 from bot.cli import app
 from bot.operate import debian
 from config.settings import AgentSettings, BudgetSettings, Settings
@@ -152,6 +152,9 @@ LIMITS = (
     f"the body did not come within {model_room.BODY_S:g} s",
     f"takes {model_http.MAX_CONNECTIONS} connections and works on {model_room.MAX_AT_ONCE} req",
     f"`{model_proxy.ADDRESS}` and the path as asked",
+    f"at most {files.MAX_FILE_BYTES >> 20} MiB and {files.DEADLINE_S:g} s to come, several",
+    f"each redirect, of at most {('no', 'one', 'two', 'three')[files.MAX_REDIRECTS]}, is checked",
+    f"`subject` (NIP-17) is carried, of at most {puppets.MAX_SUBJECT_CHARS} characters",
 )
 
 

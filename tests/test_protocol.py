@@ -10,6 +10,7 @@ import pytest
 
 from bot import grants, jobs, routing
 from bot import groups as router_groups
+from bot.bridges.file_names import stored_name
 from bot.bridges.nostr.outgoing import rumors
 from bot.codes import code_of
 from nips import nip17, nip42, nip44, nip46, nip59
@@ -17,6 +18,7 @@ from nips.event import Event, Template
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.nip17 import DirectMessage
+from nips.nip17_files import TAG_BYTES, EncryptedFile
 from nips.own import (
     audit_head,
     binding,
@@ -33,6 +35,7 @@ from nips.own import (
     stranger,
 )
 from nips.own.once import once_key
+from nips.own.received import received_files
 from nips.refusal import Malformed
 from relay_local import groups as relay_groups
 from relay_local.access import may_read, may_write
@@ -147,6 +150,19 @@ def test_the_wraps_hold_what_is_shown() -> None:
     assert DirectMessage.from_rumor(rumor).id == the(Kind.CHAT, by="puppet").tag("proxy")
     assert delivery.parse(the(Kind.APP_DATA, d="delivery/")).rumors == (answer.id,)
     assert rumors(the(Kind.CHAT, by="bot"), KEYS["bot"], [KEYS["owner"]], rumor.id) == [answer]
+
+
+def test_the_file_and_what_a_message_says_of_it_can_be_read() -> None:
+    (rumor,) = (one.event for one in EXAMPLES if one.value["kind"] == Kind.FILE_MESSAGE)
+    sent = EncryptedFile.from_rumor(rumor)  # type: ignore[arg-type]
+    shown = re.search(r'^    (\["imeta".*?\])$', PROTOCOL, re.MULTILINE | re.DOTALL)
+    assert shown
+    tag = tuple(json.loads(shown[1]))
+    (file,) = received_files(Template(KEYS["puppet"], 0, Kind.CHAT, (tag,), ""))
+    assert file.tag() == tag
+    assert (file.sha256, file.dimensions) == (sent.plain_sha256, sent.dimensions)
+    assert sent.n_bytes == file.n_bytes + TAG_BYTES
+    assert file.name == stored_name(sent.name, sent.media_type, file.sha256)
 
 
 def test_the_request_and_its_answer_can_be_read() -> None:
