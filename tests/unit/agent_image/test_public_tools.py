@@ -181,6 +181,7 @@ async def test_what_is_retracted_goes_after_the_owners_yes(stage: Stage) -> None
         (f"/like {encode_naddr('', ANN.public, 1_059, ())}", "kind 1059 is private"),
         ("/reply somebody x", "no event is named by this"),
     ],
+    ids=str.split("others group-kind note words in-group crowded unknown private unnamed"),
 )
 async def test_what_cannot_be_answered_so_is_said(stage: Stage, text: str, sentence: str) -> None:
     async with a_router(stage):
