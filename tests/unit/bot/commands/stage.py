@@ -45,7 +45,7 @@ ANSWER_WAIT_S = 30.0
 @dataclass(slots=True)
 class Stage:
     """A relay process and the owner's client on it. url: where that client is connected. public: a
-    public relay, where a test has one."""
+    public relay, and reading: another, where a test has them."""
 
     place: Installation
     roles: Roles
@@ -53,6 +53,7 @@ class Stage:
     url: str
     client: Link
     public: str = ""
+    reading: str = ""
 
     def role(self, name: str) -> SecretKey:
         """A key of the installation."""

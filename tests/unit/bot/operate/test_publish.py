@@ -50,16 +50,21 @@ KILLS = 6
 @pytest.fixture(scope="module")
 async def stage() -> AsyncIterator[Stage]:
     async with a_stage() as made, contextlib.AsyncExitStack() as stack:
-        place, (port,) = made.place, free_ports(1)
-        public = f"ws://127.0.0.1:{port}"
+        place, (port, other_port) = made.place, free_ports(2)
+        public, reading = (f"ws://127.0.0.1:{each}" for each in (port, other_port))
         chosen = settings.load(place.data)
         signer = signer_of(made)
-        settings.write(place.data, {"listen": chosen.listen, "relays": [public]})
+        given = {"listen": chosen.listen, "relays": [public]}
+        given["allowed_private_hosts"] = [f"127.0.0.1:{other_port}"]
+        settings.write(place.data, given)
         for name, ready, argv in (
-            ("public", "relay: ready", [
-                "-m", "relay_local", "--open", "--data", str(place.data.parent / "public"),
-                "--listen", f"127.0.0.1:{port}",
-            ]),
+            *(
+                (name, "relay: ready", [
+                    "-m", "relay_local", "--open", "--data", str(place.data.parent / name),
+                    "--listen", f"127.0.0.1:{at}",
+                ])
+                for name, at in (("public", port), ("reading", other_port))
+            ),
             ("signer", signer.ready, list(signer.argv[1:])),
         ):  # fmt: skip
             await stack.enter_async_context(a_program(place.logs / f"{name}.log", ready, argv))
@@ -69,7 +74,7 @@ async def stage() -> AsyncIterator[Stage]:
         await stack.enter_async_context(
             a_program(place.logs / "bridge.log", "bridge: ready", bridge)
         )
-        made.public = public
+        made.public, made.reading = public, reading
         yield made
 
 
@@ -125,6 +130,24 @@ async def elsewhere(stage: Stage, kind: int, content: str, *tags: Tag) -> Event:
         ok = await link.publish(event, deadline_s=10)
         assert ok.accepted, ok.message
     return event
+
+
+async def test_who_is_answered_finds_it_where_they_read(stage: Stage) -> None:
+    """NIP-65. Attack: a list that names an address inside our network, which is not connected."""
+    hits: list[int] = []
+    trap = await asyncio.start_server(lambda *_: hits.append(1), "127.0.0.1", 0)
+    inside = f"ws://127.0.0.1:{trap.sockets[0].getsockname()[1]}"
+    await elsewhere(stage, 10_002, "", ("r", stage.reading, "read"), ("r", inside))
+    note = await elsewhere(stage, 1, "Does anybody read this?")
+    made = await publish(stage, "reply", note.id, "-", text="I do.")
+    async with asyncio.timeout(WAIT_S), connect(stage.reading) as link:
+        wanted = Filter(kinds=frozenset({1}), authors=frozenset({stage.roles.bot}))
+        async with link.subscribe([wanted]) as stream:
+            async for item in stream:
+                if isinstance(item, Delivery) and item.event.id == made["id"]:
+                    break
+    trap.close()
+    assert not hits
 
 
 # Notes
