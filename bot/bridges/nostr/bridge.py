@@ -28,6 +28,7 @@ from bot.bridges.nostr.pool import Pool
 from bot.bridges.nostr.presence import Presence
 from bot.bridges.nostr.publication import Publication
 from bot.bridges.nostr.references import References
+from bot.bridges.nostr.tending import Pace
 from bot.bridges.nostr.waiting import Patience
 from bot.place import Place
 from bot.requests.callers import TheRouter
@@ -52,6 +53,7 @@ class Bridge:
     signer's ceiling. local_urls: every address by which a recipient may name the local relay.
     incoming: where files are laid that people send. allowed: hosts that may be private, as in
     `destination`.
+    pace: how often the public relays are looked at, where that is not as usual.
     """
 
     def __init__(
@@ -65,10 +67,11 @@ class Bridge:
         local_urls: Sequence[str],
         incoming: Incoming,
         allowed: Collection[str] = (),
+        pace: Pace | None = None,
     ) -> None:
         self._link, self._key, self._roles, self._caller = link, key, roles, caller
         self._relays, self._profile, self._local_urls = relays, profile, local_urls
-        self._incoming, self._allowed = incoming, allowed
+        self._incoming, self._allowed, self._pace = incoming, allowed, pace
 
     async def serve(self, ready: asyncio.Event) -> None:
         """Work until cancelled. `ready` is set when the bindings are known and the public relays
@@ -85,7 +88,7 @@ class Bridge:
         own_copies: set[str] = set()
         async with (
             Pool(self._relays, self._sign_auth, self._allowed) as pool,
-            Arrivals(pool, roles.bot, await health.load()) as arrivals,
+            Arrivals(pool, roles.bot, await health.load(), self._pace) as arrivals,
             asyncio.TaskGroup() as tasks,
         ):
             contacts = Contacts(link)

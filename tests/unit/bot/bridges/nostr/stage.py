@@ -1,5 +1,6 @@
-"""Shell: two public relays, the private relay, the signer and the bridge, all real processes.
+"""Shell: public relays, the private relay, the signer and the bridge, all real processes.
 
+Between the bridge and each public relay there may be a `FaultProxy`; everybody else goes past it.
 The router's part of the contract (grant, main group, binding) is published by the tests with the
 router's key, so that the bridge is tested without containers.
 """
@@ -13,7 +14,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ from nips.own import grant as grants
 from nips.own import once
 from nips.own.roles import Roles
 from relay_local.client import Delivery, Link, connect
+from tests.fault_proxy import FaultProxy, fault_proxy
 
 READY_S = 30.0
 BRIDGE = Path(__file__).with_name("bridge_process.py")
@@ -42,8 +44,12 @@ BRIDGE = Path(__file__).with_name("bridge_process.py")
 
 @dataclass(slots=True)
 class Stage:
-    """The running processes by name, and a link with the router's key. files_port: on loopback,
-    where alone a private address may be asked for files."""
+    """The running processes by name, and a link with the router's key.
+
+    public: the public relays. files_port: on loopback, where alone a private address may be asked
+    for files. proxies: what the bridge has for each relay instead, or none. pace: how often the
+    bridge looks at them, in seconds, where that is not as usual.
+    """
 
     place: Installation
     roles: Roles
@@ -51,6 +57,8 @@ class Stage:
     listen: str
     files_port: int
     router: SecretKey
+    proxies: tuple[FaultProxy, ...] = ()
+    pace: Mapping[str, float] = field(default_factory=dict)
     link: Link = field(init=False)
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
 
@@ -63,7 +71,11 @@ class Stage:
                 sys.executable,
                 *argv,
                 cwd=SOURCE_TREE,
-                env={"PYTHONPATH": str(SOURCE_TREE), "PATH": "/usr/bin:/bin"},
+                env={
+                    "PYTHONPATH": str(SOURCE_TREE),
+                    "PATH": "/usr/bin:/bin",
+                    "PACE": json.dumps(dict(self.pace)),
+                },
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -159,11 +171,12 @@ class Stage:
     def _argv(self, name: str) -> Iterable[str]:
         data, run = str(self.place.data), str(self.place.run)
         match name:
-            case "public-0" | "public-1":
-                url = self.public[int(name[-1])]
+            case name if name.startswith("public-"):
+                number = int(name.removeprefix("public-"))
+                others = [f"--url={proxy.url}" for proxy in self.proxies[number : number + 1]]
                 return (
                     "-m", "relay_local", "--open", "--data", f"{data}/{name}",
-                    "--listen", url.removeprefix("ws://"),
+                    "--listen", self.public[number].removeprefix("ws://"), *others,
                 )  # fmt: skip
             case "relay":
                 return assembly.relay_argv(self.place, settings.load(self.place.data))[1:]
@@ -179,26 +192,47 @@ class Stage:
 
 
 @asynccontextmanager
-async def a_stage(owner: str | None) -> AsyncIterator[Stage]:
-    """Everything but the bridge is running; the grant is there, main is not."""
+async def a_stage(
+    owner: str | None,
+    relays: int = 2,
+    *,
+    proxied: bool = False,
+    pace: Mapping[str, float] | None = None,
+) -> AsyncIterator[Stage]:
+    """Everything but the bridge is running; the grant is there, main is not.
+
+    relays: how many public ones. proxied: each behind a proxy of its own, for the bridge.
+    """
     data = Path(tempfile.mkdtemp(prefix="nostrclaw-bridge-"))
     place = assembly.installation(data)
     try:
-        ports = free_ports(4)
-        public = tuple(f"ws://127.0.0.1:{port}" for port in ports[:2])
-        listen = f"127.0.0.1:{ports[2]}"
-        allowed = (f"127.0.0.1:{ports[3]}",)
-        given = {"listen": listen, "relays": public, "allowed_private_hosts": allowed}
-        settings.write(data, given)
-        roles = await asyncio.to_thread(
-            assembly.prepare, place, settings.load(data), owner
-        )  # fmt: skip
-        stage = Stage(
-            place, roles, public, listen, ports[3], read_key(place.key("router"))
-        )  # fmt: skip
+        ports = free_ports(relays + 2)
+        public = tuple(f"ws://127.0.0.1:{port}" for port in ports[:relays])
+        listen = f"127.0.0.1:{ports[relays]}"
+        files_port = ports[relays + 1]
         async with AsyncExitStack() as stack:
+            proxies = tuple([
+                await stack.enter_async_context(fault_proxy(url)) for url in public if proxied
+            ])  # fmt: skip
+            configured = tuple(proxy.url for proxy in proxies) or public
+            allowed = (f"127.0.0.1:{files_port}",)
+            given = {"listen": listen, "relays": configured, "allowed_private_hosts": allowed}
+            settings.write(data, given)
+            roles = await asyncio.to_thread(
+                assembly.prepare, place, settings.load(data), owner
+            )  # fmt: skip
+            stage = Stage(
+                place,
+                roles,
+                public,
+                listen,
+                files_port,
+                read_key(place.key("router")),
+                proxies,
+                pace or {},
+            )
             try:
-                for name in ("public-0", "public-1", "relay"):
+                for name in (*(f"public-{number}" for number in range(relays)), "relay"):
                     await stage.start(name)
                 link = connect(place.relay_address, [stage.router])
                 stage.link = await stack.enter_async_context(link)
@@ -213,6 +247,20 @@ async def a_stage(owner: str | None) -> AsyncIterator[Stage]:
         shutil.rmtree(place.run, ignore_errors=True)
 
 
+@asynccontextmanager
+async def behind_proxies(
+    owner: SecretKey, relays: int, pace: Mapping[str, float]
+) -> AsyncIterator[tuple[Stage, Person]]:
+    """A stage whose bridge reaches each public relay through a proxy, and the owner, past them,
+    who reads at all of those relays."""
+    async with a_stage(owner.public, relays, proxied=True, pace=pace) as stage:
+        await stage.make_main(owner.public)
+        async with a_person(stage.public, owner, listens=relays) as person:
+            await person.announce(*(proxy.url for proxy in stage.proxies))
+            await stage.start("bridge")
+            yield stage, person
+
+
 @dataclass(slots=True)
 class Person:
     """Somebody whose messages are made and opened by nostr-sdk alone."""
@@ -222,6 +270,7 @@ class Person:
     links: tuple[Link, ...]
     relays: tuple[str, ...]
     inbox: asyncio.Queue[Template] = field(default_factory=asyncio.Queue)
+    _seen: set[str] = field(default_factory=set)
 
     @property
     def public(self) -> str:
@@ -257,7 +306,7 @@ class Person:
         await self.send(list_.sign(self.secret, token_bytes(32)))
 
     async def hear(self, timeout_s: float = 30.0) -> Template:
-        """The next direct message."""
+        """The next direct message: each wrap's, from whichever relay has it first."""
         return await asyncio.wait_for(self.inbox.get(), timeout_s)
 
     async def stored(self, number: int) -> list[Event]:
@@ -267,7 +316,8 @@ class Person:
     async def listen(self, number: int) -> None:
         async with self.links[number].subscribe([self._mail()]) as stream:
             async for item in stream:
-                if isinstance(item, Delivery):
+                if isinstance(item, Delivery) and item.event.id not in self._seen:
+                    self._seen.add(item.event.id)
                     event = sdk.Event.from_json(json.dumps(item.event.to_json()))
                     assert event.verify()
                     gift = await sdk.UnwrappedGift.from_gift_wrap_async(self.keys, event)
@@ -284,17 +334,18 @@ class Person:
 
 @asynccontextmanager
 async def a_person(
-    relays: tuple[str, ...], secret: SecretKey | None = None
+    relays: tuple[str, ...], secret: SecretKey | None = None, listens: int = 1
 ) -> AsyncIterator[Person]:
-    """Somebody connected to the public relays, listening on the first."""
+    """Somebody connected to the public relays, listening on the first few."""
     secret = secret or SecretKey.generate(token_bytes)
     keys = sdk.Keys.parse(secret.raw.hex())
     async with AsyncExitStack() as stack:
         links = [await stack.enter_async_context(connect(url, [secret])) for url in relays]
         person = Person(keys, secret, tuple(links), relays)
-        listening = asyncio.create_task(person.listen(0))
+        listening = [asyncio.create_task(person.listen(number)) for number in range(listens)]
         try:
             yield person
         finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            for task in listening:
+                task.cancel()
+            await asyncio.gather(*listening, return_exceptions=True)

@@ -1,0 +1,134 @@
+"""A public relay means harm: what it sends changes nothing, and fills no memory."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from secrets import token_bytes
+from typing import Any
+
+import pytest
+
+from nips.event import Event, Template
+from nips.filter import Filter
+from nips.key import SecretKey
+from nips.nip17 import inbox_list_template
+from tests.unit.bot.bridges.nostr.relay_states import QUICK
+from tests.unit.bot.bridges.nostr.stage import Person, Stage, behind_proxies
+from tests.unit.bot.bridges.nostr.test_inbox_volume import seal_of, wrap_of
+
+OWNER, MALLORY = (SecretKey.generate(token_bytes) for _ in range(2))
+HARMFUL, HONEST = 0, 1
+MIB = 1 << 20
+MAX_GROWTH_BYTES = 64 * MIB  # of the whole process; a frame of 5 MB is there a few times at once
+HUGE_EVENTS = 40
+
+
+@pytest.fixture(scope="module")
+async def both() -> AsyncIterator[tuple[Stage, Person]]:
+    """A relay that will mean harm, and an honest one."""
+    async with behind_proxies(OWNER, 2, QUICK) as made:
+        await goes_on(*made)
+        yield made
+
+
+async def goes_on(stage: Stage, owner: Person) -> None:
+    """The conversation is held, both ways, through the honest relay."""
+    text = f"still there? {time.time_ns()}"
+    await owner.send(await owner.wrap(stage.roles.bot, text), HONEST)
+    await stage.heard(text)
+    await stage.say(f"yes: {text}")
+    while (await owner.hear()).content != f"yes: {text}":
+        pass
+
+
+async def shown(stage: Stage, verb: str, times: int) -> None:
+    """Wait until the harmful relay has said so much of a kind."""
+    before = (await stage.proxies[HARMFUL].stats())["down"].get(verb, 0)
+    async with asyncio.timeout(90):
+        while (await stage.proxies[HARMFUL].stats())["down"].get(verb, 0) < before + times:
+            await asyncio.sleep(0.1)
+
+
+def resident_bytes(stage: Stage) -> int:
+    """What the bridge's process holds in memory."""
+    status = Path(f"/proc/{stage.processes['bridge'].pid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) * 1024
+
+
+async def test_events_of_five_megabytes_fill_no_memory(both: tuple[Stage, Person]) -> None:
+    """Attack: signed, addressed to us, of a kind that was asked for, and as long as a frame may
+    be; under every subscription, again and again."""
+    stage, owner = both
+    before = resident_bytes(stage)
+    await stage.proxies[HARMFUL].fault("huge")
+    await shown(stage, "EVENT", HUGE_EVENTS)
+    grown = resident_bytes(stage) - before
+    print(f"grown by {grown / MIB:.0f} MiB")
+    assert grown < MAX_GROWTH_BYTES
+    await goes_on(stage, owner)
+    await stage.proxies[HARMFUL].fault("pass")
+    wraps = Filter(kinds=frozenset({1059}), tags={"p": frozenset({stage.roles.bot})})
+    assert all(len(wrap.content) < 1_000_000 for wrap in await stage.link.fetch([wraps]))
+
+
+async def insert(stage: Stage, *events: Event | dict[str, Any], times: int = 6) -> None:
+    """Have the harmful relay say these under every subscription, a few times."""
+    told = [event.to_json() if isinstance(event, Event) else event for event in events]
+    await stage.proxies[HARMFUL].fault("insert", events=told)
+    await shown(stage, "EVENT", times * len(told))
+    await stage.proxies[HARMFUL].fault("pass")
+
+
+async def test_a_forged_copy_changes_nothing(both: tuple[Stage, Person]) -> None:
+    """Attack: a wrap that is on its way, changed; were its id taken for known, it would be lost."""
+    stage, owner = both
+    text = f"the true one {time.time_ns()}"
+    wrap = wrap_of(seal_of(text, owner, stage.roles.bot), stage.roles.bot)
+    foreign = wrap_of(seal_of("another", owner, stage.roles.bot), stage.roles.bot)
+    changes = ({"sig": foreign.sig}, {"content": foreign.content}, {"pubkey": MALLORY.public})
+    await insert(stage, *(wrap.to_json() | change for change in changes))
+    await owner.send(wrap, HONEST)
+    await stage.heard(text)
+    assert [event.content for event in await stage.messages()].count(text) == 1
+    assert "another" not in [event.content for event in await stage.messages()]
+
+
+async def test_nobody_elses_word_says_where_a_person_reads(both: tuple[Stage, Person]) -> None:
+    """Attack: whoever may write another's inbox list has their answers sent to where he reads."""
+    stage, owner = both
+    lists = Filter(kinds=frozenset({10050}))
+    (known,) = [list_ for list_ in await stage.link.fetch([lists]) if list_.pubkey == owner.public]
+    trap, later_s = "wss://trap.example", int(time.time()) + 60
+    of_mallory = inbox_list_template(MALLORY.public, [trap], later_s)
+    in_their_name = inbox_list_template(owner.public, [trap], later_s)
+    signed = of_mallory.sign(MALLORY, token_bytes(32))
+    await insert(
+        stage,
+        # Signed rightly, by another than those who were asked about.
+        signed,
+        profile_of(MALLORY),
+        # In the person's name, with another's signature.
+        in_their_name.with_sig(signed.sig),
+        # And as the list that is known, whose signature need not be checked again.
+        {**in_their_name.with_sig(known.sig).to_json(), "id": known.id},
+    )
+    await goes_on(stage, owner)
+    stored = await stage.link.fetch([lists])
+    assert known in stored
+    assert all(trap not in event.values("relay") for event in stored)
+    assert MALLORY.public not in {event.pubkey for event in stored}
+    said = await stage.say("where does it go?")
+    delivery = await stage.delivery(said.id)
+    assert {tag[1] for tag in delivery.tags if tag[0] == "relay"} == {
+        proxy.url for proxy in stage.proxies
+    }
+
+
+def profile_of(key: SecretKey) -> Event:
+    """A kind 0 that nobody asked for."""
+    template = Template(key.public, int(time.time()), 0, (), '{"name":"the owner"}')
+    return template.sign(key, token_bytes(32))
