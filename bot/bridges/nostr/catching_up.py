@@ -81,20 +81,21 @@ class CatchingUp:
         return fault
 
     async def _read_ids(self, missing: Sequence[str]) -> Fault | None:
-        asked = [id_ for id_ in missing if id_ not in self._owed]
-        for first in range(0, len(asked), PAGE_IDS):
+        # What it owes is asked for each time: a relay that has changed what it sent may send it
+        # whole later, and no other may have it.
+        for first in range(0, len(missing), PAGE_IDS):
             await self._room.wait()
-            wanted = asked[first : first + PAGE_IDS]
+            wanted = missing[first : first + PAGE_IDS]
             found = await self._page({"ids": wanted})
             if isinstance(found, Fault):
                 return found
-            if owed := [id_ for id_ in wanted if id_ not in found]:
+            if owed := [id_ for id_ in wanted if id_ not in found and id_ not in self._owed]:
                 self._owed |= dict.fromkeys(owed)
                 for old in list(self._owed)[:-MAX_OWED]:
                     del self._owed[old]
                 few = f"{len(owed)} events that it names, as {owed[0][:8]}, it does not send whole"
                 return Fault(State.FORGING, few)
-        log.info("relay is complete", relay=self._url, lacked=len(asked))
+        log.info("relay is complete", relay=self._url, lacked=len(missing))
         return None
 
     async def _read_pages(self, wanted: dict[str, Any]) -> Fault | None:
