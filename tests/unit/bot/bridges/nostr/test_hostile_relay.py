@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -128,7 +129,36 @@ async def test_nobody_elses_word_says_where_a_person_reads(both: tuple[Stage, Pe
     }
 
 
-def profile_of(key: SecretKey) -> Event:
-    """A kind 0 that nobody asked for."""
-    template = Template(key.public, int(time.time()), 0, (), '{"name":"the owner"}')
+async def test_nobody_elses_word_says_what_a_person_is_called(both: tuple[Stage, Person]) -> None:
+    """Attack: in a room, a message is taken for another's by the name that it stands under. The
+    SDK checks no signature of an id that it has seen."""
+    stage, owner = both
+    known = profile_of(OWNER, "Olga")
+    await owner.send(known)
+    await goes_on(stage, owner)
+    puppet = (await stage.messages())[-1].pubkey
+    await named(stage, puppet, "Olga (Nostr)")
+    false = Template(owner.public, known.created_at + 60, 0, (), '{"name":"Mallory"}')
+    await insert(
+        stage,
+        false.with_sig(profile_of(MALLORY).sig),
+        {**false.with_sig(known.sig).to_json(), "id": known.id},
+    )
+    # The name that comes behind it is the next one.
+    await owner.send(profile_of(OWNER, "Olga the Second", known.created_at + 30))
+    await named(stage, puppet, "Olga the Second (Nostr)")
+
+
+async def named(stage: Stage, puppet: str, name: str) -> None:
+    """Wait until a puppet has this name."""
+    wanted = Filter(kinds=frozenset({0}), authors=frozenset({puppet}))
+    async with asyncio.timeout(30):
+        while json.loads((await stage.link.fetch([wanted]))[0].content)["name"] != name:
+            await asyncio.sleep(0.05)
+
+
+def profile_of(key: SecretKey, name: str = "Mallory", created_at: int | None = None) -> Event:
+    """A kind 0."""
+    content = json.dumps({"name": name})
+    template = Template(key.public, created_at or int(time.time()), 0, (), content)
     return template.sign(key, token_bytes(32))
