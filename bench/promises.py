@@ -320,7 +320,7 @@ PROMISES = (
         "messages",
         20,
         1_000,
-        20,
+        12,
     ),
     Promise(
         "silent-death",
@@ -329,7 +329,7 @@ PROMISES = (
         "rounds of four deaths",
         1,
         5,
-        20,
+        8,
     ),
     Promise(
         "burst-at-start",
@@ -338,7 +338,7 @@ PROMISES = (
         "messages",
         100,
         1_000,
-        2,
+        1,
     ),
     Promise(
         "starts-and-stops",
@@ -347,7 +347,7 @@ PROMISES = (
         "starts",
         5,
         200,
-        12,
+        4,
     ),
     Promise(
         "containers",
