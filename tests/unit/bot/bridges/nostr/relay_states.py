@@ -18,8 +18,8 @@ from tests.unit.bot.bridges.nostr.stage import Stage
 
 # A bridge that looks at its relays so often notices in seconds what takes minutes otherwise.
 QUICK = {
-    "probe_s": 0.5, "probe_deadline_s": 1.0, "echo_s": 1.5, "echo_deadline_s": 1.5,
-    "reread_s": 5.0, "page_deadline_s": 3.0,
+    "probe_s": 0.5, "probe_deadline_s": 2.0, "echo_s": 1.5, "echo_deadline_s": 2.0,
+    "reread_s": 5.0, "page_deadline_s": 4.0,
 }  # fmt: skip
 
 

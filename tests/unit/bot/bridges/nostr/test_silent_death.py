@@ -14,7 +14,7 @@ from tests.unit.bot.bridges.nostr.stage import behind_proxies
 
 # The longest time, in seconds, until a bridge at its usual pace says so.
 DEATHS = {"black-hole": 90.0, "half-open": 90.0, "mute": 90.0, "deaf": 180.0}
-QUICK_S = 10.0  # for each, at the pace of tests
+QUICK_S = 20.0  # for each, at the pace of tests
 
 
 async def test_a_silent_death_is_noticed_in_time(
