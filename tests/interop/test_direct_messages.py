@@ -67,17 +67,18 @@ async def test_a_sign_and_a_deletion(there: Stage, me: OtherPerson) -> None:
     assert shown.rumor.content == "look at this"
     about = [["e", shown.id], ["k", "14"]]
     await me.write(7, "👍", bot, tags=about)
-    assert (await sign_under(there, said)).content == "👍"
+    assert (await about_it(there, said, 7)).content == "👍"
 
     mistaken = await me.write(14, "a mistake", bot)
-    await there.heard("a mistake")
+    event = await there.heard("a mistake")
     await me.write(5, "", bot, tags=[["e", mistaken], ["k", "14"]])
-    await me.write(14, "after the mistake", bot)
-    await there.heard("after the mistake")
+    assert (await about_it(there, event, 5)).pubkey == event.pubkey
+    assert "a mistake" not in [message.content for message in await there.messages()]
 
 
-async def sign_under(there: Stage, said: Event) -> Event:
-    wanted = Filter(kinds=frozenset({7}), tags={"e": frozenset({said.id})})
+async def about_it(there: Stage, said: Event, kind: int) -> Event:
+    """Wait for a reaction to an event, or its deletion."""
+    wanted = Filter(kinds=frozenset({kind}), tags={"e": frozenset({said.id})})
     async with asyncio.timeout(30):
         while not (found := await there.link.fetch([wanted])):
             await asyncio.sleep(0.05)

@@ -40,8 +40,7 @@ async def main(place: Installation) -> None:
         incoming = Incoming(place.data / "groups", settings.agent.folder_mib << 20)
         allowed = settings.allowed_private_hosts
         bridge = Bridge(
-            link, key, roles, caller, settings.relays, profile, local, incoming, allowed,
-            pace,
+            link, key, roles, caller, settings.relays, profile, local, incoming, allowed, pace
         )  # fmt: skip
         serving = asyncio.create_task(bridge.serve(ready))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, serving.cancel)
