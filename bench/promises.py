@@ -320,7 +320,7 @@ PROMISES = (
         "messages",
         20,
         1_000,
-        12,
+        13,
     ),
     Promise(
         "silent-death",

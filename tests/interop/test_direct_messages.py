@@ -14,8 +14,8 @@ from nips.filter import Filter
 from relay_local.client import connect
 from tests.interop.other_person import Came, OtherPerson, other_person
 from tests.unit.bot.bridges.nostr.conftest import OWNER
+from tests.unit.bot.bridges.nostr.conversation import registered
 from tests.unit.bot.bridges.nostr.stage import Stage, a_stage
-from tests.unit.bot.bridges.nostr.test_conversations import registered
 
 
 @pytest.fixture(scope="module")
