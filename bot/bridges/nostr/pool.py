@@ -6,9 +6,10 @@ once while a relay is away (so `courier` repeats).
 
 **Nothing is lost between the SDK and us.** It drops notifications when their channel is full, and
 what fails its own check is never told of. So events do not come by that channel: the SDK asks
-before it takes one whose id and signature are right (`AdmitPolicy`), waits for the answer, and is
-always told no; by then the event is with us. So a slow reader slows the relay down. The channel
-brings only the ends, which count with everything asked about before them.
+before it takes one that it believes (`AdmitPolicy`), waits for the answer, and is always told no;
+by then the event is with us. What has an id that it has checked before, it believes unseen: whoever
+acts on an event checks it. So a slow reader slows the relay down. The channel brings only the ends,
+which count with everything asked about before them.
 
 The SDK may crash the interpreter's exit after a callback in Python was registered. Once the pool
 is closed the composition root flushes its streams and ends the process with `os._exit`.

@@ -29,11 +29,13 @@ from bot.bridges.nostr.echo import Echo, Echoed
 from bot.bridges.nostr.pool import Dropped, Ended, Heard, Note, NotLoggedIn, Pool
 from bot.bridges.nostr.relay_state import Fault, Health, Pauses, State, closed
 from bot.bridges.nostr.waiting import first_of
+from nips.event import Event
 from nips.kinds import Kind
-from nips.refusal import Prefix, Refusal
+from nips.refusal import Malformed, Prefix, Refusal
 
 BACKDATED_S = 2 * 86_400  # NIP-17: "randomize created_at in up to two days in the past"
 MARGIN_S = 3_600
+MAX_FORGERIES = 1_000  # that are remembered of one relay
 
 log = structlog.get_logger()
 
@@ -106,6 +108,7 @@ class Tending:
         self._wanted_lists: dict[str, Any] | None = None
         self._catching_up = CatchingUp(pool, url, held, progress.room, pace.page_deadline_s)
         self._echo = Echo(pool, url, pace.echo_deadline_s)
+        self._forged: dict[str, None] = {}
         self._mark: tuple[int, int] | None = None
         self._caught, self._wake = asyncio.Event(), asyncio.Event()
         self._is_behind = False
@@ -155,6 +158,19 @@ class Tending:
                 self._fail(Fault(State.REFUSED, reason))
             case Dropped():
                 self._fail(Fault(State.DOWN, "the connection ended"))
+
+    def believes(self, event: Event) -> bool:
+        """Check an event of this relay's; a wrong signature is a fault, once for each event."""
+        try:
+            event.verify()
+        except Malformed:
+            if event.id not in self._forged:
+                self._forged[event.id] = None
+                for old in list(self._forged)[:-MAX_FORGERIES]:
+                    del self._forged[old]
+                self._fail(Fault(State.FORGING, "it sent an event with a wrong signature"))
+            return False
+        return True
 
     def missed(self) -> None:
         """Note that an event could not be taken in: what is stored will be read again."""

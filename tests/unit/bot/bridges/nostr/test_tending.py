@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nips.event import Event
 from relay_local.client import connect
 from tests.relay_process import relay_process
 from tests.unit.bot.bridges.nostr.foreign_relay import ForeignRelay, listening, running, wrap
@@ -97,6 +98,23 @@ async def test_one_that_takes_no_login_is_shown() -> None:
         await relay.connections[0].send(json.dumps(["AUTH", "challenge"]))
         health = await said.state(relay.url, "refused")
         assert health["reason"] in ("restricted: not on the list", relay.closes)
+
+
+async def test_one_that_changes_what_others_have_sent_is_shown_once() -> None:
+    """Attack: of an id that it knows the SDK does not look at the rest any more."""
+    honest, liar, good, last = ForeignRelay(), ForeignRelay(), wrap(), wrap()
+    async with running(honest), running(liar), listening(honest.url, liar.url) as said:
+        await honest.asked()
+        await liar.asked()
+        await honest.send_live(good)
+        assert await said() == good.id
+        for _ in range(3):
+            await liar.send_live(Event.from_json(good.to_json() | {"content": "changed"}))
+        health = await said.state(liar.url, "forging")
+        assert health["reason"] == "it sent an event with a wrong signature"
+        await said.state(liar.url, "listening")
+        await honest.send_live(last)
+        assert await said() == last.id
 
 
 async def test_one_that_is_not_there_is_down_and_comes_back() -> None:
