@@ -137,6 +137,9 @@ async def _with_claude(steps: Steps, there: House, owner: Person, model: StandIn
         await owner.react(bot, question.rumor_id, "✅")
         outcome = await _heard(owner, "✅ Published, as you approved: kind 30023")
         steps.fact("the bot", outcome.text)
+    with steps.step("the article is on the public relays, for everybody"):
+        article = await owner.find(kinds=[30023], authors=[bot])
+        steps.fact("the bot", str(article["content"]))
 
 
 async def _heard(owner: Person, beginning: str) -> Message:

@@ -17,6 +17,7 @@ from datetime import timedelta
 import nostr_sdk as sdk
 
 WAIT = timedelta(seconds=10)
+LOOK_S = 0.2
 TWO_DAYS_AND_MORE = timedelta(days=3)
 
 
@@ -108,6 +109,13 @@ class Person:
         wanted = sdk.Filter.from_json(json.dumps(fields))
         found = await self._client.fetch_events(sdk.ReqTarget.auto([wanted]), WAIT)
         return [json.loads(event.as_json()) for event in found]
+
+    async def find(self, timeout_s: float = 30.0, **fields: object) -> dict[str, object]:
+        """The first event that matches, once a public relay has one. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            while not (found := await self.fetch(**fields)):
+                await asyncio.sleep(LOOK_S)
+            return found[0]
 
     async def stored_wraps(self) -> int:
         """How many gift wraps the relays hold for this person."""
