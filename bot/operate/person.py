@@ -113,9 +113,10 @@ class Person:
     async def find(self, timeout_s: float = 30.0, **fields: object) -> dict[str, object]:
         """The first event that matches, once a public relay has one. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s):
-            while not (found := await self.fetch(**fields)):
-                await asyncio.sleep(LOOK_S)
-            return found[0]
+            while True:
+                for event in await self.fetch(**fields):
+                    return event
+                await asyncio.sleep(LOOK_S)  # several relays: which of them has it first is open
 
     async def stored_wraps(self) -> int:
         """How many gift wraps the relays hold for this person."""
