@@ -75,7 +75,7 @@ class Courier:
         self._link, self._key, self._pool = link, key, pool
         self._arrivals, self._contacts = arrivals, contacts
         self._local = {normalise(url) for url in local_urls}
-        self._configured = {normalise(url): url for url in pool.relays}
+        self._configured = tuple(map(normalise, pool.relays))
         self._tasks = tasks
         self._sending = asyncio.Semaphore(SENDS_AT_ONCE)
         self._open: dict[str, Delivery] = {}
@@ -162,8 +162,7 @@ class Courier:
             if (url, event.id) in taken:
                 continue
             async with self._sending:
-                to = self._configured.get(url, url)
-                accepted, reason = (await self._pool.send(event, [to]))[to]
+                accepted, reason = (await self._pool.send(event, [url]))[url]
             status = verdict(accepted, reason)
             if status is Status.OK:
                 taken.add((url, event.id))

@@ -109,16 +109,18 @@ class Pool:
         self._monitor = monitor
         self._visits: dict[str, int] = {}
         self._answers: dict[str, tuple[int, int]] = {}
+        self._group = asyncio.TaskGroup()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
         sdk.uniffi_set_event_loop(asyncio.get_running_loop())  # else every callback hangs
         for url in self._relays:
             await self._add(url)
         self._notifications = self._client.notifications()
         self._tasks = [
-            asyncio.create_task(self._read_ends()),
-            asyncio.create_task(self._monitor.handle_notifications(_Statuses(self._fell))),
+            self._group.create_task(self._read_ends()),
+            self._group.create_task(self._monitor.handle_notifications(_Statuses(self._fell))),
         ]
         return self
 
@@ -131,9 +133,11 @@ class Pool:
         await self._client.shutdown()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        # The SDK's threads may still be returning from callbacks; nothing announces their end.
-        await asyncio.sleep(SETTLE_S)
+        try:
+            await self._group.__aexit__(kind, error, trace)
+        finally:
+            # The SDK's threads may still be returning from callbacks; nothing announces their end.
+            await asyncio.sleep(SETTLE_S)
 
     @property
     def relays(self) -> tuple[str, ...]:
@@ -236,8 +240,8 @@ class Pool:
         urls = list(dict.fromkeys(relays))
         outgoing = sdk.Event.from_json(json.dumps(event.to_json()))
         sending = (
-            self._send_and_count(outgoing, url) if url in self._relays
-            else self._visit(outgoing, url)
+            self._visit(outgoing, url) if (known := self._name_of(url)) is None
+            else self._send_and_count(outgoing, known)
             for url in urls
         )  # fmt: skip
         return dict(zip(urls, await asyncio.gather(*sending), strict=True))
@@ -245,6 +249,13 @@ class Pool:
     async def offer(self, event: Event, url: str) -> tuple[bool, str]:
         """Send what is none of the bot's, to a relay that is listened to; it is not counted."""
         return await self._send(sdk.Event.from_json(json.dumps(event.to_json())), url)
+
+    def _name_of(self, url: str) -> str | None:
+        """How a relay that is listened to is named here, however it is spelled there."""
+        try:
+            return self._named.get(str(sdk.RelayUrl.parse(url)))
+        except sdk.NostrSdkError:
+            return None
 
     async def _add(self, url: str) -> None:
         options = sdk.RelayOptions().reconnect(False)
@@ -301,7 +312,7 @@ class Pool:
             self._visits[url] -= 1
             if not self._visits[url]:
                 del self._visits[url]
-                if url not in self._relays:
+                if self._name_of(url) is None:
                     with suppress(sdk.NostrSdkError):
                         await self._client.remove_relay(address, force=True)
 

@@ -44,3 +44,15 @@ async def test_a_private_relay_is_visited_where_the_owner_allows_its_host(stage:
         async with connect(url, [key]) as link:
             found = await link.fetch([Filter(ids=frozenset({event.id}))])
         assert bool(found) is taken
+
+
+async def test_a_relay_that_is_listened_to_is_no_visit_however_it_is_spelled(stage: Stage) -> None:
+    """A visit ends with the connection: it would be that by which we listen."""
+    url, key = stage.public[0], SecretKey.generate(token_bytes)
+    event = Template(key.public, int(time.time()), 1, (), "again").sign(key, token_bytes(32))
+    async with Pool([url], no_login) as pool:
+        assert await pool.connect(url) is None
+        spelled = f"{url.upper().replace('WS:', 'ws:')}/"
+        assert (await pool.send(event, [spelled]))[spelled] == (True, "")
+        assert pool.answers(url) == (1, 0)
+        assert await pool.is_up(url)
