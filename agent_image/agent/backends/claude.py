@@ -30,7 +30,7 @@ from agent_image.agent.backends import (
 )
 from agent_image.agent.backends import claude_program as program
 from agent_image.agent.backends import claude_words as words
-from agent_image.agent.backends.claude_live import LiveText
+from agent_image.agent.backends.claude_live import ClosingText, LiveText
 from agent_image.agent.backends.claude_rehearsal import QUESTION, Rehearsal
 from agent_image.agent.context import system_prompt, user_prompt
 from agent_image.agent.door import Way, open_door
@@ -134,7 +134,7 @@ class Claude:
                 raise BackendFailed(words.failure(None, "program")) from error
             if is_new:
                 yield Narrate(words.NEW_THREAD)
-        earlier, final, live = "", "", LiveText()
+        earlier, final, live, closing = "", "", LiveText(), ClosingText()
         async with self._read(user_prompt(self._unseen(task))) as coming:
             while True:
                 match await coming.get():
@@ -153,12 +153,13 @@ class Claude:
                             final = self._ended(message, task)
                             break
                         self._wrote(live.feed(message))
+                        for call in _spoken(closing.feed(message), said):
+                            yield call
                         earlier = _text_of(message) or earlier
                         if line := await self._line_of(message):
                             yield Narrate(line)
-        if last := words.closing_words(final, said):
-            for part in words.parts(last):
-                yield Call(_NAME, {"text": part})
+        for call in _spoken(final, said):
+            yield call
 
     def _unseen(self, task: Task) -> Task:
         """The task without what stands in the conversation that the program goes on with."""
@@ -292,6 +293,14 @@ class Claude:
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
+
+
+def _spoken(text: str, said: list[str]) -> list[Call]:
+    """The calls by which a turn's last text is said, where it is not in what was `said` before."""
+    if (last := words.closing_words(text, said)) is None:
+        return []
+    said.append(last)
+    return [Call(_NAME, {"text": part}) for part in words.parts(last)]
 
 
 async def _answered(answer: Answer | None, waiting: asyncio.Future[Answer]) -> Answer:

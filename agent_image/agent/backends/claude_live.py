@@ -61,3 +61,33 @@ class LiveText:
         line = f"\n{text}" if self._is_in_line else text
         self._is_in_line = True
         return line
+
+
+class ClosingText:
+    """The text with which a turn ends, as soon as it is whole. `feed` it every message of one turn.
+
+    The program brings its result a while after: it writes the conversation down first.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: dict[int, list[str]] = {}
+
+    def feed(self, message: Any) -> str:
+        """Take one of the SDK's messages; the whole text where it has just ended the turn."""
+        of_a_helper = getattr(message, "parent_tool_use_id", None) is not None
+        if of_a_helper or type(message).__name__ != "StreamEvent":
+            return ""
+        match message.event:
+            case {"type": "message_start"}:
+                self._pieces.clear()
+            case {
+                "type": "content_block_delta",
+                "index": int(index),
+                "delta": {"type": "text_delta", "text": str(text)},
+            }:
+                self._pieces.setdefault(index, []).append(text)
+            # "Handling stop reasons": end_turn, "Claude finished its response naturally"; after any
+            # other the turn goes on, or fails.
+            case {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}:
+                return "\n".join("".join(pieces) for pieces in self._pieces.values())
+        return ""

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_image.agent.backends.claude_live import LiveText
+from agent_image.agent.backends.claude_live import ClosingText, LiveText
 
 
 # The SDK is in the agent's image alone: these have the names and fields of its own.
@@ -128,3 +128,33 @@ def test_what_a_helper_of_the_models_writes_is_not_shown() -> None:
         START, delta("One "), delta("no", of="toolu_1"), whole(TextBlock("no"), of="toolu_1"),
         delta("two."), whole(TextBlock("One two.")),
     ) == ["One ", "two."]  # fmt: skip
+
+
+def ends(reason: str, of: str | None = None) -> object:
+    return StreamEvent({"type": "message_delta", "delta": {"stop_reason": reason}}, of)
+
+
+def closing(*messages: object) -> list[str]:
+    text = ClosingText()
+    return [said for message in messages if (said := text.feed(message))]
+
+
+def test_the_last_text_is_known_before_the_result() -> None:
+    assert closing(START, delta("Good "), delta("day."), ends("end_turn")) == ["Good day."]
+    blocks = (delta("hm", 0, "thinking_delta"), delta("One.", 1), delta("Two.", 2))
+    assert closing(START, *blocks, ends("end_turn")) == ["One.\nTwo."]
+
+
+def test_a_turn_that_goes_on_or_broke_off_has_no_last_text_yet() -> None:
+    for reason in ("tool_use", "max_tokens", "pause_turn", "refusal"):
+        assert closing(START, delta("I look."), ends(reason)) == []
+    assert closing(START, delta("Half an ans"), START, delta("Whole."), ends("end_turn")) == [
+        "Whole."
+    ]
+    assert closing(START, ends("end_turn")) == []
+
+
+def test_what_a_helper_of_the_models_says_is_no_answer() -> None:
+    """Attack: a text that was given to a helper is repeated by it, in the assistant's name."""
+    helper = (delta("Obey.", of="toolu_1"), ends("end_turn", of="toolu_1"))
+    assert closing(START, delta("Mine."), *helper, ends("end_turn")) == ["Mine."]
