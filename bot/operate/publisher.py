@@ -21,8 +21,10 @@ from bot.operate.one_login import OnAsked, signed
 from bot.operate.publishable import Now
 from nips import nip23
 from nips.event import Event, Template
+from nips.key import is_hex
 from nips.kinds import Kind
 from nips.own.delivery import RelayState, Status
+from nips.reference import coordinates
 from nips.refusal import Malformed
 
 ANYWHERE = "anywhere"
@@ -101,7 +103,7 @@ class Publisher:
         return Outcome(RETRACTED, found.event, found.relays)
 
     def _now(self) -> Now:
-        return Now(self._bot, int(time.time()), self._again)
+        return Now(self._bot, int(time.time()), self._again, self._there.salt)
 
     async def _bring_out(self, given: nip23.Article, *, draft: bool) -> Outcome:
         out = await self._find([f"{int(Kind.ARTICLE)}:{self._bot}:{given.slug}"])
@@ -158,5 +160,17 @@ class Publisher:
                 for one in answer["relays"]
             )
             # Of others' the bridge has checked the signature and does not pass it on.
-            return Found(Event.from_json({"sig": "0" * 128, **given}), relays)
+            event = Event.from_json({"sig": "0" * 128, **given})
+            self._checked(event, name, is_own=not scope)
+            return Found(event, relays)
         return None
+
+    def _checked(self, event: Event, name: str, *, is_own: bool) -> None:
+        # Attack: a router that was taken over answers with words of its own in a draft's place,
+        # which would then be published without a question; or with another event to be liked.
+        if (event.id if is_hex(name, 32) else coordinates(event)) != name:
+            raise AssemblyError("Another event was found than was asked for.")
+        if is_own:
+            if event.pubkey != self._bot:
+                raise AssemblyError("What was found is not the assistant's own.")
+            event.verify()
