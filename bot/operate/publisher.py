@@ -23,6 +23,7 @@ from nips import nip23
 from nips.event import Event, Template
 from nips.key import is_hex
 from nips.kinds import Kind
+from nips.nip19 import encode_nevent
 from nips.own.delivery import RelayState, Status
 from nips.reference import coordinates
 from nips.refusal import Malformed
@@ -68,11 +69,25 @@ class Publisher:
         """Publish an article, or a new version; or keep it as a draft."""
         return await self._bring_out(manuscript.article(given, options), draft=draft)
 
-    async def from_draft(self, slug: str) -> Outcome:
-        """Publish a draft."""
-        found = await self._find([f"{int(Kind.DRAFT)}:{self._bot}:{slug}"])
-        if found is None:
-            raise AssemblyError(f"There is no draft {slug}; nostrclaw published shows drafts.")
+    async def from_draft(self, named: str) -> Outcome:
+        """Publish a draft, by its slug, or that very version of it."""
+        names = [
+            name
+            for name in meant(named, self._bot).names
+            if not name.startswith(f"{int(Kind.ARTICLE)}:")
+        ]
+        found = await self._find(names)
+        if found is None or found.event.kind != Kind.DRAFT:
+            raise AssemblyError(f"There is no draft {named}; nostrclaw published shows drafts.")
+        event = found.event
+        # Attack: an agent, which keeps drafts unasked, puts its words under the name of one that
+        # its owner has written, or has read, just before it is published.
+        if event.tag("job") is not None and event.id not in names:
+            version = encode_nevent(event.id, (), self._bot, event.kind)
+            raise AssemblyError(
+                "An agent wrote this draft last. Read it, and publish that very version: "
+                f"nostrclaw publish article --from-draft {version}"
+            )
         return await self._bring_out(nip23.parse(found.event), draft=False)
 
     async def comment(self, on: str, text: str) -> Outcome:

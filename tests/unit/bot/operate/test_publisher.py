@@ -12,6 +12,7 @@ import pytest
 from bot.operate import publisher
 from bot.operate.assembly import AssemblyError
 from bot.operate.publisher import Outcome, Publisher
+from nips import nip23
 from nips.event import Event, Tag, Template
 from nips.key import SecretKey
 from nips.refusal import Malformed
@@ -76,3 +77,23 @@ async def test_another_answer_than_was_asked_for_is_not_published(
     with pytest.raises(error):
         await do(Publisher(Router(answer)))  # type: ignore[arg-type]
     assert asked == []
+
+
+async def test_a_draft_that_an_agent_wrote_last_is_published_by_its_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Attack: an agent keeps drafts without a question, under a name of its owner's too."""
+    theirs = made(BOT, 30_024, "Theirs.", ("d", "trip"), ("title", "Trip"), ("job", "ab" * 32))
+    with pytest.raises(AssemblyError, match=r"An agent wrote this draft last.*nevent1") as told:
+        await Publisher(Router(theirs)).from_draft("trip")  # type: ignore[arg-type]
+    version = str(told.value).split()[-1]
+    brought: list[nip23.Article] = []
+
+    async def bring_out(self: Publisher, given: nip23.Article, *, draft: bool) -> Outcome:
+        brought.append(given)
+        return Outcome("published", theirs)
+
+    monkeypatch.setattr(Publisher, "_bring_out", bring_out)
+    await Publisher(Router(theirs)).from_draft(version)  # type: ignore[arg-type]
+    await Publisher(Router(DRAFT)).from_draft("trip")  # type: ignore[arg-type]
+    assert [one.text for one in brought] == ["Theirs.", "Mine."]
