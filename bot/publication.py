@@ -37,8 +37,16 @@ def leaves(event: Event) -> bool:
     # Attack: a word of a group, made to look public by its kind.
     if event.kind not in LEAVING or _is_of_a_group(event):
         return False
-    # What takes back a draft would tell everybody its name.
-    return event.kind != Kind.DELETION or set(event.values("k")) != {str(int(Kind.DRAFT))}
+    return event.kind != Kind.DELETION or not _takes_back_drafts(event)
+
+
+def _takes_back_drafts(event: Event) -> bool:
+    """Say whether a retraction is of drafts alone, whose names it would tell everybody."""
+    # Attack: a retraction says that it is of a draft, so that what it names goes here, out of its
+    # owner's sight, and nowhere else. Of which kind an id is, only its `k` says.
+    places = event.values("a")
+    are_drafts = all(where.startswith(f"{int(Kind.DRAFT)}:") for where in places)
+    return bool(places) and are_drafts and not event.values("e")
 
 
 def _is_of_a_group(event: Event) -> bool:

@@ -14,7 +14,7 @@ from nips.own.delivery import Delivery
 from nips.own.roles import Roles
 from nips.refusal import Malformed
 
-MAX_FETCHED = 200
+MAX_FETCHED, MAX_REACTIONS = 200, 2_000
 
 
 class Publications:
@@ -29,13 +29,16 @@ class Publications:
         found = await self._author.link.fetch(
             [
                 Filter(authors=bot, kinds=LISTED, limit=MAX_FETCHED),
-                # Of reactions most are in groups, to messages; those name their kind.
+                # Of reactions most are in groups, to messages. Those that name a kind of ours are
+                # found behind any number of them; the others, which an agent need not tell of
+                # what kind their event is, as far as it goes.
                 Filter(
                     authors=bot,
                     kinds=of_kinds(Kind.REACTION),
                     tags={"k": frozenset(map(str, LISTED))},
                     limit=MAX_FETCHED,
                 ),
+                Filter(authors=bot, kinds=of_kinds(Kind.REACTION), limit=MAX_REACTIONS),
             ]
         )
         public = {event.id: event for event in found if is_shown(event)}

@@ -5,6 +5,7 @@ Tags in capitals say what the whole thread is on, the same in small letters what
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from nips.event import Event, Tag, Tags, Template
@@ -14,6 +15,8 @@ from nips.reference import author_of, coordinates, hint, page, pointer, trimmed
 from nips.refusal import Malformed
 
 MAX_VALUE_CHARS = 2_000  # of an address on the web, a name of an article
+_NUMBER = re.compile(r"[0-9]{1,5}")
+_WORD = re.compile(r"[!-~]{1,64}")  # NIP-73: `web`, `#`, `podcast:item:guid`
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,8 @@ def _read(event: Event | Template, names: str, kind_name: str, author_name: str)
     kind, author = event.tag(kind_name) or "", event.tag(author_name) or ""
     ordered = (tag for name in names for tag in event.tags if tag[0] == name)
     found = next((scope for tag in ordered if (scope := _scope(tag, kind))), None)
-    if found is None or not _is_value(kind):
+    # Attack: a sentence in the place of a kind, or of a page's address, which we sign with it.
+    if found is None or not (_WORD if found.tag == "I" else _NUMBER).fullmatch(kind):
         raise Malformed(f"a comment says what it is on: one of {', '.join(names)}, and {kind_name}")
     # Coordinates name their author themselves, and something on the web has none.
     return replace(found, author=author) if found.tag == "E" and is_hex(author, 32) else found
@@ -105,8 +109,10 @@ def _scope(tag: Tag, kind: str) -> Scope | None:
         case "A":
             author = author_of(value)
             return Scope("A", value, kind, hint(at), author) if author else None
-        case _:
+        case _ if not any(c.isspace() for c in value):
             return Scope("I", value, kind, page(at))
+        case _:
+            return None
 
 
 def _is_value(text: str) -> bool:

@@ -12,7 +12,7 @@ from nips.event import Event
 from nips.kinds import Kind
 from nips.nip62 import VANISH
 from nips.own import grant as grants
-from nips.own.once import in_group
+from nips.own.once import DONE, in_group
 from nips.refusal import Malformed, Prefix, Refusal
 from relay_local import answers, moderation, retention, vanishing
 from relay_local import groups as groups_
@@ -70,7 +70,7 @@ def place(
         return Admission(refusal, (), world)
     once_key = _once_key(world, event) if once else None
     if once_key is not None and transaction.had_effect(event.pubkey, once_key):
-        return Admission(Known("what this event does has been done"), (), world)
+        return Admission(Known(DONE), (), world)
     where = address(event)
     old = transaction.at(where) if where else None
     refusal = retention.objection(world, event, old)

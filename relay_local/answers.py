@@ -116,10 +116,13 @@ def _named(transaction: Transaction, event: Event) -> Iterator[Event]:
     for tag in event.tags:
         if tag[0] not in ("e", "q", "a", "E", "A") or len(tag) < 2:
             continue
-        if _is_id(tag[1]):
-            found = transaction.event(tag[1])
+        # Attack: an id in capitals, which is none to us and the same one to whoever reads it.
+        kind, _, rest = tag[1].partition(":")
+        author, separator, d = rest.partition(":")
+        if _is_id(tag[1].lower()):
+            found = transaction.event(tag[1].lower())
         else:
-            where = parse_address(tag[1])
+            where = parse_address(f"{kind}:{author.lower()}{separator}{d}")
             found = transaction.at(where) if where else None
         if found is not None:
             yield found

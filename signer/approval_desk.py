@@ -92,7 +92,8 @@ class ApprovalDesk:
         # Attack: another template under the id of one that the owner is just reading.
         if found is not None and found.body != body:
             raise refused(Prefix.INVALID, "this id was used for another request already")
-        return found or self._questions.of_body(client, body)
+        found = found or self._questions.of_body(client, body)
+        return found or self._questions.joined(client, body)
 
     def ask(
         self,
@@ -120,6 +121,9 @@ class ApprovalDesk:
             # Attack: learn what another conversation asked by naming its once-key.
             if (found.group, found.template.kind) != (group or "", template.kind):
                 raise refused(Prefix.RESTRICTED, "this once-key is used elsewhere")
+            if found.client != client:
+                # So that its template, which grows too old, is not judged or asked about anew.
+                self._questions.join(client, body, found.run)
             return found
         if self._roles.bridge_of(client) is not None:
             last = self._questions.last_of(client)

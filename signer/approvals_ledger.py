@@ -27,6 +27,9 @@ CREATE INDEX IF NOT EXISTS questions_open ON questions (run) WHERE closed = 0;
 CREATE INDEX IF NOT EXISTS questions_asked ON questions (client, body);
 CREATE INDEX IF NOT EXISTS questions_once ON questions (once) WHERE once IS NOT NULL;
 CREATE TABLE IF NOT EXISTS question_shown (id TEXT PRIMARY KEY, run TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS question_joined ( -- the last request of a key that asked the same
+    client TEXT PRIMARY KEY, body TEXT NOT NULL, run TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS question_told (id TEXT PRIMARY KEY) WITHOUT ROWID;  -- vain answers
 """
 _ID_CHARS = 64
@@ -81,6 +84,19 @@ class ApprovalsLedger:
     def of_body(self, client: str, body: str) -> Question | None:
         """The question that the same request under any id has led to."""
         return self._one("client = ? AND body = ?", client, body)
+
+    def join(self, client: str, body: str, run: str) -> None:
+        """Note that a request of another key's, its last such one, is about this question too."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO question_joined VALUES (?, ?, ?)", (client, body, run)
+        )
+
+    def joined(self, client: str, body: str) -> Question | None:
+        """The question that the key's last such request was about."""
+        row = self._db.execute(
+            "SELECT run FROM question_joined WHERE client = ? AND body = ?", (client, body)
+        ).fetchone()
+        return None if row is None else self.of_run(row[0])
 
     def last_of(self, client: str) -> Question | None:
         """The latest question that a client key has asked."""

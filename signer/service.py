@@ -20,6 +20,7 @@ from nips.event import Event
 from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
+from nips.own import once
 from nips.own.approval import ANSWERS
 from nips.own.roles import Roles
 from nips.refusal import Malformed, Prefix, Refusal
@@ -194,6 +195,10 @@ class Service:
 
     def _taken(self, event: Event, ok: frames.Ok) -> Refusal | None:
         refusal = ok.refusal
+        # Attack: an agent takes the once-key of what somebody else has published, which the relay
+        # drops and says yes to, and has a signature of which nobody but itself knows.
+        if ok.accepted and ok.message == f"{Prefix.DUPLICATE}: {once.DONE}":
+            refusal = Refusal(Prefix.DUPLICATE, once.DONE)
         if refusal is not None:
             log.error("the relay refused what was signed", id=event.id, reason=str(refusal))
         if refusal is None or refusal.prefix not in _PASSING:

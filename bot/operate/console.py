@@ -14,6 +14,7 @@ from pathlib import Path
 from bot.operate.assembly import AssemblyError, Installation
 from bot.operate.signers import is_listening
 from config.roles import load, read_key
+from nips.own.once import once_key
 from nips.own.roles import Roles
 from nips.refusal import Refused
 from relay_local.client import Caller, Link, Unanswered, connect
@@ -23,12 +24,14 @@ DEADLINE_S = 40.0  # longer than the router gives a command
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """A connection to what runs. link: authenticated with the console's key, which may ask."""
+    """A connection to what runs. link: authenticated with the console's key, which may ask. salt:
+    made of that key, known to nobody else, and the same each time."""
 
     place: Installation
     roles: Roles
     link: Link
     router: Caller
+    salt: str
 
     async def ask(self, method: str, *params: str) -> str:
         """The router's answer. Raises AssemblyError with what the user can do."""
@@ -53,4 +56,5 @@ async def console(place: Installation) -> AsyncIterator[Console]:
         )
     key, roles = read_key(place.key("console")), load(place.roles_file)
     async with connect(place.relay_address, [key]) as link:
-        yield Console(place, roles, link, Caller(link, key, roles.router))
+        salt = once_key("console", key.raw.hex())
+        yield Console(place, roles, link, Caller(link, key, roles.router), salt)

@@ -53,7 +53,10 @@ def article(
         bool, typer.Option("--draft", help="Keep it on the private relay, sent to nobody.")
     ] = False,
     from_draft: Annotated[
-        str | None, typer.Option(metavar="SLUG", help="Publish a draft, instead of a file.")
+        str | None,
+        typer.Option(
+            metavar="DRAFT", help="Publish a draft, by its slug or an nevent1…, instead of a file."
+        ),
     ] = None,
     again: Again = False,
     data: Data = default_data(),
@@ -66,7 +69,7 @@ def article(
     given["tags"] = " ".join(tag) if tag else None
     options = {name: value for name, value in given.items() if value is not None}
     if (file is None) == (from_draft is None):
-        fail("say which: a file, or --from-draft SLUG", 2)
+        fail("say which: a file, or --from-draft DRAFT", 2)
     if from_draft is not None:
         if options or draft:
             fail("--from-draft publishes the draft as it is; change that first, with --draft", 2)

@@ -20,11 +20,12 @@ from nips.refusal import Malformed
 @dataclass(frozen=True, slots=True)
 class Now:
     """bot: the author, hex. at: unix seconds. again: "", or at random where what was said before
-    is said once more."""
+    is said once more. salt: known to the command line alone."""
 
     bot: str
     at: int
     again: str = ""
+    salt: str = ""
 
 
 def note(now: Now, text: str) -> Template:
@@ -86,5 +87,8 @@ def _said(given: Article) -> tuple[str, ...]:
 
 def _once(now: Now, kind: Kind, target: str, *said: str, before: Event | None = None) -> Tags:
     place = before.id if before is not None else ""
-    key = once_key("publish", str(int(kind)), target, once_key(*said), place, now.again)
+    # Attack: an agent uses up the key under which what it has published would be retracted: it
+    # knows the id, but not the salt.
+    what = once_key(*said)
+    key = once_key("publish", str(int(kind)), target, what, place, now.again, now.salt)
     return (("o", key),)

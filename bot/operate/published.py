@@ -62,5 +62,7 @@ def _nowhere(row: Mapping[str, Any]) -> str:
 
 def _relay(state: Mapping[str, Any]) -> str:
     host = urlsplit(state["url"]).netloc or state["url"]
+    # Attack: a relay list of somebody's who is answered, with what a terminal obeys in an address.
+    host = harmless(host)
     why = f": {harmless(state['reason'])}" if state["status"] == "failed" else ""
     return f"{SIGNS.get(state['status'], '')} {host}{why}"

@@ -21,8 +21,11 @@ from bot.operate.one_login import OnAsked, signed
 from bot.operate.publishable import Now
 from nips import nip23
 from nips.event import Event, Template
+from nips.key import is_hex
 from nips.kinds import Kind
+from nips.nip19 import encode_nevent
 from nips.own.delivery import RelayState, Status
+from nips.reference import coordinates
 from nips.refusal import Malformed
 
 ANYWHERE = "anywhere"
@@ -66,11 +69,25 @@ class Publisher:
         """Publish an article, or a new version; or keep it as a draft."""
         return await self._bring_out(manuscript.article(given, options), draft=draft)
 
-    async def from_draft(self, slug: str) -> Outcome:
-        """Publish a draft."""
-        found = await self._find([f"{int(Kind.DRAFT)}:{self._bot}:{slug}"])
-        if found is None:
-            raise AssemblyError(f"There is no draft {slug}; nostrclaw published shows drafts.")
+    async def from_draft(self, named: str) -> Outcome:
+        """Publish a draft, by its slug, or that very version of it."""
+        names = [
+            name
+            for name in meant(named, self._bot).names
+            if not name.startswith(f"{int(Kind.ARTICLE)}:")
+        ]
+        found = await self._find(names)
+        if found is None or found.event.kind != Kind.DRAFT:
+            raise AssemblyError(f"There is no draft {named}; nostrclaw published shows drafts.")
+        event = found.event
+        # Attack: an agent, which keeps drafts unasked, puts its words under the name of one that
+        # its owner has written, or has read, just before it is published.
+        if event.tag("job") is not None and event.id not in names:
+            version = encode_nevent(event.id, (), self._bot, event.kind)
+            raise AssemblyError(
+                "An agent wrote this draft last. Read it, and publish that very version: "
+                f"nostrclaw publish article --from-draft {version}"
+            )
         return await self._bring_out(nip23.parse(found.event), draft=False)
 
     async def comment(self, on: str, text: str) -> Outcome:
@@ -101,7 +118,7 @@ class Publisher:
         return Outcome(RETRACTED, found.event, found.relays)
 
     def _now(self) -> Now:
-        return Now(self._bot, int(time.time()), self._again)
+        return Now(self._bot, int(time.time()), self._again, self._there.salt)
 
     async def _bring_out(self, given: nip23.Article, *, draft: bool) -> Outcome:
         out = await self._find([f"{int(Kind.ARTICLE)}:{self._bot}:{given.slug}"])
@@ -158,5 +175,17 @@ class Publisher:
                 for one in answer["relays"]
             )
             # Of others' the bridge has checked the signature and does not pass it on.
-            return Found(Event.from_json({"sig": "0" * 128, **given}), relays)
+            event = Event.from_json({"sig": "0" * 128, **given})
+            self._checked(event, name, is_own=not scope)
+            return Found(event, relays)
         return None
+
+    def _checked(self, event: Event, name: str, *, is_own: bool) -> None:
+        # Attack: a router that was taken over answers with words of its own in a draft's place,
+        # which would then be published without a question; or with another event to be liked.
+        if (event.id if is_hex(name, 32) else coordinates(event)) != name:
+            raise AssemblyError("Another event was found than was asked for.")
+        if is_own:
+            if event.pubkey != self._bot:
+                raise AssemblyError("What was found is not the assistant's own.")
+            event.verify()

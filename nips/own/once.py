@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 
+DONE = "what this event does has been done"  # the relay's words to a second event
+
 
 def once_key(*parts: str) -> str:
     """sha256, in hex, of the compact UTF-8 JSON array of the parts.

@@ -2,6 +2,7 @@
 
     signed, stored here ─► delivery, stored ─► every configured relay, the same bytes until taken
                                             └► where those read whom it answers or names (NIP-65)
+                                               and, of what is retracted, wherever that went
 
 Only kinds of a list leave, and nothing that names a group. What is retracted or replaced before
 a relay took it is not sent there any more.
@@ -23,11 +24,12 @@ from nips.kinds import Kind
 from nips.nip42 import normalise
 from nips.nip65 import read_relays
 from nips.own import delivery as deliveries
-from nips.refusal import Refused
+from nips.refusal import Malformed, Refused
 from relay_local.client import Delivery, Link
 
 READER = "nostr-public"
 MAX_PEOPLE = 5  # that are looked up for one event
+MAX_RETRACTED = 100  # by one event, whose relays are looked up
 
 log = structlog.get_logger()
 
@@ -59,7 +61,8 @@ class Publication:
             return
         self._known.add(event.id)
         log.info("published", event_id=event.id, kind=event.kind)
-        also = await self._where_they_read(event)
+        is_retraction = event.kind == Kind.DELETION
+        also = await (self._where_it_went if is_retraction else self._where_they_read)(event)
         await self._courier.carry(
             deliveries.Delivery(event.id), [Parcel(event, None, also)], event.created_at
         )
@@ -71,7 +74,7 @@ class Publication:
         """
         tagged = [key for key in dict.fromkeys(event.values("p")) if is_public_key(key)]
         people = frozenset(tagged[:MAX_PEOPLE]) - {self._bot}
-        if not people or event.kind == Kind.DELETION:
+        if not people:
             return ()
         wanted = Filter(
             authors=people, kinds=frozenset({int(Kind.RELAY_LIST)}), limit=4 * len(people)
@@ -85,6 +88,26 @@ class Publication:
         for list_ in found.events:  # the newest first
             newest.setdefault(list_.pubkey, list_)
         return tuple(normalise(url) for list_ in newest.values() for url in read_relays(list_))
+
+    async def _where_it_went(self, retraction: Event) -> tuple[str, ...]:
+        """The relays that were offered what is retracted: those too of whom it answered."""
+        names = [deliveries.D_PREFIX + event_id for event_id in retraction.values("e")]
+        if not names:
+            return ()
+        wanted = Filter(
+            authors=frozenset({self._key.public}),
+            kinds=frozenset({int(Kind.APP_DATA)}),
+            tags={"d": frozenset(names[:MAX_RETRACTED])},
+        )
+        urls: dict[str, None] = {}
+        for event in await self._link.fetch([wanted]):
+            try:
+                relays = deliveries.parse(event).relays
+            except Malformed as error:
+                log.error("delivery not understood", reason=str(error))
+                continue
+            urls |= dict.fromkeys(state.url for state in relays if state.url)
+        return tuple(urls)
 
     async def _resume(self) -> None:
         """Take up the deliveries of public events that a predecessor left pending."""

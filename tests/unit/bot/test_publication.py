@@ -25,8 +25,12 @@ ID, BOT = "ab" * 32, "cd" * 32
         (9, (), False),
         (30_024, (("d", "x"),), False),
         # A draft's name, in what takes it back.
-        (5, (("e", ID), ("a", f"30024:{BOT}:x"), ("k", "30024")), False),
-        (5, (("e", ID), ("k", "30024"), ("k", "1")), True),
+        (5, (("a", f"30024:{BOT}:x"), ("k", "30024")), False),
+        (5, (("a", f"30024:{BOT}:x"),), False),
+        (5, (("a", f"30024:{BOT}:x"), ("a", f"30023:{BOT}:x"), ("k", "30024")), True),
+        # Attack: what is out is taken back here alone, as if it were a draft.
+        (5, (("e", ID), ("k", "30024")), True),
+        (5, (("e", ID), ("a", f"30024:{BOT}:x"), ("k", "30024")), True),
     ],
 )
 def test_what_is_for_everybody_leaves(kind: int, tags: Tags, goes: bool) -> None:

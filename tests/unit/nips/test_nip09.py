@@ -26,6 +26,13 @@ def test_every_version_goes_of_what_has_versions() -> None:
     assert retraction(event(0), 7).values("a") == [f"0:{AUTHOR}:"]
 
 
+def test_of_a_draft_only_its_name_is_named() -> None:
+    """It stays here, as the draft did; so it names nothing else."""
+    made = retraction(event(30_024, ("d", "my-trip")), 0)
+    assert made.tags == (("a", f"30024:{AUTHOR}:my-trip"), ("k", "30024"))
+    assert made.created_at == 1  # no version is newer
+
+
 def test_a_retraction_stands() -> None:
     with pytest.raises(Malformed):
         retraction(event(5), 7)

@@ -140,6 +140,10 @@ def test_a_note_is_not_commented_on() -> None:
         (("I", "x" * 2_001), *ON_A_FILE[1:]),
         (("I", "two\nlines"), *ON_A_FILE[1:]),
         (*ON_A_FILE[:1], ("K", "x" * 2_001), *ON_A_FILE[2:]),
+        # Attack: words that the assistant would sign, where a number or an address belongs.
+        (*ON_A_FILE[:1], ("K", "Bob is a thief"), *ON_A_FILE[2:]),
+        (("I", "Bob is a thief"), ("K", "web"), *ON_A_FILE[3:]),
+        (("I", "https://abc.com"), ("K", "Bob is a thief"), *ON_A_FILE[3:]),
         (("E",), *ON_A_FILE[1:]),
     ],
 )

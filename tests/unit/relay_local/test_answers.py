@@ -201,6 +201,8 @@ def test_an_agent_names_what_its_own_group_holds(
         event(BOT, 7, there, ("e", said.id)),
         event(BOT, 9, there, ("a", address)),
         event(BOT, 9, there, ("q", address)),
+        event(BOT, 9, there, ("q", said.id.upper())),
+        event(BOT, 9, there, ("a", address.upper().replace("TASK", "task"))),
     ]
     for attempt in attempts:
         assert house.refuse(attempt).prefix is Prefix.RESTRICTED
@@ -228,6 +230,7 @@ def test_what_is_public_names_nothing_that_a_group_holds(
     attempts = [
         event(BOT, 7, ("e", said.id), ("p", said.pubkey), ("k", "9")),
         event(BOT, 7, ("e", own.id), ("e", said.id)),
+        event(BOT, 7, ("e", said.id.upper())),
         event(BOT, 1, ("e", said.id, "", "root")),
         event(BOT, 1, ("q", said.id)),
         event(BOT, 1_111, ("E", said.id), ("K", "9"), ("e", own.id), ("k", "1")),

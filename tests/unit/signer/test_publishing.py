@@ -246,6 +246,36 @@ def test_who_is_told_no_may_ask_another_time_but_not_twice_at_once(scene: Asking
     assert [event.id for event in scene.kept(5)] == [third.id]
 
 
+def test_whoever_joins_a_question_gets_its_end(scene: Asking) -> None:
+    """A command that was killed, and given again: the second waits for as long as the first."""
+    first = retraction(scene)
+    first = replace(first, tags=(*first.tags, ONCE))
+    scene.put(first, by=log_in(scene, 300, 5))
+    scene.passes(5)
+    client, second = log_in(scene, 301, 5), replace(first, created_at=int(scene.wall_s))
+    scene.put(second, "r", by=client)
+    scene.passes(300)  # its template is too old by now
+    response, shown = scene.put(second, "r", by=client)
+    assert (str(response.error)[:74], shown) == (f"pending: {first.id} ", ())
+    scene.answers(first.id)
+    response, _ = scene.put(second, "r", by=client)
+    assert signed(response).id == first.id
+
+
+def test_a_no_is_one_for_whoever_waits_for_it(scene: Asking) -> None:
+    # Attack: the one who joined asks anew at once, with what it had sent before.
+    first = retraction(scene)
+    first = replace(first, tags=(*first.tags, ONCE))
+    scene.put(first, by=log_in(scene, 300, 5))
+    scene.passes(5)
+    client, second = log_in(scene, 301, 5), replace(first, created_at=int(scene.wall_s))
+    scene.put(second, "r", by=client)
+    scene.answers(first.id, yes=False)
+    response, shown = scene.put(second, "r", by=client)
+    assert "said no" in str(response.error)
+    assert shown == ()
+
+
 def test_an_agent_that_was_told_no_stays_so(scene: Asking) -> None:
     # Attack: an agent wears its owner down, now that a person may ask again.
     tags = (("e", NOTE_ID), ("job", JOB), ONCE)

@@ -107,6 +107,27 @@ async def test_what_the_relay_refuses_is_told_to_its_asker(place: Installation) 
         await caller.call("sign_event", said(place, "hello"), deadline_s=10)
 
 
+async def test_no_signature_is_answered_that_the_relay_has_let_go(place: Installation) -> None:
+    """Attack: an agent takes the once-key of what its owner has published, which everybody reads
+    there. The signer tells the two apart; to the relay it is said already, and is dropped."""
+    router = await group(place)
+    owner = await place.link(place.house.owner)
+    grant = place.house.login_grant(Rule(1), now=int(time.time()), publishes=True)
+    ok = await owner.publish(place.house.granted(grant, int(time.time()), place.house.owner))
+    assert ok.accepted, ok.message
+    login = await place.caller(place.house.login, authenticated=False)
+    agent = await session(place, router, None, RULE, Rule(1))
+    once = ("o", once_key("publish", "1"))
+    first = templates_json(place.template(1, once, content="by its owner"))
+    await login.call("sign_event", first, deadline_s=10)
+    second = templates_json(place.template(1, once, content="unseen"))
+    for _ in range(2):
+        with pytest.raises(Refused, match="duplicate: what this event does has been done"):
+            await agent.call("sign_event", second, deadline_s=10)
+    found = await router.fetch([Filter(kinds=frozenset({1}))])
+    assert [event.content for event in found] == ["by its owner"]
+
+
 async def test_a_revocation_counts_for_the_next_request(place: Installation) -> None:
     router = await group(place)
     caller = await session(place, router)

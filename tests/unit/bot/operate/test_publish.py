@@ -350,6 +350,22 @@ async def test_a_retraction_waits_for_the_owner(stage: Stage) -> None:
     assert anew["state"] == "published"
 
 
+async def test_what_is_taken_back_is_so_wherever_it_went(stage: Stage) -> None:
+    """A reply went to where its reader reads, and its retraction follows it there."""
+    await elsewhere(stage, 10_002, "", ("r", stage.reading, "read"))
+    note = await elsewhere(stage, 1, "Who said that?")
+    made = await publish(stage, "reply", note.id, "-", text="Not me.")
+    wanted = Filter(ids=frozenset({made["id"]}))
+    async with asyncio.timeout(WAIT_S), connect(stage.reading) as link:
+        while not await link.fetch([wanted]):
+            await asyncio.sleep(0.2)
+        process = await start(stage, "publish", "retract", made["id"])
+        await answer(stage, (await gates(stage, made["id"]))[-1], yes=True)
+        assert await process.wait() == 0
+        while await link.fetch([wanted]):
+            await asyncio.sleep(0.2)
+
+
 async def test_a_question_outlives_the_command_that_led_to_it(stage: Stage) -> None:
     made = await publish(stage, "note", "-", text="A slip.")
     first = await start(stage, "publish", "retract", made["id"])

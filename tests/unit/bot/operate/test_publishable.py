@@ -54,6 +54,12 @@ def test_said_again_it_is_known_unless_it_is_meant_anew(make: Callable[[Now], Te
     assert not make(NOW).values("h")
 
 
+def test_nobody_else_knows_its_key() -> None:
+    # Attack: an agent has published something, and uses up the key of its retraction.
+    mine = replace(NOW, salt="known to the command line")
+    assert once(publishable.retraction(mine, NOTE)) != once(publishable.retraction(NOW, NOTE))
+
+
 def test_no_two_things_share_a_once_key() -> None:
     other = replace(NOTE, id="ee" * 32)
     made = [

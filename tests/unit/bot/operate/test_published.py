@@ -42,3 +42,4 @@ def test_markup_and_escapes_are_words() -> None:
     assert "[red]Hi[/] there" in text
     assert "[bold]no" in text
     assert "\x1b" not in text
+    assert "\x1b" not in shown(relays=[relay("pending", url="wss://a\x1bc.example/x")])

@@ -125,6 +125,14 @@ async def test_the_newest_come_first_and_a_draft_ends_with_its_article(house: Ho
     assert [found.event.kind for found in await shelf.last(2)] == kinds[:2]
 
 
+async def test_a_reaction_of_any_form_is_shown(house: House) -> None:
+    # Attack: an agent reacts in public without a word of to what, and its owner never sees it.
+    bare, odd = said(7, ("e", "ab" * 32)), said(7, ("e", "cd" * 32), ("k", "20"))
+    await publish(house, bare, odd)
+    found = await Publications(house.author, house.roles).last(5)
+    assert {one.event.id for one in found} == {bare.id, odd.id}
+
+
 @pytest.mark.parametrize("name", ["bridge-nostr", "model"])
 async def test_nobody_else_asks_for_it(house: House, name: str) -> None:
     async with asked(house, name) as caller:
