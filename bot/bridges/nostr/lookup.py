@@ -113,7 +113,7 @@ class Lookup:
             ensure_ascii=False,
         )
 
-    async def ask(self, wanted: Filter) -> Found:
+    async def ask(self, wanted: Filter, deadline_s: float = DEADLINE_S) -> Found:
         """The newest of what the relays have, as many as the filter's limit, their signatures
         checked. Raises Refused."""
         relays = {url for url in self._pool.relays if await self._pool.is_up(url)}
@@ -127,7 +127,7 @@ class Lookup:
         try:
             for url in relays:
                 await self._pool.subscribe(url, name, wanted.to_json())
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(deadline_s):
                 await question.done.wait()
         except TimeoutError:
             pass

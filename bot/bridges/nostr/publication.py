@@ -29,6 +29,7 @@ from relay_local.client import Delivery, Link
 
 READER = "nostr-public"
 MAX_PEOPLE = 5  # that are looked up for one event
+LOOKUP_S = 3.0  # a silent relay delays what comes behind by no more
 MAX_RETRACTED = 100  # by one event, whose relays are looked up
 
 log = structlog.get_logger()
@@ -80,7 +81,7 @@ class Publication:
             authors=people, kinds=frozenset({int(Kind.RELAY_LIST)}), limit=4 * len(people)
         )
         try:
-            found = await self._lookup.ask(wanted)
+            found = await self._lookup.ask(wanted, LOOKUP_S)
         except Refused as error:
             log.info("not known where they read", event_id=event.id, reason=str(error))
             return ()

@@ -132,24 +132,6 @@ async def elsewhere(stage: Stage, kind: int, content: str, *tags: Tag) -> Event:
     return event
 
 
-async def test_who_is_answered_finds_it_where_they_read(stage: Stage) -> None:
-    """NIP-65. Attack: a list that names an address inside our network, which is not connected."""
-    hits: list[int] = []
-    trap = await asyncio.start_server(lambda *_: hits.append(1), "127.0.0.1", 0)
-    inside = f"ws://127.0.0.1:{trap.sockets[0].getsockname()[1]}"
-    await elsewhere(stage, 10_002, "", ("r", stage.reading, "read"), ("r", inside))
-    note = await elsewhere(stage, 1, "Does anybody read this?")
-    made = await publish(stage, "reply", note.id, "-", text="I do.")
-    async with asyncio.timeout(WAIT_S), connect(stage.reading) as link:
-        wanted = Filter(kinds=frozenset({1}), authors=frozenset({stage.roles.bot}))
-        async with link.subscribe([wanted]) as stream:
-            async for item in stream:
-                if isinstance(item, Delivery) and item.event.id == made["id"]:
-                    break
-    trap.close()
-    assert not hits
-
-
 # Notes
 
 
@@ -538,3 +520,21 @@ async def test_nothing_runs(stage: Stage, tmp_path: Path) -> None:
         assert err.decode() == (
             f"nostrclaw: Nothing runs with {data}. Start it first: nostrclaw up --data {data}\n"
         )
+
+
+async def test_who_is_answered_finds_it_where_they_read(stage: Stage) -> None:
+    """NIP-65. Attack: a list that names an address inside our network, which is not connected."""
+    hits: list[int] = []
+    trap = await asyncio.start_server(lambda *_: hits.append(1), "127.0.0.1", 0)
+    inside = f"ws://127.0.0.1:{trap.sockets[0].getsockname()[1]}"
+    await elsewhere(stage, 10_002, "", ("r", stage.reading, "read"), ("r", inside))
+    note = await elsewhere(stage, 1, "Does anybody read this?")
+    made = await publish(stage, "reply", note.id, "-", text="I do.")
+    async with asyncio.timeout(WAIT_S), connect(stage.reading) as link:
+        wanted = Filter(kinds=frozenset({1}), authors=frozenset({stage.roles.bot}))
+        async with link.subscribe([wanted]) as stream:
+            async for item in stream:
+                if isinstance(item, Delivery) and item.event.id == made["id"]:
+                    break
+    trap.close()
+    assert not hits
