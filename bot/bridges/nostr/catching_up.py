@@ -52,10 +52,16 @@ class CatchingUp:
         self._pages: dict[str, _Page] = {}
         self._has_read, self._compares = False, True
         self._owed: dict[str, None] = {}
+        self._new: dict[str, None] = {}  # heard outside of pages since a page was asked for
 
     def hear(self, name: str, event: Event) -> None:
         """Take an event of this relay's, under any subscription."""
-        if (page := self._pages.get(name)) is not None:
+        page = self._pages.get(name)
+        if page is None:
+            self._new[event.id] = None
+            if len(self._new) > MAX_PAGE_EVENTS:
+                del self._new[next(iter(self._new))]
+        elif not page.done.done():
             page.beat.set()
             if len(page.created_at) < MAX_PAGE_EVENTS:
                 page.created_at[event.id] = event.created_at
@@ -103,12 +109,22 @@ class CatchingUp:
         seen: set[str] = set()
         while True:
             await self._room.wait()
+            self._new.clear()
             found = await self._page(wanted)
             if isinstance(found, Fault):
                 return found
             if not found:
                 log.info("relay is complete", relay=self._url, stored=len(seen))
                 return None
+            # What is new comes under the live REQ and, around the page's EOSE, as if it were of
+            # the page: an old date of it would end the page at the wrong place, and what lies
+            # between be read by nobody. Behind one more answer both copies are there.
+            fence = await self._page(wanted | {"limit": 1})
+            if isinstance(fence, Fault):
+                return fence
+            found = {id_: at for id_, at in found.items() if id_ not in self._new}
+            if not found:
+                continue
             # NIP-01: until is inclusive, so events of one second may straddle two pages. A page
             # without news has shown the whole second, or all that the relay shows of it.
             news = found.keys() - seen

@@ -38,8 +38,9 @@ def wrap(age_s: int = 0, to: str = BOT, kind: int = 1059, content: str = "x") ->
 class ForeignRelay:
     """Stored events, newest first and `cap` at most for each REQ, and the REQs it got.
 
-    closes: what it says to every REQ instead of an answer. takes: whether it says OK to events,
-    and echoes: whether it passes them on to the subscriptions of their author.
+    closes: what it says to every REQ instead of an answer. new: what comes, under all
+    subscriptions, while it answers the first page. takes: whether it says OK to events, and echoes:
+    whether it passes them on to the subscriptions of their author.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -47,6 +48,7 @@ class ForeignRelay:
     ignores_until: bool = False
     deaf: bool = False
     closes: str | None = None
+    new: list[Event] = field(default_factory=list)
     takes: bool = False
     echoes: bool = True
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -69,6 +71,11 @@ class ForeignRelay:
                     open_[name] = filter_
                     for event in self.found(dict(filter_)):
                         await connection.send(json.dumps(["EVENT", name, event.to_json()]))
+                    if str(name).startswith("page-"):
+                        new, self.new = self.new, []
+                        for event in new:
+                            for each in (name, "live-1"):
+                                await connection.send(json.dumps(["EVENT", each, event.to_json()]))
                     await connection.send(json.dumps(["EOSE", name]))
                 case ["CLOSE", str(name)]:
                     open_.pop(name, None)
