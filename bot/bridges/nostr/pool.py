@@ -29,14 +29,14 @@ from typing import Any, Self
 import nostr_sdk as sdk
 import structlog
 
-from bot.bridges.nostr.destination import why_not_public
+from bot.bridges.nostr.destination import NotPublic, Unresolved, resolve
 from bot.bridges.nostr.login import Logins, SignAuth
 from nips.event import Event
 from nips.refusal import Malformed
 
 CHANNEL_ITEMS = 65_536  # of ends and answers alone
 MAX_WAITING = 2_000  # events that nobody has read yet; then the relays wait
-MAX_EVENT_BYTES = 400_000  # what the signer can still be asked about in one frame
+MAX_EVENT_BYTES = 400_000  # what the signer can still be asked about, and the relay given
 CONNECT_TIMEOUT_S = 10
 OK_TIMEOUT_S = 15
 COMPARE_TIMEOUT_S = 3  # for the first answer to a NEG-OPEN
@@ -94,7 +94,7 @@ class Pool:
     ) -> None:
         self._allowed = allowed
         self._relays = {url: sdk.RelayUrl.parse(url) for url in relays}
-        self._named = {str(address): url for url, address in self._relays.items()}
+        self._named = {_spelled(address): url for url, address in self._relays.items()}
         self._notes: asyncio.Queue[Note] = asyncio.Queue()
         self._room = asyncio.Semaphore(MAX_WAITING)
         self._logins = Logins(sign_auth, lambda url, why: self._tell(NotLoggedIn(url, why)))
@@ -149,18 +149,21 @@ class Pool:
             yield note
 
     async def add(self, url: str) -> None:
-        """Listen to one more. Raises Malformed when it is no relay's address."""
+        """Listen to one more. Raises Malformed when it is no relay's address, or another spelling
+        of one that is listened to."""
         try:
             address = sdk.RelayUrl.parse(url)
         except sdk.NostrSdkError as error:
             raise Malformed(f"{url} is not the address of a relay") from error
-        self._relays[url], self._named[str(address)] = address, url
+        if (known := self._named.get(_spelled(address))) is not None:
+            raise Malformed(f"{url} is listened to as {known}")
+        self._relays[url], self._named[_spelled(address)] = address, url
         await self._add(url)
 
     async def remove(self, url: str) -> None:
         """Listen to one no more."""
         address = self._relays.pop(url)
-        self._named.pop(str(address), None)
+        self._named.pop(_spelled(address), None)
         with suppress(sdk.NostrSdkError):
             await self._client.remove_relay(address, force=True)
 
@@ -235,11 +238,7 @@ class Pool:
         """
         urls = list(dict.fromkeys(relays))
         outgoing = sdk.Event.from_json(json.dumps(event.to_json()))
-        sending = (
-            self._send_and_count(outgoing, url) if url in self._relays
-            else self._visit(outgoing, url)
-            for url in urls
-        )  # fmt: skip
+        sending = (self._send_or_visit(outgoing, url) for url in urls)
         return dict(zip(urls, await asyncio.gather(*sending), strict=True))
 
     async def offer(self, event: Event, url: str) -> tuple[bool, str]:
@@ -282,13 +281,26 @@ class Pool:
             return False, _words(error)
         return True, ""
 
-    async def _visit(self, event: sdk.Event, url: str) -> tuple[bool, str]:
-        if reason := await why_not_public(url, self._allowed):
-            return False, f"blocked: {reason}"
+    async def _send_or_visit(self, event: sdk.Event, url: str) -> tuple[bool, str]:
         try:
             address = sdk.RelayUrl.parse(url)
         except sdk.NostrSdkError:
             return False, "invalid: not the address of a relay"
+        # Attack: a list names a relay that is listened to in a spelling that only the SDK knows for
+        # the same one, such as `wss://relay.example/.`: the end of the visit would remove it.
+        if (known := self._named.get(_spelled(address))) is not None:
+            return await self._send_and_count(event, known)
+        return await self._visit(event, address)
+
+    async def _visit(self, event: sdk.Event, address: sdk.RelayUrl) -> tuple[bool, str]:
+        # What is checked is the address as the SDK, which connects, has read it.
+        url = _spelled(address)
+        try:
+            await resolve(url, "wss", self._allowed)
+        except NotPublic as error:
+            return False, f"blocked: {error}"
+        except Unresolved as error:
+            return False, f"error: {error}"  # the SDK, asking again, may find another answer
         self._visits[url] = self._visits.get(url, 0) + 1
         try:
             await self._client.add_relay(address, capabilities=sdk.RelayCapabilities.write())
@@ -301,7 +313,7 @@ class Pool:
             self._visits[url] -= 1
             if not self._visits[url]:
                 del self._visits[url]
-                if url not in self._relays:
+                if url not in self._named:
                     with suppress(sdk.NostrSdkError):
                         await self._client.remove_relay(address, force=True)
 
@@ -324,7 +336,7 @@ class Pool:
         while (note := await self._notifications.next()) is not None:
             if note.is_shutdown():
                 return
-            url = self._named.get(str(note.relay_url)) if note.is_message() else None
+            url = self._named.get(_spelled(note.relay_url)) if note.is_message() else None
             if url is None:
                 continue
             message = note.message.as_enum()
@@ -351,7 +363,7 @@ class _Admission(sdk.AdmitPolicy):  # type: ignore[misc]  # the SDK has no types
         self, relay_url: sdk.RelayUrl, subscription_id: str, event: sdk.Event
     ) -> sdk.AdmitStatus | None:
         """Called by the SDK; it must not raise."""
-        await self._take(str(relay_url), subscription_id, event.as_json())
+        await self._take(_spelled(relay_url), subscription_id, event.as_json())
         return self._no
 
 
@@ -367,7 +379,7 @@ class _Statuses(sdk.HandleMonitorNotification):  # type: ignore[misc]
     ) -> None:  # fmt: skip
         """Called by the SDK."""
         if status in (sdk.RelayStatus.DISCONNECTED, sdk.RelayStatus.TERMINATED):
-            self._fell(str(relay_url))
+            self._fell(_spelled(relay_url))
 
 
 class _Authenticator(sdk.Authenticator):  # type: ignore[misc]
@@ -379,15 +391,22 @@ class _Authenticator(sdk.Authenticator):  # type: ignore[misc]
 
     async def make_auth_event(self, relay_url: sdk.RelayUrl, challenge: str) -> sdk.Event | None:
         """Called by the SDK on a challenge."""
-        url = self._named.get(str(relay_url))
+        url = self._named.get(_spelled(relay_url))
         if url is None:
             return None  # a visited relay learns who its visitor is from nobody
         signed = await self._logins.sign(url, challenge)
         return None if signed is None else sdk.Event.from_json(signed)
 
 
+def _spelled(address: sdk.RelayUrl) -> str:
+    """The same for all spellings of an address that the SDK takes for one relay."""
+    return str(address).rstrip("/")
+
+
 def _read(url: str, text: str) -> Event | None:
-    if len(text) > MAX_EVENT_BYTES:
+    # Attack: 300,000 emojis are four times as many bytes. They fit no frame of the local relay's,
+    # whose OK would be waited for without end, with all mail behind it.
+    if len(text) > MAX_EVENT_BYTES or len(text.encode()) > MAX_EVENT_BYTES:
         log.warning("event dropped: too large", relay=url, chars=len(text))
         return None
     try:
