@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,6 +42,10 @@ MAX_EVENT_BYTES = 400_000  # what the signer can still be asked about, and the r
 CONNECT_TIMEOUT_S = 10
 OK_TIMEOUT_S = 15
 COMPARE_TIMEOUT_S = 3  # for the first answer to a NEG-OPEN
+# For comparing to the end. Attack: a relay that names one more page of ids for each answer.
+COMPARE_DEADLINE_S = 15.0
+# What one relay says besides events, within so many seconds: a few ends and answers a minute.
+MAX_SAID, SAID_PERIOD_S = 2_000, 5.0
 MAX_REASON_CHARS = 300
 SETTLE_S = 0.3
 
@@ -74,9 +80,10 @@ class NotLoggedIn:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """The connection has ended."""
+    """The connection has ended, by itself or by us."""
 
     url: str
+    reason: str = "the connection ended"
 
 
 Note = Heard | Ended | NotLoggedIn | Dropped
@@ -217,18 +224,18 @@ class Pool:
     ) -> list[str] | None:
         """The ids of what the relay has and we do not, by negentropy (NIP-77); None where it does
         not speak it. held: id and created_at of all that we have."""
-        items = [
-            sdk.NegentropyItem(id=sdk.EventId.parse(id_), timestamp=sdk.Timestamp.from_secs(at))
-            for id_, at in held
-        ]
+        items = await asyncio.to_thread(_items, held)  # of 100,000 it takes seconds
         options = sdk.SyncOptions().dry_run().initial_timeout(timedelta(seconds=COMPARE_TIMEOUT_S))
         try:
             relay = await self._relay_named(url)
             asked = sdk.Filter.from_json(json.dumps(wanted))
-            return [i.to_hex() for i in (await relay.sync(asked, items, options)).remote]
+            async with asyncio.timeout(COMPARE_DEADLINE_S):
+                return [i.to_hex() for i in (await relay.sync(asked, items, options)).remote]
         except sdk.NostrSdkError as error:
             log.info("no negentropy", relay=url, reason=_words(error))
-            return None
+        except TimeoutError:
+            log.warning("no negentropy", relay=url, reason="it has no end")
+        return None
 
     async def send(self, event: Event, relays: Iterable[str]) -> dict[str, tuple[bool, str]]:
         """Send to each relay at the same time: (accepted, reason) for each, in its words.
@@ -333,10 +340,21 @@ class Pool:
         self._notes.put_nowait(note)
 
     async def _read_ends(self) -> None:
+        said: Counter[str] = Counter()
+        began_s = time.monotonic()
         while (note := await self._notifications.next()) is not None:
             if note.is_shutdown():
                 return
-            url = self._named.get(_spelled(note.relay_url)) if note.is_message() else None
+            if not note.is_message():
+                continue
+            if time.monotonic() - began_s > SAID_PERIOD_S:
+                said, began_s = Counter(), time.monotonic()
+            said[address := _spelled(note.relay_url)] += 1
+            # Attack: one relay, also one that is only visited, says NOTICE without end: the channel
+            # holds 65,536 of whatever length, and for the others' ends there is no room in it.
+            if said[address] % MAX_SAID == 0:
+                await self._cut_off(note.relay_url)
+            url = self._named.get(address)
             if url is None:
                 continue
             message = note.message.as_enum()
@@ -346,6 +364,12 @@ class Pool:
                 self._tell(Ended(url, message.subscription_id, plain(message.message)))
             elif message.is_ok() and not message.status:
                 self._logins.refused(message.event_id.to_hex(), plain(message.message))
+
+    async def _cut_off(self, address: sdk.RelayUrl) -> None:
+        if (url := self._named.get(_spelled(address))) is not None:
+            self._tell(Dropped(url, "it says too much"))
+        with suppress(sdk.NostrSdkError):
+            (await self._relay(address)).disconnect()
 
 
 class _Admission(sdk.AdmitPolicy):  # type: ignore[misc]  # the SDK has no types
@@ -396,6 +420,13 @@ class _Authenticator(sdk.Authenticator):  # type: ignore[misc]
             return None  # a visited relay learns who its visitor is from nobody
         signed = await self._logins.sign(url, challenge)
         return None if signed is None else sdk.Event.from_json(signed)
+
+
+def _items(held: Iterable[tuple[str, int]]) -> list[Any]:
+    return [
+        sdk.NegentropyItem(id=sdk.EventId.parse(id_), timestamp=sdk.Timestamp.from_secs(at))
+        for id_, at in held
+    ]
 
 
 def _spelled(address: sdk.RelayUrl) -> str:

@@ -156,8 +156,8 @@ class Tending:
                     self._fail(closed(reason))
             case NotLoggedIn(reason=reason):
                 self._fail(Fault(State.REFUSED, reason))
-            case Dropped():
-                self._fail(Fault(State.DOWN, "the connection ended"))
+            case Dropped(reason=reason):
+                self._fail(Fault(State.DOWN, reason))
 
     def believes(self, event: Event) -> bool:
         """Check an event of this relay's; a wrong signature is a fault, once for each event."""

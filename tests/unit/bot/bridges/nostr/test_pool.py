@@ -1,12 +1,15 @@
 """What a relay says, before anybody else reads it; and which are visited at all."""
 
 import asyncio
+import json
 import time
 from secrets import token_bytes
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
-from bot.bridges.nostr.pool import MAX_EVENT_BYTES, MAX_REASON_CHARS, Heard, Pool, plain
+from bot.bridges.nostr import pool as module
+from bot.bridges.nostr.pool import MAX_EVENT_BYTES, MAX_REASON_CHARS, Dropped, Heard, Pool, plain
 from nips.event import Template
 from nips.filter import Filter
 from nips.key import SecretKey
@@ -103,3 +106,48 @@ async def test_an_event_is_as_long_as_its_bytes() -> None:
                 break
             heard.append(note.event.id)
     assert heard == [fits.id]
+
+
+async def test_a_relay_that_talks_without_end_is_cut_off() -> None:
+    """Attack: what it says has the room in which others say that they have ended."""
+    words = json.dumps(["NOTICE", "x" * 2_000])
+
+    async def talk(connection: ServerConnection) -> None:
+        while True:
+            await connection.send(words)
+            await asyncio.sleep(0)  # it shares this process
+
+    async with serve(talk, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with Pool([url], no_login) as pool, asyncio.timeout(20):
+            assert await pool.connect(url) is None
+            assert await anext(pool.notes()) == Dropped(url, "it says too much")
+
+
+async def test_a_comparison_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack: each answer names more ids, and asks for one answer more."""
+    monkeypatch.setattr(module, "COMPARE_DEADLINE_S", 1.0)
+    asked = 0
+
+    async def answer(connection: ServerConnection) -> None:
+        nonlocal asked
+        async for data in connection:
+            match json.loads(data):
+                case ["NEG-OPEN" | "NEG-MSG", str(name), *_]:
+                    asked += 1
+                    # Up to some second one id, and of the rest a fingerprint that is none.
+                    ids = b"\x87\x68\x00\x02\x01" + token_bytes(32)
+                    rest = b"\x00\x00\x01" + token_bytes(16)
+                    message = (b"\x61" + ids + rest).hex()
+                    await connection.send(json.dumps(["NEG-MSG", name, message]))
+
+    held = [(token_bytes(32).hex(), int(time.time()) - number) for number in range(200)]
+    async with serve(answer, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with Pool([url], no_login) as pool, asyncio.timeout(20):
+            assert await pool.connect(url) is None
+            assert await pool.missing(url, {"kinds": [1059]}, held) is None
+            assert asked > 2
+            asked = 0
+            await asyncio.sleep(0.5)
+            assert asked <= 1
