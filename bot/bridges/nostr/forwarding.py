@@ -148,9 +148,12 @@ class Forwarding:
         self, opened: Opened, bound: Bound, message: DirectMessage
     ) -> tuple[DirectMessage, ReceivedFile | None]:
         """The message with words for its content, and the file once it is in the group's folder."""
-        if not self._pen.is_bound(bound, message.author):
-            return message, None  # what would be said is dropped; nothing is fetched for it
         rumor, file = opened.rumor, None
+        # Attack: whoever was removed from the group goes on filling its folder. What would be said
+        # is dropped, so nothing is fetched for it.
+        if not await self._pen.may_write(bound, message.author):
+            words = not_taken(media_type_of(rumor), "its sender is no member")
+            return replace(message, content=words), None
         try:
             found = EncryptedFile.from_rumor(rumor)
             file, name = await self._files.take(found, bound.binding.folder)
