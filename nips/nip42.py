@@ -10,6 +10,7 @@ from nips.kinds import Kind
 from nips.refusal import Malformed, Prefix, Refusal
 
 MAX_AGE_S = 600  # NIP-42: "`created_at` is close (e.g. within ~10 minutes) of the current time"
+MAX_URL_CHARS = 1_000
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 
 
@@ -48,7 +49,11 @@ def check(
 
 def normalise(url: str) -> str:
     """One spelling for a relay's address: lower-case scheme and host, no default port, no
-    slash at the end. Raises Malformed when it is not a ws or wss address."""
+    slash at the end. Raises Malformed when it is not a ws or wss address, or a long one."""
+    # Attack: a list of ten addresses of 38 kB each. What is written down of three such recipients
+    # fits no frame, and is sent again for ever.
+    if len(url) > MAX_URL_CHARS:
+        raise Malformed(f"a relay's address has at most {MAX_URL_CHARS} characters")
     try:
         parts = urlsplit(url)
         port = parts.port

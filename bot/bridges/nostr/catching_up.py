@@ -25,6 +25,7 @@ PAGE_EVENTS = 1_000  # above about 1,500 some answers are cut without an error
 PAGE_IDS = 200  # a REQ of so many ids stays below 16 kB, as some relays want it
 MAX_OWED = 5_000
 MAX_PAGE_EVENTS = 100_000  # of a relay that does not keep to a limit
+MAX_STORED = 300_000  # of a relay that has always one page more
 
 # Gives id and created_at of every wrap that was taken in.
 Held = Callable[[], Iterable[tuple[str, int]]]
@@ -133,6 +134,8 @@ class CatchingUp:
                 return None  # this relay ignores `until`: there is nothing more to learn
             wanted["until"] = oldest if news else oldest - 1
             seen |= news
+            if len(seen) > MAX_STORED:
+                return Fault(State.DEAF, "what it stores has no end")
 
     async def _page(self, wanted: dict[str, Any]) -> dict[str, int] | Fault:
         name = f"page-{next(self._names)}"

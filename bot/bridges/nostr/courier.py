@@ -38,6 +38,7 @@ from nips.own.delivery import Delivery, Status
 from relay_local.client import Link
 
 SENDS_AT_ONCE = 16
+VISITS_AT_ONCE = 8  # with what is public, to where those read whom it names
 
 log = structlog.get_logger()
 
@@ -78,6 +79,7 @@ class Courier:
         self._configured = tuple(map(normalise, pool.relays))
         self._tasks = tasks
         self._sending = asyncio.Semaphore(SENDS_AT_ONCE)
+        self._visiting = asyncio.Semaphore(VISITS_AT_ONCE)
         self._open: dict[str, Delivery] = {}
 
     async def carry(self, delivery: Delivery, parcels: Sequence[Parcel], since_s: int) -> None:
@@ -161,7 +163,10 @@ class Courier:
         for event in events:
             if (url, event.id) in taken:
                 continue
-            async with self._sending:
+            # Attack: whoever is named has a list of relays that take the connection, and say
+            # nothing: replies would wait behind them.
+            is_visit = url not in self._configured and event.kind != Kind.GIFT_WRAP
+            async with self._visiting if is_visit else self._sending:
                 accepted, reason = (await self._pool.send(event, [url]))[url]
             status = verdict(accepted, reason)
             if status is Status.OK:

@@ -57,6 +57,10 @@ async def resolve(url: str, scheme: Scheme, allowed: Collection[str] = ()) -> De
         raise NotPublic(f"only {scheme}:// addresses are used")
     if "@" in parts.netloc:
         raise NotPublic("nobody logs in with a name in the address")
+    # Attack: `127.0.0.1\x.example` and `127.0.0.%31` are names without an address here, and
+    # 127.0.0.1 to who reads them as browsers do, and connects.
+    if set(parts.netloc) & set("\\%"):
+        raise NotPublic("not an address")
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):

@@ -6,9 +6,11 @@ rumor ─► which people are these? ─► bound: kind 9, 7 or 5, by the author
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
@@ -148,17 +150,37 @@ class Forwarding:
         self, opened: Opened, bound: Bound, message: DirectMessage
     ) -> tuple[DirectMessage, ReceivedFile | None]:
         """The message with words for its content, and the file once it is in the group's folder."""
-        if not self._pen.is_bound(bound, message.author):
-            return message, None  # what would be said is dropped; nothing is fetched for it
         rumor, file = opened.rumor, None
+        # Attack: whoever was removed from the group goes on filling its folder. What would be said
+        # is dropped, so nothing is fetched for it.
+        if not await self._pen.may_write(bound, message.author):
+            words = not_taken(media_type_of(rumor), "its sender is no member")
+            return replace(message, content=words), None
         try:
             found = EncryptedFile.from_rumor(rumor)
-            file, name = await self._files.take(found, bound.binding.folder)
+            file, name = await self._fetched(found, bound)
             words = described(name, file.media_type, file.n_bytes)
         except (Malformed, NotTaken) as error:
             log.warning("file not taken", wrap=opened.wrap.id, reason=str(error))
             words = not_taken(media_type_of(rumor), str(error))
         return replace(message, content=words), file
+
+    async def _fetched(self, file: EncryptedFile, bound: Bound) -> tuple[ReceivedFile, str]:
+        """As `Files.take`, given up where too much waits behind it. Raises NotTaken."""
+        hurry = self._lanes.hurry(bound.binding.group)
+        if not hurry.is_set():
+            fetching = asyncio.create_task(self._files.take(file, bound.binding.folder))
+            hurried = asyncio.create_task(hurry.wait())
+            try:
+                ends: set[asyncio.Future[Any]] = {fetching, hurried}
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                if fetching.done():
+                    return fetching.result()
+            finally:
+                for task in (fetching, hurried):
+                    task.cancel()
+                await asyncio.gather(fetching, hurried, return_exceptions=True)
+        raise NotTaken("too much else was waiting behind it")
 
     async def _of_what_was_said(
         self, opened: Opened, work: Callable[[Opened], Awaitable[None]]

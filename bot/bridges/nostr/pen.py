@@ -60,6 +60,13 @@ class Pen:
         now = self._counterparts.groups().get(bound.binding.group)
         return now is not None and author in now.people
 
+    async def may_write(self, bound: Bound, author: str) -> bool:
+        """Say whether what somebody says would be written into a group now."""
+        if not self.is_bound(bound, author):
+            return False
+        now = self._counterparts.groups()[bound.binding.group]
+        return await self._presence.is_member(now, author)
+
     async def write(
         self, wrap: Event, bound: Bound, author: str, template: Callable[[SecretKey], Template]
     ) -> None:

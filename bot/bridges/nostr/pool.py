@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,17 +31,21 @@ from typing import Any, Self
 import nostr_sdk as sdk
 import structlog
 
-from bot.bridges.nostr.destination import why_not_public
+from bot.bridges.nostr.destination import NotPublic, Unresolved, resolve
 from bot.bridges.nostr.login import Logins, SignAuth
 from nips.event import Event
 from nips.refusal import Malformed
 
 CHANNEL_ITEMS = 65_536  # of ends and answers alone
 MAX_WAITING = 2_000  # events that nobody has read yet; then the relays wait
-MAX_EVENT_BYTES = 400_000  # what the signer can still be asked about in one frame
+MAX_EVENT_BYTES = 400_000  # what the signer can still be asked about, and the relay given
 CONNECT_TIMEOUT_S = 10
 OK_TIMEOUT_S = 15
 COMPARE_TIMEOUT_S = 3  # for the first answer to a NEG-OPEN
+# For comparing to the end. Attack: a relay that names one more page of ids for each answer.
+COMPARE_DEADLINE_S = 15.0
+# What one relay says besides events, within so many seconds: a few ends and answers a minute.
+MAX_SAID, SAID_PERIOD_S = 2_000, 5.0
 MAX_REASON_CHARS = 300
 SETTLE_S = 0.3
 
@@ -74,9 +80,10 @@ class NotLoggedIn:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """The connection has ended."""
+    """The connection has ended, by itself or by us."""
 
     url: str
+    reason: str = "the connection ended"
 
 
 Note = Heard | Ended | NotLoggedIn | Dropped
@@ -94,7 +101,7 @@ class Pool:
     ) -> None:
         self._allowed = allowed
         self._relays = {url: sdk.RelayUrl.parse(url) for url in relays}
-        self._named = {str(address): url for url, address in self._relays.items()}
+        self._named = {_spelled(address): url for url, address in self._relays.items()}
         self._notes: asyncio.Queue[Note] = asyncio.Queue()
         self._room = asyncio.Semaphore(MAX_WAITING)
         self._logins = Logins(sign_auth, lambda url, why: self._tell(NotLoggedIn(url, why)))
@@ -153,18 +160,21 @@ class Pool:
             yield note
 
     async def add(self, url: str) -> None:
-        """Listen to one more. Raises Malformed when it is no relay's address."""
+        """Listen to one more. Raises Malformed when it is no relay's address, or another spelling
+        of one that is listened to."""
         try:
             address = sdk.RelayUrl.parse(url)
         except sdk.NostrSdkError as error:
             raise Malformed(f"{url} is not the address of a relay") from error
-        self._relays[url], self._named[str(address)] = address, url
+        if (known := self._named.get(_spelled(address))) is not None:
+            raise Malformed(f"{url} is listened to as {known}")
+        self._relays[url], self._named[_spelled(address)] = address, url
         await self._add(url)
 
     async def remove(self, url: str) -> None:
         """Listen to one no more."""
         address = self._relays.pop(url)
-        self._named.pop(str(address), None)
+        self._named.pop(_spelled(address), None)
         with suppress(sdk.NostrSdkError):
             await self._client.remove_relay(address, force=True)
 
@@ -218,18 +228,18 @@ class Pool:
     ) -> list[str] | None:
         """The ids of what the relay has and we do not, by negentropy (NIP-77); None where it does
         not speak it. held: id and created_at of all that we have."""
-        items = [
-            sdk.NegentropyItem(id=sdk.EventId.parse(id_), timestamp=sdk.Timestamp.from_secs(at))
-            for id_, at in held
-        ]
+        items = await asyncio.to_thread(_items, held)  # of 100,000 it takes seconds
         options = sdk.SyncOptions().dry_run().initial_timeout(timedelta(seconds=COMPARE_TIMEOUT_S))
         try:
             relay = await self._relay_named(url)
             asked = sdk.Filter.from_json(json.dumps(wanted))
-            return [i.to_hex() for i in (await relay.sync(asked, items, options)).remote]
+            async with asyncio.timeout(COMPARE_DEADLINE_S):
+                return [i.to_hex() for i in (await relay.sync(asked, items, options)).remote]
         except sdk.NostrSdkError as error:
             log.info("no negentropy", relay=url, reason=_words(error))
-            return None
+        except TimeoutError:
+            log.warning("no negentropy", relay=url, reason="it has no end")
+        return None
 
     async def send(self, event: Event, relays: Iterable[str]) -> dict[str, tuple[bool, str]]:
         """Send to each relay at the same time: (accepted, reason) for each, in its words.
@@ -239,23 +249,12 @@ class Pool:
         """
         urls = list(dict.fromkeys(relays))
         outgoing = sdk.Event.from_json(json.dumps(event.to_json()))
-        sending = (
-            self._visit(outgoing, url) if (known := self._name_of(url)) is None
-            else self._send_and_count(outgoing, known)
-            for url in urls
-        )  # fmt: skip
+        sending = (self._send_or_visit(outgoing, url) for url in urls)
         return dict(zip(urls, await asyncio.gather(*sending), strict=True))
 
     async def offer(self, event: Event, url: str) -> tuple[bool, str]:
         """Send what is none of the bot's, to a relay that is listened to; it is not counted."""
         return await self._send(sdk.Event.from_json(json.dumps(event.to_json())), url)
-
-    def _name_of(self, url: str) -> str | None:
-        """How a relay that is listened to is named here, however it is spelled there."""
-        try:
-            return self._named.get(str(sdk.RelayUrl.parse(url)))
-        except sdk.NostrSdkError:
-            return None
 
     async def _add(self, url: str) -> None:
         options = sdk.RelayOptions().reconnect(False)
@@ -293,13 +292,26 @@ class Pool:
             return False, _words(error)
         return True, ""
 
-    async def _visit(self, event: sdk.Event, url: str) -> tuple[bool, str]:
-        if reason := await why_not_public(url, self._allowed):
-            return False, f"blocked: {reason}"
+    async def _send_or_visit(self, event: sdk.Event, url: str) -> tuple[bool, str]:
         try:
             address = sdk.RelayUrl.parse(url)
         except sdk.NostrSdkError:
             return False, "invalid: not the address of a relay"
+        # Attack: a list names a relay that is listened to in a spelling that only the SDK knows for
+        # the same one, such as `wss://relay.example/.`: the end of the visit would remove it.
+        if (known := self._named.get(_spelled(address))) is not None:
+            return await self._send_and_count(event, known)
+        return await self._visit(event, address)
+
+    async def _visit(self, event: sdk.Event, address: sdk.RelayUrl) -> tuple[bool, str]:
+        # What is checked is the address as the SDK, which connects, has read it.
+        url = _spelled(address)
+        try:
+            await resolve(url, "wss", self._allowed)
+        except NotPublic as error:
+            return False, f"blocked: {error}"
+        except Unresolved as error:
+            return False, f"error: {error}"  # the SDK, asking again, may find another answer
         self._visits[url] = self._visits.get(url, 0) + 1
         try:
             await self._client.add_relay(address, capabilities=sdk.RelayCapabilities.write())
@@ -312,7 +324,7 @@ class Pool:
             self._visits[url] -= 1
             if not self._visits[url]:
                 del self._visits[url]
-                if self._name_of(url) is None:
+                if url not in self._named:
                     with suppress(sdk.NostrSdkError):
                         await self._client.remove_relay(address, force=True)
 
@@ -332,10 +344,21 @@ class Pool:
         self._notes.put_nowait(note)
 
     async def _read_ends(self) -> None:
+        said: Counter[str] = Counter()
+        began_s = time.monotonic()
         while (note := await self._notifications.next()) is not None:
             if note.is_shutdown():
                 return
-            url = self._named.get(str(note.relay_url)) if note.is_message() else None
+            if not note.is_message():
+                continue
+            if time.monotonic() - began_s > SAID_PERIOD_S:
+                said, began_s = Counter(), time.monotonic()
+            said[address := _spelled(note.relay_url)] += 1
+            # Attack: one relay, also one that is only visited, says NOTICE without end: the channel
+            # holds 65,536 of whatever length, and for the others' ends there is no room in it.
+            if said[address] % MAX_SAID == 0:
+                await self._cut_off(note.relay_url)
+            url = self._named.get(address)
             if url is None:
                 continue
             message = note.message.as_enum()
@@ -345,6 +368,12 @@ class Pool:
                 self._tell(Ended(url, message.subscription_id, plain(message.message)))
             elif message.is_ok() and not message.status:
                 self._logins.refused(message.event_id.to_hex(), plain(message.message))
+
+    async def _cut_off(self, address: sdk.RelayUrl) -> None:
+        if (url := self._named.get(_spelled(address))) is not None:
+            self._tell(Dropped(url, "it says too much"))
+        with suppress(sdk.NostrSdkError):
+            (await self._relay(address)).disconnect()
 
 
 class _Admission(sdk.AdmitPolicy):  # type: ignore[misc]  # the SDK has no types
@@ -362,7 +391,7 @@ class _Admission(sdk.AdmitPolicy):  # type: ignore[misc]  # the SDK has no types
         self, relay_url: sdk.RelayUrl, subscription_id: str, event: sdk.Event
     ) -> sdk.AdmitStatus | None:
         """Called by the SDK; it must not raise."""
-        await self._take(str(relay_url), subscription_id, event.as_json())
+        await self._take(_spelled(relay_url), subscription_id, event.as_json())
         return self._no
 
 
@@ -378,7 +407,7 @@ class _Statuses(sdk.HandleMonitorNotification):  # type: ignore[misc]
     ) -> None:  # fmt: skip
         """Called by the SDK."""
         if status in (sdk.RelayStatus.DISCONNECTED, sdk.RelayStatus.TERMINATED):
-            self._fell(str(relay_url))
+            self._fell(_spelled(relay_url))
 
 
 class _Authenticator(sdk.Authenticator):  # type: ignore[misc]
@@ -390,15 +419,29 @@ class _Authenticator(sdk.Authenticator):  # type: ignore[misc]
 
     async def make_auth_event(self, relay_url: sdk.RelayUrl, challenge: str) -> sdk.Event | None:
         """Called by the SDK on a challenge."""
-        url = self._named.get(str(relay_url))
+        url = self._named.get(_spelled(relay_url))
         if url is None:
             return None  # a visited relay learns who its visitor is from nobody
         signed = await self._logins.sign(url, challenge)
         return None if signed is None else sdk.Event.from_json(signed)
 
 
+def _items(held: Iterable[tuple[str, int]]) -> list[Any]:
+    return [
+        sdk.NegentropyItem(id=sdk.EventId.parse(id_), timestamp=sdk.Timestamp.from_secs(at))
+        for id_, at in held
+    ]
+
+
+def _spelled(address: sdk.RelayUrl) -> str:
+    """The same for all spellings of an address that the SDK takes for one relay."""
+    return str(address).rstrip("/")
+
+
 def _read(url: str, text: str) -> Event | None:
-    if len(text) > MAX_EVENT_BYTES:
+    # Attack: 300,000 emojis are four times as many bytes. They fit no frame of the local relay's,
+    # whose OK would be waited for without end, with all mail behind it.
+    if len(text) > MAX_EVENT_BYTES or len(text.encode()) > MAX_EVENT_BYTES:
         log.warning("event dropped: too large", relay=url, chars=len(text))
         return None
     try:

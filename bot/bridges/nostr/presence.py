@@ -76,6 +76,11 @@ class Presence:
             await self._name(key, person)
         return key
 
+    async def is_member(self, bound: Bound, person: str) -> bool:
+        """Say whether somebody's puppet is in a group, as the relay says now."""
+        key = await self.ready(bound, person)
+        return key is not None and not await self._is_removed(bound.binding.group, key.public)
+
     def forget(self, bound: Bound, person: str) -> None:
         """Make the membership again at the next `ready`: the relay did not know it."""
         self._members.discard((bound.event_id, self.key_of(person).public))

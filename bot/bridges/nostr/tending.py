@@ -35,6 +35,7 @@ from nips.refusal import Malformed, Prefix, Refusal
 
 BACKDATED_S = 2 * 86_400  # NIP-17: "randomize created_at in up to two days in the past"
 MARGIN_S = 3_600
+LEAST_PAUSE_S = 1.0  # between two rounds, whatever a relay says in between
 MAX_FORGERIES = 1_000  # that are remembered of one relay
 
 log = structlog.get_logger()
@@ -156,8 +157,8 @@ class Tending:
                     self._fail(closed(reason))
             case NotLoggedIn(reason=reason):
                 self._fail(Fault(State.REFUSED, reason))
-            case Dropped():
-                self._fail(Fault(State.DOWN, "the connection ended"))
+            case Dropped(reason=reason):
+                self._fail(Fault(State.DOWN, reason))
 
     def believes(self, event: Event) -> bool:
         """Check an event of this relay's; a wrong signature is a fault, once for each event."""
@@ -305,6 +306,8 @@ class Tending:
             await self._pool.unsubscribe(self._url, former)
 
     async def _sleep(self, seconds: float) -> None:
+        # Attack: a relay that closes what it has just ended has us ask without a pause.
+        await asyncio.sleep(min(LEAST_PAUSE_S, seconds))
         await first_of(self._wake, timeout_s=seconds)
         self._wake.clear()
 

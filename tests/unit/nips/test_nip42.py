@@ -122,7 +122,10 @@ def test_normalise(url: str, expected: str) -> None:
     assert nip42.normalise(expected) == expected
 
 
-@pytest.mark.parametrize("url", ["", "x", "ws://", "ws:///x", "ws://u:p@h", "ws://@h", "http://h"])
+@pytest.mark.parametrize(
+    "url",
+    ["", "x", "ws://", "ws:///x", "ws://u:p@h", "ws://@h", "http://h", "ws://h/" + "x" * 1_000],
+)
 def test_what_is_no_relay_address(url: str) -> None:
     with pytest.raises(Malformed):
         nip42.normalise(url)

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import sys
 import time
 from contextlib import AsyncExitStack
 
 import pytest
 
+from bot.bridges.nostr.arrivals import size_of
 from nips.event import Event
 from tests.unit.bot.bridges.nostr.foreign_relay import DAY_S, ForeignRelay, listening, running, wrap
 
@@ -43,6 +45,12 @@ async def test_large_wraps_wait_at_the_relay_and_not_in_memory() -> None:
     async with running(relay), listening(relay.url, probe_s=0.5, queued_bytes="500000") as line:
         got = await line.all_of(60)
     assert sorted(got) == sorted(event.id for event in relay.events)
+
+
+def test_what_waits_is_counted_as_large_as_it_is() -> None:
+    """Attack: a wrap of many tags of one letter."""
+    many = Event.from_json(wrap().to_json() | {"tags": [["a"]] * 1_900})
+    assert size_of(many) >= sum(map(sys.getsizeof, many.tags)) > 50_000
 
 
 async def test_backdated_wraps_are_within_the_window() -> None:

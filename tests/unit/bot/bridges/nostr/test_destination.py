@@ -27,6 +27,9 @@ from bot.bridges.nostr.destination import Destination, NotPublic, resolve, why_n
         "wss://[64:ff9b::7f00:1]",  # the same, as a translator writes it
         "wss://[2002:7f00:1::1]",  # and a tunnel
         "wss://[::7f00:1]",
+        "wss://127.0.0.1\\x.example",  # what connects reads a slash there
+        "wss://127.0.0.%31",
+        "wss://%6c%6fcalhost",
         "wss://[fec0::1]",
         "wss://me@93.184.216.34",
         "wss://relay.damus.io:99999",

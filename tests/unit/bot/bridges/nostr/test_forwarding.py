@@ -21,8 +21,10 @@ from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.nip17 import message_template
+from nips.nip29 import remove_user
 from nips.own.received import ReceivedFile, received_files
 from relay_local.client import connect
+from tests.unit.bot.bridges.nostr.conftest import OWNER
 from tests.unit.bot.bridges.nostr.conversation import Conversation, reaction, registered, sent
 from tests.unit.bot.bridges.nostr.file_stage import (
     JPEG,
@@ -431,3 +433,22 @@ async def test_a_strangers_file_is_not_even_fetched(
     )
     assert "bound to no group" in await stage.logged(wrap.id)
     assert not [line for line in server.requests() if "/ok/stranger" in line]
+
+
+async def test_whom_the_owner_removes_lays_no_file_into_the_folder(
+    stage: Stage, owner: Person, ann: Person, server: FileServer
+) -> None:
+    """Removed by a 9001, and still bound: the agent would find what they send all the same."""
+    bot = stage.roles.bot
+    group = await registered(stage, "removed", ann.public)
+    (puppet,) = await group.puppets(1)
+    async with connect(stage.place.relay_address, [OWNER]) as link:
+        template = remove_user(OWNER.public, group.binding.group, puppet, int(time.time()))
+        assert (await link.publish(template.sign(OWNER, token_bytes(32)))).accepted
+    await group.puppets(0)
+    parcel = a_parcel(JPEG)
+    url = server.url("ok", server.put("removed", parcel.ciphertext))
+    wrap = await sent(ann, bot, file_message(ann, bot, parcel, url))
+    await stage.logged(f'wrap={wrap.id} reason="its author was removed')
+    assert not [line for line in server.requests() if "/ok/removed" in line]
+    assert not (folder_of(group) / "received").exists()

@@ -89,3 +89,21 @@ async def test_work_that_fails_ends_all_and_stays_held(place: Place) -> None:
     with pytest.raises(ExceptionGroup):
         await serve()
     assert place.held == ("a",)
+
+
+async def test_what_is_slow_is_hurried_when_much_waits_behind_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: one who is bound sends a file that never comes, and hundreds of words behind it."""
+    monkeypatch.setattr(module, "MAX_OF_GROUP", 3)
+    done: list[str] = []
+    async with asyncio.TaskGroup() as tasks:
+        lanes = Lanes(tasks, place)
+        await lanes.run("file", ["g"], says(done, "given up", lanes.hurry("g")), slow=True)
+        await lanes.run("one", ["g"], says(done, "one"))
+        await asyncio.sleep(0)
+        assert not lanes.hurry("g").is_set()
+        assert not done
+        await lanes.run("two", ["g"], says(done, "two"))
+    assert done == ["given up", "one", "two"]
+    assert not lanes.hurry("g").is_set()

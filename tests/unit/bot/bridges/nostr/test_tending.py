@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from nips.event import Event
 from relay_local.client import connect
@@ -86,6 +87,30 @@ async def test_one_that_closes_is_shown_with_its_words_and_asked_again(
         assert await said() == waiting.id
         health = await said.state(relay.url, "listening")
         assert health["reconnects"] > 0
+
+
+async def test_one_that_closes_what_it_has_ended_is_asked_again_in_its_time() -> None:
+    """Attack: it has us ask and write to the log as fast as it answers."""
+    asked = 0
+
+    async def answer(connection: ServerConnection) -> None:
+        nonlocal asked
+        async for data in connection:
+            match json.loads(data):
+                case ["REQ", str(name), _]:
+                    asked += 1
+                    await connection.send(json.dumps(["EOSE", name]))
+                    if name.startswith("live-"):
+                        await connection.send(json.dumps(["CLOSED", name, "error: idle"]))
+
+    async with serve(answer, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with listening(url) as said:
+            await said.state(url, "listening")
+            await asyncio.sleep(4)  # after the first comparison, which it does not answer
+            before = asked
+            await asyncio.sleep(3)
+            assert 0 < asked - before < 20
 
 
 async def test_one_that_takes_no_login_is_shown() -> None:
