@@ -150,11 +150,10 @@ class Outbox:
                 for person in self._recipients(message, bound)
                 for rumor in rumors(message, bot, [person], reply_to)
             ]
-        if all(person == self._roles.chat for _, person in letters):
-            return letters  # what is said to this machine's terminal stays on the machine
         # NIP-17: "to each receiver and the sender individually", so that whoever has the bot's key
-        # in a client reads the whole conversation there.
-        own = {rumor.id: rumor for rumor, _ in letters}
+        # in a client reads the whole conversation there. What is said to this machine's terminal
+        # stays on the machine.
+        own = {rumor.id: rumor for rumor, person in letters if person != self._roles.chat}
         return [*letters, *((rumor, bot) for rumor in own.values())]
 
     def _recipients(self, message: Event, bound: Bound) -> list[str]:
