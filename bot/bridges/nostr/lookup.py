@@ -3,7 +3,7 @@
     REQ to each relay that is there ─► its events, judged one by one ─► EOSE, CLOSED or too many
                                         └── all have ended, or 8 s are over ──► what there is
 
-Only the relays that are listened to are asked, over the connections that are there anyway. What a relay
+Only relays that are listened to are asked, over the connections that are there anyway. What one
 sends counts when it was asked for and its signature holds.
 """
 
