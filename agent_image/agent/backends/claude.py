@@ -41,6 +41,8 @@ from agent_image.agent.thread import Thread
 HOME = Path("/home/agent/.claude")
 FOLDER = Path("/workspace/group")
 _NAME = "send_message"
+# What a program says of itself may still come from one that has died.
+_OF_A_MODEL = frozenset({"StreamEvent", "AssistantMessage", "ResultMessage"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +268,32 @@ class Claude:
         answer = await wanted.answered
         return {"content": [{"type": "text", "text": answer.for_model}], "is_error": not answer.ok}
 
+    async def _follow(
+        self, client: Any, prompt: str, coming: asyncio.Queue[object], *, may_be_deaf: bool
+    ) -> bool:
+        """Ask a program and hand on what it says, to the end. may_be_deaf: say False, and hand on
+        no end, where it has ended without a word of a model's."""
+        heard, end = False, _Broken(EOFError("it ended without a result"))
+        try:
+            await client.query(prompt)
+            async for message in client.receive_response():
+                heard = heard or type(message).__name__ in _OF_A_MODEL
+                coming.put_nowait(message)
+        except Exception as error:  # noqa: BLE001 - whatever the SDK raises is one end
+            end = _Broken(error)
+        if not heard and may_be_deaf:
+            return False
+        coming.put_nowait(end)
+        return True
+
+    async def _another(self) -> Any:
+        """A new program in the place of one that has ended; its client."""
+        assert self._opened is not None
+        character = self._opened.character
+        await self._drop()
+        await self._begin(character)
+        return self._opened.program.client
+
     @asynccontextmanager
     async def _read(self, prompt: str) -> AsyncIterator[asyncio.Queue[object]]:
         """Ask, and yield what comes: calls of tools and the SDK's messages, to the result."""
@@ -274,14 +302,15 @@ class Claude:
         self._coming = coming
 
         async def follow() -> None:
-            try:
-                await client.query(prompt)
-                async for message in client.receive_response():
-                    coming.put_nowait(message)
-            except Exception as error:  # noqa: BLE001 - whatever the SDK raises is one end
-                coming.put_nowait(_Broken(error))
-            else:
-                coming.put_nowait(_Broken(EOFError("it ended without a result")))
+            heard = await self._follow(client, prompt, coming, may_be_deaf=True)
+            if not heard:
+                # It died while it waited, or dies just now: the system is slow to say so.
+                try:
+                    another = await self._another()
+                except Exception as error:  # noqa: BLE001 - whatever the SDK raises is one end
+                    coming.put_nowait(_Broken(error))
+                else:
+                    await self._follow(another, prompt, coming, may_be_deaf=False)
 
         following = asyncio.create_task(follow())
         try:
