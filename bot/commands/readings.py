@@ -78,7 +78,8 @@ class Readings:
         hands = self._hands
         relays, engine = await asyncio.gather(self._history.relays(), hands.engine())
         listened = None
-        if relays.as_of is not None:
+        # At the start none is listened to yet, and nothing is wrong.
+        if any(relay.state != "connecting" or relay.reason for relay in relays.relays):
             listened = (sum(relay.is_well for relay in relays.relays), len(relays.relays))
         groups = [group.binding for group in hands.registry.all() if group.binding]
         states = [each.state for each in hands.dispatch.states()]
