@@ -11,7 +11,8 @@ from typing import Any, Self
 import structlog
 
 from bot.bridges.nostr.lookup import Lookup
-from bot.bridges.nostr.pool import Ended, Heard, Pool
+from bot.bridges.nostr.notes import Ended, Heard
+from bot.bridges.nostr.pool import Pool
 from bot.bridges.nostr.relay_state import Health
 from bot.bridges.nostr.tending import Pace, Progress, Tending
 from nips.event import Event

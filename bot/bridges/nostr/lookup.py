@@ -14,7 +14,8 @@ import json
 from dataclasses import dataclass, field
 from itertools import count
 
-from bot.bridges.nostr.pool import Ended, Heard, Pool
+from bot.bridges.nostr.notes import Ended, Heard
+from bot.bridges.nostr.pool import Pool
 from bot.requests.methods import Asked
 from nips.event import Event
 from nips.filter import Filter

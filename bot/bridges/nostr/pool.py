@@ -1,4 +1,4 @@
-"""Shell: the public relays, through nostr-sdk; no other file imports it.
+"""Shell: the public relays, through nostr-sdk; only this and `callbacks` import it.
 
 A thin door: what is said to a relay and what it says. What the SDK does not do by itself is done
 by its callers: it connects once and does not come back (`tending` does), and its send fails at
@@ -23,7 +23,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -31,8 +30,10 @@ from typing import Any, Self
 import nostr_sdk as sdk
 import structlog
 
+from bot.bridges.nostr.callbacks import Admission, Authenticator, Statuses, spelled
 from bot.bridges.nostr.destination import NotPublic, Unresolved, resolve
 from bot.bridges.nostr.login import Logins, SignAuth
+from bot.bridges.nostr.notes import Dropped, Ended, Heard, Note, NotLoggedIn, plain
 from nips.event import Event
 from nips.refusal import Malformed
 
@@ -46,47 +47,9 @@ COMPARE_TIMEOUT_S = 3  # for the first answer to a NEG-OPEN
 COMPARE_DEADLINE_S = 15.0
 # What one relay says besides events, within so many seconds: a few ends and answers a minute.
 MAX_SAID, SAID_PERIOD_S = 2_000, 5.0
-MAX_REASON_CHARS = 300
 SETTLE_S = 0.3
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """An event that a relay sent under one of our subscriptions. Who acts on it checks it."""
-
-    url: str
-    subscription: str
-    event: Event
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A relay's EOSE (`reason` None) or CLOSED (`reason` in its words)."""
-
-    url: str
-    subscription: str
-    reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class NotLoggedIn:
-    """A relay's challenge (NIP-42) was not answered, or the answer not accepted."""
-
-    url: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """The connection has ended, by itself or by us."""
-
-    url: str
-    reason: str = "the connection ended"
-
-
-Note = Heard | Ended | NotLoggedIn | Dropped
 
 
 class Pool:
@@ -101,14 +64,14 @@ class Pool:
     ) -> None:
         self._allowed = allowed
         self._relays = {url: sdk.RelayUrl.parse(url) for url in relays}
-        self._named = {_spelled(address): url for url, address in self._relays.items()}
+        self._named = {spelled(address): url for url, address in self._relays.items()}
         self._notes: asyncio.Queue[Note] = asyncio.Queue()
         self._room = asyncio.Semaphore(MAX_WAITING)
         self._logins = Logins(sign_auth, lambda url, why: self._tell(NotLoggedIn(url, why)))
         self._client = (
             sdk.ClientBuilder()
-            .authenticator(_Authenticator(self._logins, self._named))
-            .admit_policy(_Admission(self._take))
+            .authenticator(Authenticator(self._logins, self._named))
+            .admit_policy(Admission(self._take))
             .monitor(monitor := sdk.Monitor())
             .notification_channel_size(CHANNEL_ITEMS)
             .build()
@@ -127,7 +90,7 @@ class Pool:
         self._notifications = self._client.notifications()
         self._tasks = [
             self._group.create_task(self._read_ends()),
-            self._group.create_task(self._monitor.handle_notifications(_Statuses(self._fell))),
+            self._group.create_task(self._monitor.handle_notifications(Statuses(self._fell))),
         ]
         return self
 
@@ -166,15 +129,15 @@ class Pool:
             address = sdk.RelayUrl.parse(url)
         except sdk.NostrSdkError as error:
             raise Malformed(f"{url} is not the address of a relay") from error
-        if (known := self._named.get(_spelled(address))) is not None:
+        if (known := self._named.get(spelled(address))) is not None:
             raise Malformed(f"{url} is listened to as {known}")
-        self._relays[url], self._named[_spelled(address)] = address, url
+        self._relays[url], self._named[spelled(address)] = address, url
         await self._add(url)
 
     async def remove(self, url: str) -> None:
         """Listen to one no more."""
         address = self._relays.pop(url)
-        self._named.pop(_spelled(address), None)
+        self._named.pop(spelled(address), None)
         with suppress(sdk.NostrSdkError):
             await self._client.remove_relay(address, force=True)
 
@@ -299,13 +262,13 @@ class Pool:
             return False, "invalid: not the address of a relay"
         # Attack: a list names a relay that is listened to in a spelling that only the SDK knows for
         # the same one, such as `wss://relay.example/.`: the end of the visit would remove it.
-        if (known := self._named.get(_spelled(address))) is not None:
+        if (known := self._named.get(spelled(address))) is not None:
             return await self._send_and_count(event, known)
         return await self._visit(event, address)
 
     async def _visit(self, event: sdk.Event, address: sdk.RelayUrl) -> tuple[bool, str]:
         # What is checked is the address as the SDK, which connects, has read it.
-        url = _spelled(address)
+        url = spelled(address)
         try:
             await resolve(url, "wss", self._allowed)
         except NotPublic as error:
@@ -353,7 +316,7 @@ class Pool:
                 continue
             if time.monotonic() - began_s > SAID_PERIOD_S:
                 said, began_s = Counter(), time.monotonic()
-            said[address := _spelled(note.relay_url)] += 1
+            said[address := spelled(note.relay_url)] += 1
             # Attack: one relay, also one that is only visited, says NOTICE without end: the channel
             # holds 65,536 of whatever length, and for the others' ends there is no room in it.
             if said[address] % MAX_SAID == 0:
@@ -370,60 +333,10 @@ class Pool:
                 self._logins.refused(message.event_id.to_hex(), plain(message.message))
 
     async def _cut_off(self, address: sdk.RelayUrl) -> None:
-        if (url := self._named.get(_spelled(address))) is not None:
+        if (url := self._named.get(spelled(address))) is not None:
             self._tell(Dropped(url, "it says too much"))
         with suppress(sdk.NostrSdkError):
             (await self._relay(address)).disconnect()
-
-
-class _Admission(sdk.AdmitPolicy):  # type: ignore[misc]  # the SDK has no types
-    """Asked about every event, one after the other of each relay; the relay waits meanwhile."""
-
-    def __init__(self, take: Any) -> None:
-        super().__init__()
-        self._take, self._no = take, sdk.AdmitStatus.rejected(None)
-
-    async def admit_connection(self, relay_url: sdk.RelayUrl) -> sdk.AdmitStatus | None:
-        """Called by the SDK."""
-        return sdk.AdmitStatus.success()
-
-    async def admit_event(
-        self, relay_url: sdk.RelayUrl, subscription_id: str, event: sdk.Event
-    ) -> sdk.AdmitStatus | None:
-        """Called by the SDK; it must not raise."""
-        await self._take(_spelled(relay_url), subscription_id, event.as_json())
-        return self._no
-
-
-class _Statuses(sdk.HandleMonitorNotification):  # type: ignore[misc]
-    """Told of every connection's coming and going."""
-
-    def __init__(self, fell: Any) -> None:
-        super().__init__()
-        self._fell = fell
-
-    async def relay_status_changed(
-        self, relay_url: sdk.RelayUrl, status: sdk.RelayStatus
-    ) -> None:  # fmt: skip
-        """Called by the SDK."""
-        if status in (sdk.RelayStatus.DISCONNECTED, sdk.RelayStatus.TERMINATED):
-            self._fell(_spelled(relay_url))
-
-
-class _Authenticator(sdk.Authenticator):  # type: ignore[misc]
-    """NIP-42 only. The SDK is given no signer: it can ask for no other signature."""
-
-    def __init__(self, logins: Logins, named: Mapping[str, str]) -> None:
-        super().__init__()
-        self._logins, self._named = logins, named
-
-    async def make_auth_event(self, relay_url: sdk.RelayUrl, challenge: str) -> sdk.Event | None:
-        """Called by the SDK on a challenge."""
-        url = self._named.get(_spelled(relay_url))
-        if url is None:
-            return None  # a visited relay learns who its visitor is from nobody
-        signed = await self._logins.sign(url, challenge)
-        return None if signed is None else sdk.Event.from_json(signed)
 
 
 def _items(held: Iterable[tuple[str, int]]) -> list[Any]:
@@ -431,11 +344,6 @@ def _items(held: Iterable[tuple[str, int]]) -> list[Any]:
         sdk.NegentropyItem(id=sdk.EventId.parse(id_), timestamp=sdk.Timestamp.from_secs(at))
         for id_, at in held
     ]
-
-
-def _spelled(address: sdk.RelayUrl) -> str:
-    """The same for all spellings of an address that the SDK takes for one relay."""
-    return str(address).rstrip("/")
 
 
 def _read(url: str, text: str) -> Event | None:
@@ -455,12 +363,3 @@ def _words(error: sdk.NostrSdkError) -> str:
     """The relay's or the SDK's reason; the SDK wraps it in quotes."""
     text = str(error)
     return plain(text[1:-1] if len(text) > 1 and text[0] == text[-1] in "'\"" else text)
-
-
-def plain(words: str) -> str:
-    """A relay's words, fit for a log line and for the state of a delivery.
-
-    Attack: a reason of a megabyte, with which a delivery fits no frame and is never written
-    again; line ends and escape sequences for whoever reads the log in a terminal.
-    """
-    return "".join(char if char.isprintable() else " " for char in words[:MAX_REASON_CHARS])

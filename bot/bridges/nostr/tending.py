@@ -26,7 +26,8 @@ import structlog
 
 from bot.bridges.nostr.catching_up import CatchingUp, Held
 from bot.bridges.nostr.echo import Echo, Echoed
-from bot.bridges.nostr.pool import Dropped, Ended, Heard, Note, NotLoggedIn, Pool
+from bot.bridges.nostr.notes import Dropped, Ended, Heard, Note, NotLoggedIn
+from bot.bridges.nostr.pool import Pool
 from bot.bridges.nostr.relay_state import Fault, Health, Pauses, State, closed
 from bot.bridges.nostr.waiting import first_of
 from nips.event import Event

@@ -10,7 +10,8 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from bot.bridges.nostr import catching_up as module
 from bot.bridges.nostr.catching_up import CatchingUp
-from bot.bridges.nostr.pool import Ended, Heard, Pool
+from bot.bridges.nostr.notes import Ended, Heard
+from bot.bridges.nostr.pool import Pool
 from bot.bridges.nostr.relay_state import Fault
 from tests.unit.bot.bridges.nostr.foreign_relay import wrap
 
