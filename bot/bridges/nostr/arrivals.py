@@ -74,17 +74,13 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
 
     async def listen_also(self, urls: Collection[str]) -> None:
         """Listen to exactly these besides the configured ones."""
-        if all(url in self._tending for url in urls) and not any(
-            it.is_own and url not in urls for url, it in self._tending.items()
-        ):
-            return
-        for url in [url for url, it in self._tending.items() if it.is_own and url not in urls]:
+        gone = [url for url, it in self._tending.items() if it.is_own and url not in urls]
+        new = [url for url in urls if url not in self._tending]
+        for url in gone:
             self._tasks.pop(url).cancel()
             del self._tending[url]
             await self._pool.remove(url)
-        for url in urls:
-            if url in self._tending:
-                continue
+        for url in new:
             try:
                 await self._pool.add(url)
             except Malformed as error:
@@ -94,7 +90,8 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
             if self._wanted_lists is not None:
                 await tending.follow_lists(self._wanted_lists)
             self._tasks[url] = self._group.create_task(tending.run())
-        self._progress.changed()
+        if gone or new:
+            self._progress.changed()
 
     async def wraps(self) -> AsyncIterator[tuple[Event, ...]]:
         """Yield gift wraps for us, each id once, a few at a time.

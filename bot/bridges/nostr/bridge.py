@@ -26,7 +26,7 @@ from bot.bridges.nostr.own_inbox import OwnInbox
 from bot.bridges.nostr.pen import Pen
 from bot.bridges.nostr.pool import Pool
 from bot.bridges.nostr.presence import Presence
-from bot.bridges.nostr.publication import Publication
+from bot.bridges.nostr.publishing import Publishing
 from bot.bridges.nostr.references import References
 from bot.bridges.nostr.tending import Pace
 from bot.bridges.nostr.waiting import Patience
@@ -127,7 +127,7 @@ class Bridge:
                 table([Method("query", (TheRouter,), arrivals.lookup.query)]),
             )
             announce = Announce(link, caller, roles, self._relays, self._profile, courier)
-            publication = Publication(link, key, roles.bot, courier, arrivals.lookup)
+            publishing = Publishing(link, key, roles.bot, courier, arrivals.lookup)
             own_inbox = OwnInbox(roles.bot, self._relays, contacts, arrivals, self._allowed)
             for work in (counterparts.run(), contacts.follow_local(), inbox.store(arrivals)):
                 tasks.create_task(work)
@@ -141,7 +141,7 @@ class Bridge:
                 inbox.process(),
                 outbox.run(),
                 announce.run(),
-                publication.run(),
+                publishing.run(),
                 own_inbox.run(),
                 health.run(arrivals, forwarding.counts, courier),
                 reception.serve(),

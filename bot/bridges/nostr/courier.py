@@ -15,17 +15,19 @@ import structlog
 from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.contacts import Contacts
 from bot.bridges.nostr.outgoing import (
+    FIRST_PAUSE_S,
     GIVE_UP_S,
     GONE,
+    LONGEST_PAUSE_S,
     NO_LIST,
     TOO_LATE,
     give_up,
     is_settled,
-    pause_s,
     settle,
     verdict,
     waiting,
 )
+from bot.bridges.nostr.pauses import pause_s
 from bot.bridges.nostr.pool import Pool
 from bot.bridges.nostr.waiting import first_of
 from nips.event import Event
@@ -127,7 +129,7 @@ class Courier:
             if delivery != before:
                 written_s = await self._write(delivery, written_s)
             if not is_settled(delivery):
-                await first_of(*changes, timeout_s=pause_s(attempt))
+                await first_of(*changes, timeout_s=pause_s(attempt, FIRST_PAUSE_S, LONGEST_PAUSE_S))
                 attempt += 1
         self._open.pop(delivery.event_id, None)
         log.info(

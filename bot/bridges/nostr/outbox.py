@@ -205,7 +205,7 @@ class Outbox:
     async def _resume(self) -> None:
         for found in await written(self._link, self._key.public):
             self._known.add(found.delivery.event_id)
-            # One without wraps is of a public event: `publication` sends it.
+            # One without wraps is of a public event: `publishing` sends it.
             if found.delivery.wraps and found.is_pending:
                 await self._resume_one(found.delivery, found.at)
 

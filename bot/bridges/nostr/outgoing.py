@@ -128,8 +128,3 @@ def give_up(delivery: Delivery, why: str, now_s: int) -> Delivery:
             for s in delivery.relays
         ),
     )
-
-
-def pause_s(attempt: int) -> float:
-    """How long to wait after the n-th fruitless attempt, the first being 0."""
-    return float(min(FIRST_PAUSE_S * 2 ** min(attempt, 20), LONGEST_PAUSE_S))

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
+from bot.bridges.nostr.pauses import pause_s
 from nips.refusal import Prefix, Refusal
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
@@ -97,6 +98,6 @@ class Pauses:
         """
         if well_for_s >= WELL_FOR_S:
             self._attempts = 0
-        whole_s = float(min(FIRST_PAUSE_S * 2 ** min(self._attempts, 20), LONGEST_PAUSE_S))
+        whole_s = pause_s(self._attempts, FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._attempts += 1
         return whole_s * (0.5 + dice / 2)

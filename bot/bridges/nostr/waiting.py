@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from bot.bridges.nostr.pauses import pause_s
+
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 30.0
 
 
@@ -21,12 +23,13 @@ class Patience:
     """Pauses before the next attempt at the same thing, each twice as long as the one before."""
 
     def __init__(self) -> None:
-        self._pause_s = FIRST_PAUSE_S
+        self._attempt = 0
 
     async def pause(self, *sooner: asyncio.Event) -> None:
         """Wait; at most until one of the events that announce that a peer would now accept."""
+        now_s = pause_s(self._attempt, FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        self._attempt += 1
         if sooner:
-            await first_of(*sooner, timeout_s=self._pause_s)
+            await first_of(*sooner, timeout_s=now_s)
         else:
-            await asyncio.sleep(self._pause_s)
-        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+            await asyncio.sleep(now_s)

@@ -11,7 +11,6 @@ from bot.bridges.nostr.outgoing import (
     TOO_LATE,
     give_up,
     is_settled,
-    pause_s,
     rumors,
     settle,
     split,
@@ -145,8 +144,3 @@ def test_giving_up_ends_only_what_is_pending() -> None:
     assert is_settled(ended)
     assert ended.relays[0] == half.relays[0]
     assert ended.relays[1].reason.endswith(": x")
-
-
-def test_pauses_double_to_ten_minutes() -> None:
-    assert [pause_s(n) for n in range(4)] == [5, 10, 20, 40]
-    assert pause_s(7) == pause_s(10_000) == 600

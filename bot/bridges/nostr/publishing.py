@@ -35,7 +35,7 @@ MAX_RETRACTED = 100  # by one event, whose relays are looked up
 log = structlog.get_logger()
 
 
-class Publication:
+class Publishing:
     """key: the bridge's. bot: its public key in hex. lookup: finds people's relay lists."""
 
     def __init__(
