@@ -99,6 +99,19 @@ class Scene:
         events = await self.stage.find(Kind.COST, p=self.stage.owner.public)
         return [self.read(event) for event in events]
 
+    async def all_told(self) -> None:
+        """Wait until each job that was paid for has its cost told."""
+        wanted = Filter(
+            kinds=frozenset({int(Kind.COST)}), tags={"p": frozenset({self.stage.owner.public})}
+        )
+        told: set[str] = set()
+        async with asyncio.timeout(120), self.stage.client.subscribe([wanted]) as stream:
+            async for item in stream:
+                if isinstance(item, Delivery):
+                    told.add(self.read(item.event)["turnId"])
+                if told == {job for job, _ in paid(self.stage)}:
+                    return
+
     async def told(self, words: str) -> str:
         """Wait for a notice of the router's in main."""
         wanted = Filter(
@@ -246,9 +259,7 @@ async def test_no_kill_of_the_router_loses_a_cost_or_tells_it_twice(scene: Scene
     try:
         for message in messages:
             await stage.dealt_with(message)
-        async with asyncio.timeout(120):
-            while {one["turnId"] for one in await scene.costs()} != {job for job, _ in paid(stage)}:
-                await asyncio.sleep(0.2)
+        await scene.all_told()
     finally:
         router.terminate()
         await router.wait()
