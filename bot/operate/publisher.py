@@ -134,6 +134,9 @@ class Publisher:
         return await self._publish(made)
 
     async def _publish(self, template: Template) -> Outcome:
+        # The same within one second is the same event, and no once-key need find it.
+        if (before := await self._find([template.id])) is not None:
+            return Outcome(ALREADY, before.event, before.relays)
         event = await signed(self._there, template)
         is_first = event.id == template.id  # else a once-key has found what was said before
         found = await self._find([event.id])
