@@ -78,6 +78,10 @@ async def test_a_group_is_made_shown_changed_and_deleted(stage: Stage) -> None:
     assert "claw" in await stage.ask(f"/group {name} trigger claw")
     assert "Every member" in await stage.ask(f"/group {name} senders members")
     assert "may wake" in await stage.ask(f"/group {name} agents on")
+    assert "It has none yet." in await stage.ask(f"/group {name} owner_speaks on")
+    assert "goes out to Signal" in await stage.ask(f"/group {name}")
+    assert (await binding(stage, name)).owner_speaks
+    assert "stays here" in await stage.ask(f"/group {name} owner_speaks off")
     assert "22:00 to 07:00" in await stage.ask(f"/group {name} quiet 22:00-07:00 Europe/Berlin")
     assert "never wakes" in await stage.ask(f"/group {name} mute {NPUB}")
     changed = await binding(stage, name)
