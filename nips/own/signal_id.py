@@ -16,14 +16,16 @@ from nips.refusal import Malformed
 
 NETWORK = "signal"
 PREFIX = f"{NETWORK}:"
+RECORD_PREFIX = f"{NETWORK}/"  # of the `d` of what its bridge keeps for itself, and shows nobody
 GROUP_BYTES = 32
 _SERVICES = "group."  # how signal-cli-rest-api begins a group's id, the base64 of the internal one
+_NOBODY = "00000000-0000-0000-0000-000000000000"
 _ACI = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def is_person(id_: str) -> bool:
     """Say whether an id is an account's: a lower-case UUID."""
-    return _ACI.fullmatch(id_) is not None
+    return _ACI.fullmatch(id_) is not None and id_ != _NOBODY
 
 
 def is_group(id_: str) -> bool:

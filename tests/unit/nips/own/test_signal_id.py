@@ -27,6 +27,7 @@ def test_an_account_and_a_group_are_told_apart() -> None:
     "id_",
     [
         "",
+        "00000000-0000-0000-0000-000000000000",
         ACI.upper(),
         ACI + "\n",
         "{" + ACI + "}",
