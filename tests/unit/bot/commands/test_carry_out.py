@@ -16,6 +16,7 @@ from nips.kinds import Kind
 from nips.nip19 import encode_npub
 from nips.own import binding as bindings
 from nips.own.binding import Binding, Budget, Quiet
+from relay_local.client import connect
 from tests.unit.bot.commands.stage import Stage
 
 ANN = SecretKey(bytes([1]) * 32).public
@@ -243,6 +244,15 @@ async def test_a_command_that_fails_by_a_fault_of_ours_does_not_end_the_router(
             assert ok.accepted, ok.message
         assert words in await stage.ask("/relays")
     assert (await stage.ask("/status"))[0] == "✅"
+
+
+async def test_another_networks_bridge_says_nothing_of_the_public_relays(stage: Stage) -> None:
+    other = stage.role("bridge-signal")
+    made = Template(other.public, int(time.time()) + 60, Kind.APP_DATA, (("d", "health"),), HEALTH)
+    async with connect(stage.place.relay_address, [other]) as link:
+        ok = await link.publish(made.sign(other, bytes(32)), deadline_s=10)
+        assert ok.accepted, ok.message
+    assert "wss://one.example" not in await stage.ask("/relays")
 
 
 async def test_nobody_waits(stage: Stage) -> None:
