@@ -35,7 +35,7 @@ from nips.refusal import Malformed
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
 FILE_NAME = "nostrclaw.toml"
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 
@@ -103,7 +103,7 @@ class SignalSettings(BaseModel):
     @classmethod
     def _e164(cls, number: object) -> object:
         """E.164: `+`, then at most fifteen digits, the country's first."""
-        if isinstance(number, str) and (not number or _E164.fullmatch(number)):
+        if isinstance(number, str) and (not number or E164.fullmatch(number)):
             return number
         raise ValueError(
             'write the number in full and between quotation marks, such as "+491701234567"'
@@ -123,6 +123,14 @@ class SignalSettings(BaseModel):
                 "use https://, or set plain_http = true in a network of your own"
             )
         return self
+
+
+def with_url(signal: SignalSettings, url: str) -> SignalSettings:
+    """The same with another address of the service. Raises SettingsError."""
+    try:
+        return SignalSettings.model_validate({**signal.model_dump(), "url": url})
+    except ValidationError as error:
+        raise SettingsError(_told(error)) from error
 
 
 def service_url(url: str) -> str:
@@ -255,11 +263,14 @@ def load(data: Path) -> Settings:
     try:
         return Here()  # type: ignore[call-arg]
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise SettingsError(
-            f"The setting {where} is wrong: {first['msg'].removeprefix('Value error, ')}. "
+            f"The setting {where} is wrong: {_told(error)}. "
             f"It stands in {data / FILE_NAME} or in the environment as NOSTRCLAW_…"
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{data / FILE_NAME} is not TOML: {error}") from error
+
+
+def _told(error: ValidationError) -> str:
+    return error.errors()[0]["msg"].removeprefix("Value error, ")
