@@ -144,7 +144,7 @@ class History:
             tuple(_relay(url, known) for url, known in content["relays"].items()),
             newest.created_at,
             wraps,
-            tuple(SetAsideFacts(one["wrap"], _line(one["reason"]), one["at"]) for one in aside),
+            tuple(SetAsideFacts(one["id"], _line(one["reason"]), one["at"]) for one in aside),
             outgoing.get("pending", 0),
             outgoing.get("no_list", 0),
         )

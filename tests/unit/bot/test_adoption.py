@@ -15,7 +15,8 @@ from bot import adoption as adoption_module
 from bot import registration
 from bot.adoption import Adoption
 from bot.beginning import make_main
-from bot.bridges.nostr import puppets
+from bot.bridges import puppets
+from bot.bridges.nostr.puppets import counterpart
 from bot.directory import Directory
 from bot.groups import MEMBERSHIP_KINDS
 from nips import nip29
@@ -187,9 +188,11 @@ async def test_nobody_elses_group_is_taken_for_the_owners(house: House) -> None:
 async def a_puppet(house: House, group: str, person: str) -> str:
     """Do as the bridge does when somebody is bound."""
     key = house.role("bridge-nostr")
-    puppet = puppets.puppet_key(key, puppets.counterpart(person)).public
+    puppet = puppets.puppet_key(key, counterpart(person)).public
     (event,) = [e for e in await house.records("group/") if group in (e.tag("d") or "")]
-    template = puppets.membership_template(key.public, group, puppet, event.id, person, now_s())
+    template = puppets.membership_template(
+        key.public, group, puppet, event.id, counterpart(person), now_s()
+    )
     async with connect(house.place.relay_address, [key]) as link:
         assert (await link.publish(template.sign(key, token_bytes(32)))).accepted
     return puppet

@@ -10,12 +10,8 @@ from secrets import token_bytes
 
 import pytest
 
-from bot.bridges.nostr.arrivals import Arrivals
-from bot.bridges.nostr.contacts import Contacts
-from bot.bridges.nostr.counterparts import Bound, Counterparts
-from bot.bridges.nostr.doorbell import Doorbell
-from bot.bridges.nostr.pool import Pool
-from bot.bridges.nostr.presence import Presence
+from bot.bridges.bindings import Bound
+from bot.bridges.presence import Presence
 from config.roles import read_key
 from nips.event import Tag, Template
 from nips.filter import Filter
@@ -23,7 +19,7 @@ from nips.key import SecretKey
 from nips.nip17 import message_template
 from nips.nip29 import put_user, remove_user
 from nips.own.once import once_key
-from relay_local.client import Caller, connect
+from relay_local.client import connect
 from tests.unit.bot.bridges.nostr.conftest import OWNER
 from tests.unit.bot.bridges.nostr.conversation import reaction, registered, sent
 from tests.unit.bot.bridges.nostr.stage import Person, Stage
@@ -327,25 +323,18 @@ async def test_a_puppet_is_not_taken_for_removed_while_the_group_changes(
     group = await registered(stage, "busy", ann.public)
     router, key = stage.router, read_key(stage.place.key("bridge-nostr"))
     async with connect(stage.place.relay_address, [key]) as link, asyncio.TaskGroup() as tasks:
-        counterparts, contacts = Counterparts(link, stage.roles), Contacts(link)
-        doorbell = Doorbell(Caller(link, key, router.public), contacts, counterparts)
-        async with Pool([], no_login) as pool, Arrivals(pool, stage.roles.bot, {}) as arrivals:
-            presence = Presence(link, key, counterparts, contacts, arrivals, doorbell)
-            bound = Bound(group.binding, group.event.id)
+        presence = Presence(link, key, "nostr", lambda person: f"{person[:4]} (Nostr)")
+        bound = Bound(group.binding, group.event.id, "nostr")
 
-            async def come_and_go() -> None:
-                for number in itertools.count():
-                    guest = SecretKey.generate(token_bytes).public
-                    await stage.put(
-                        put_user(router.public, group.binding.group, guest, ["member"], number)
-                    )
+        async def come_and_go() -> None:
+            for number in itertools.count():
+                guest = SecretKey.generate(token_bytes).public
+                await stage.put(
+                    put_user(router.public, group.binding.group, guest, ["member"], number)
+                )
 
-            changing = tasks.create_task(come_and_go())
-            for _ in range(60):
-                presence.forget(bound, ann.public)
-                assert await presence.ready(bound, ann.public) is not None
-            changing.cancel()
-
-
-async def no_login(_url: str, _challenge: str) -> None:
-    return None
+        changing = tasks.create_task(come_and_go())
+        for _ in range(60):
+            presence.forget(bound, ann.public)
+            assert await presence.ready(bound, ann.public) is not None
+        changing.cancel()
