@@ -46,6 +46,7 @@ def group_facts(group: Group, hands: Hands, *, whole: bool = False) -> GroupFact
         senders=binding.senders,
         muted=tuple(encode_npub(key) for key in binding.muted),
         agents=binding.agents,
+        owner_speaks=binding.owner_speaks,
         quiet=f"{quiet.start} to {quiet.end} ({quiet.zone})" if quiet else None,
         models=binding.models,
         budget=limits_of(binding.budget),

@@ -17,8 +17,8 @@ from nips.refusal import Malformed
 
 ABOUT = "group"
 VERBS = (
-    "rename", "bind", "unbind", "trigger", "senders", "mute", "unmute", "agents", "backend",
-    "quiet", "archive", "restore", "delete",
+    "rename", "bind", "unbind", "trigger", "senders", "mute", "unmute", "agents", "owner_speaks",
+    "backend", "quiet", "archive", "restore", "delete",
 )  # fmt: skip
 MAX_NAME_CHARS = 100
 MAX_TRIGGER_CHARS = 200
@@ -78,8 +78,9 @@ def _change(text: str, group: str, verb: str, given: Sequence[Word]) -> Command 
             if word.key not in ("trusted", "members"):
                 return Bad(f'Senders are trusted or members, not "{word.text[:40]}".', ABOUT)
             return asked.ChangeGroup(group, _fields(senders=word.key))
-        case "agents":
-            return asked.ChangeGroup(group, _fields(agents=terms.switch(_one(given, "on or off"))))
+        case "agents" | "owner_speaks":
+            on = terms.switch(_one(given, "on or off"))
+            return asked.ChangeGroup(group, _fields(**{verb: on}))
         case "backend":
             return asked.SetBackends(group, _backends(given))
         case "quiet":

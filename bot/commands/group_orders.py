@@ -226,6 +226,8 @@ class GroupOrders:
         if "agents" in changed:
             may = "may" if made.agents else "may not"
             said.append(f"Other agents {may} wake me.")
+        if "owner_speaks" in changed:
+            said.append(_owner_speaks(made))
         return " ".join(said)
 
 
@@ -245,6 +247,15 @@ def done(group: Group, said: str) -> Reply:
     return Reply(
         True, f"{folder_of(group)}: {said}", {"group": group.id, "folder": folder_of(group)}
     )
+
+
+def _owner_speaks(made: Binding) -> str:
+    if not made.owner_speaks:
+        return "What you write there stays here."
+    said = "What you write there goes out to its people on Signal, from my account."
+    if any(each.startswith("signal:") for each in made.counterparts):
+        return said
+    return f"{said} It has none yet."
 
 
 def _paused(on: bool) -> str:

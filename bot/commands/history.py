@@ -128,7 +128,7 @@ class History:
     async def relays(self) -> RelaysFacts:
         """The public relays, as the bridge last wrote them down."""
         wanted = Filter(
-            authors=frozenset(self._roles.bridges.values()),
+            authors=self._roles.bridge_keys("nostr"),
             kinds=of_kinds(Kind.APP_DATA),
             tags={"d": frozenset({HEALTH_D})},
         )

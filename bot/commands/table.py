@@ -37,6 +37,7 @@ TABLE: dict[str, Entry] = {
                 "/group NAME senders trusted|members",
                 "/group NAME mute|unmute npub…",
                 "/group NAME agents on|off",
+                "/group NAME owner_speaks on|off",
                 "/group NAME backend claude|claude:MODEL|openai|builtin …|default",
                 "/group NAME quiet 22:00-07:00 [Europe/Berlin]|off",
                 "/group NAME archive|restore",

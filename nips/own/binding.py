@@ -105,7 +105,8 @@ class Binding:
 
     room: the counterparts form one NIP-17 room. archived: no messages are taken. paused: they
     are kept and none makes a job. senders: `trusted` (owner, admins, puppets) or every member.
-    muted: keys in hex that never wake the assistant. agents: whether other agents may. models:
+    muted: keys in hex that never wake the assistant. agents: whether other agents may.
+    owner_speaks: what the owner types there goes out to its people on Signal too. models:
     names of those its sessions may use, None: as configured. backends: names of what its sessions
     work with, in order of preference (`backend_name`), None: as configured.
     """
@@ -120,6 +121,7 @@ class Binding:
     senders: Senders = "trusted"
     muted: tuple[str, ...] = ()
     agents: bool = False
+    owner_speaks: bool = False
     quiet: Quiet | None = None
     models: tuple[str, ...] | None = None
     budget: Budget = Budget()
@@ -273,7 +275,7 @@ def _object(what: str, value: object, known: set[str]) -> Mapping[str, Any]:
     return value
 
 
-_SWITCHES: Final = ("room", "archived", "paused", "agents")
+_SWITCHES: Final = ("room", "archived", "paused", "agents", "owner_speaks")
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "folder": _folder,
     "counterparts": _each("counterparts", _counterpart, MAX_COUNTERPARTS),

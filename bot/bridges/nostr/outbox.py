@@ -133,7 +133,7 @@ class Outbox:
         self, event_id: str, wraps: list[tuple[Event, str]], rumors: tuple[str, ...], since_s: int
     ) -> None:
         delivery = deliveries.Delivery(
-            event_id, tuple(Wrap(wrap.id, to) for wrap, to in wraps), rumors=rumors
+            event_id, tuple(Wrap(wrap.id, to) for wrap, to in wraps), known_as=rumors
         )
         await self._courier.carry(delivery, [Parcel(wrap, to) for wrap, to in wraps], since_s)
 

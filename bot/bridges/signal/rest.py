@@ -179,7 +179,7 @@ class Service:
         """Say that the message of that time by `recipient` (an ACI) was read."""
         raise NotImplementedError
 
-    async def attachment(self, id: str, *, max_bytes: int) -> bytes:
+    async def attachment(self, file_id: str, *, max_bytes: int) -> bytes:
         """A received file's bytes. Raises Rejected when it has more than `max_bytes`."""
         raise NotImplementedError
 

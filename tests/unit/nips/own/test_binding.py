@@ -21,7 +21,8 @@ BINDING = Binding(GROUP, "main", (f"nostr:{OWNER}", "signal:group.abc="), "@Andy
 NIGHT = Quiet("22:00", "07:00", "Europe/Berlin")
 FULL = Binding(
     GROUP, "family", (f"nostr:{OWNER}",), "", room=True, archived=True, paused=True,
-    senders="members", muted=(OWNER,), agents=True, quiet=NIGHT, models=("small", "a/b:c"),
+    senders="members", muted=(OWNER,), agents=True, owner_speaks=True, quiet=NIGHT,
+    models=("small", "a/b:c"),
     budget=Budget(runs=3, tokens=0, microusd=2_500_000),
 )  # fmt: skip
 
@@ -71,6 +72,7 @@ def test_a_folder_is_a_name_and_never_a_path(folder: object) -> None:
         {"archived": "yes"},
         {"paused": None},
         {"agents": 0},
+        {"owner_speaks": "on"},
         {"room": True, "counterparts": ["signal:group.abc="]},
         {"senders": "everybody"},
         {"senders": None},
@@ -168,6 +170,7 @@ anything = st.builds(
     senders=st.sampled_from(["trusted", "members"]),
     muted=st.lists(keys, max_size=5, unique=True).map(tuple),
     agents=st.booleans(),
+    owner_speaks=st.booleans(),
     quiet=st.none()
     | st.tuples(nights, st.sampled_from(["UTC", "Europe/Berlin", "America/Port-au-Prince"])).map(
         lambda made: Quiet(*made[0], made[1])
