@@ -21,7 +21,7 @@ from bot.bridges.nostr.counterparts import Counterparts
 from bot.bridges.nostr.courier import Courier, Parcel
 from bot.bridges.nostr.outgoing import rumors
 from bot.bridges.nostr.puppets import NETWORK
-from bot.bridges.nostr.written import written
+from bot.bridges.written import written
 from bot.bridges.presence import Presence
 from bot.bridges.waiting import Patience
 from bot.notice import HERE_ONLY
