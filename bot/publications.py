@@ -86,8 +86,8 @@ class Publications:
         if not names:
             return {}
         wanted = Filter(
-            # Attack: another network's bridge says of a note that it is on every relay.
-            authors=frozenset(filter(None, [self._roles.mail_bridge])),
+            # Attack: the bridge of another network says where the bot's public words have got.
+            authors=self._roles.bridge_keys("nostr"),
             kinds=of_kinds(Kind.APP_DATA),
             tags={"d": names},
             limit=2 * len(names),

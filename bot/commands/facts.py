@@ -67,6 +67,7 @@ class GroupFacts:
     waiting: int
     backends: tuple[str, ...] | None = None
     works_with: tuple[str, ...] = ("builtin",)
+    owner_speaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,7 @@ def group(facts: GroupFacts) -> Reply:
         f"Wakes me: {wakes}",
         f"Who may: {'whoever I trust' if facts.senders == 'trusted' else 'every member'}",
         f"Other agents may: {'yes' if facts.agents else 'no'}",
+        *(["What you write there goes out to Signal."] if facts.owner_speaks else []),
         f"Quiet hours: {facts.quiet or 'none'}",
         f"Models: {models}",
         f"Works with: {', then '.join(facts.works_with)}{as_configured}",
@@ -134,7 +135,7 @@ def group(facts: GroupFacts) -> Reply:
         f"Its id: {facts.id}",
     ]  # fmt: skip
     if facts.spent is not None:
-        lines.insert(11, f"Used today: {money(facts.spent, zero=False) or 'nothing'}")
+        lines.insert(-2, f"Used today: {money(facts.spent, zero=False) or 'nothing'}")
     if facts.muted:
         lines.insert(6, f"Muted: {', '.join(facts.muted)}")
     return Reply(True, "\n".join(lines), as_data(facts))

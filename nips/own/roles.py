@@ -58,6 +58,10 @@ class Roles:
         """The name of the bridge whose key this is, such as `nostr`; None for others."""
         return next((name for name, key in self.bridges.items() if key == pubkey), None)
 
+    def bridge_keys(self, network: str) -> frozenset[str]:
+        """The key of that network's bridge, as the authors of a filter; none where it has none."""
+        return frozenset(key for name, key in self.bridges.items() if name == network)
+
     @property
     def mail_bridge(self) -> str | None:
         """The key of the bridge that carries gift wraps: no other reads them all, nor has any need

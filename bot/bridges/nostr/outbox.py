@@ -21,7 +21,7 @@ from bot.bridges.nostr.counterparts import Counterparts
 from bot.bridges.nostr.courier import Courier, Parcel
 from bot.bridges.nostr.outgoing import rumors
 from bot.bridges.nostr.puppets import NETWORK
-from bot.bridges.nostr.written import written
+from bot.bridges.written import written
 from bot.bridges.presence import Presence
 from bot.bridges.waiting import Patience
 from bot.notice import HERE_ONLY
@@ -133,7 +133,7 @@ class Outbox:
         self, event_id: str, wraps: list[tuple[Event, str]], rumors: tuple[str, ...], since_s: int
     ) -> None:
         delivery = deliveries.Delivery(
-            event_id, tuple(Wrap(wrap.id, to) for wrap, to in wraps), rumors=rumors
+            event_id, tuple(Wrap(wrap.id, to) for wrap, to in wraps), known_as=rumors
         )
         await self._courier.carry(delivery, [Parcel(wrap, to) for wrap, to in wraps], since_s)
 

@@ -78,6 +78,10 @@ async def test_a_group_is_made_shown_changed_and_deleted(stage: Stage) -> None:
     assert "claw" in await stage.ask(f"/group {name} trigger claw")
     assert "Every member" in await stage.ask(f"/group {name} senders members")
     assert "may wake" in await stage.ask(f"/group {name} agents on")
+    assert "It has none yet." in await stage.ask(f"/group {name} owner_speaks on")
+    assert "goes out to Signal" in await stage.ask(f"/group {name}")
+    assert (await binding(stage, name)).owner_speaks
+    assert "stays here" in await stage.ask(f"/group {name} owner_speaks off")
     assert "22:00 to 07:00" in await stage.ask(f"/group {name} quiet 22:00-07:00 Europe/Berlin")
     assert "never wakes" in await stage.ask(f"/group {name} mute {NPUB}")
     changed = await binding(stage, name)
@@ -247,12 +251,16 @@ async def test_a_command_that_fails_by_a_fault_of_ours_does_not_end_the_router(
 
 
 async def test_another_networks_bridge_says_nothing_of_the_public_relays(stage: Stage) -> None:
-    other = stage.role("bridge-signal")
-    made = Template(other.public, int(time.time()) + 60, Kind.APP_DATA, (("d", "health"),), HEALTH)
-    async with connect(stage.place.relay_address, [other]) as link:
-        ok = await link.publish(made.sign(other, bytes(32)), deadline_s=10)
+    """Both bridges keep a record called `health`."""
+    before, bridge = await stage.ask("/relays"), stage.role("bridge-signal")
+    content = HEALTH.replace("one.example", "evil.example")
+    made = Template(
+        bridge.public, int(time.time()) + 600, Kind.APP_DATA, (("d", "health"),), content
+    )
+    async with connect(stage.place.relay_address, [bridge]) as link:
+        ok = await link.publish(made.sign(bridge, bytes(32)), deadline_s=10)
         assert ok.accepted, ok.message
-    assert "wss://one.example" not in await stage.ask("/relays")
+    assert "evil.example" not in before + await stage.ask("/relays")
 
 
 async def test_nobody_waits(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -119,6 +120,14 @@ def test_each_relay_is_marked_and_what_waits_is_said() -> None:
     assert lines[6] == "Set aside 1 min ago: abababab, the rumor's author is not the seal's"
     assert lines[7].endswith("did not take them yet: 2")
     assert lines[8].endswith("tell no inbox relays (10050): 1")
+
+
+def test_that_the_owner_is_heard_elsewhere_is_shown_where_it_is_so() -> None:
+    said = "What you write there goes out to Signal."
+    assert said not in replies.group(GROUP).text
+    text = replies.group(replace(GROUP, owner_speaks=True)).text.splitlines()
+    assert text.index(said) == text.index("Other agents may: no") + 1
+    assert text[-3:-1] == ["Used today: 3 runs, 1,200 tokens, $0.04", "I am called: Claw"]
 
 
 def test_help_knows_every_command_and_the_agents() -> None:

@@ -97,6 +97,20 @@ async def test_how_far_it_has_got_is_told(house: House) -> None:
     assert found.delivery == Delivery(note.id, relays=(relay,))
 
 
+async def test_another_networks_bridge_says_nothing_of_it(house: House) -> None:
+    """Attack: the Signal bridge, taken over, says that a note has reached a relay of its own, to
+    which every link to the note would lead from then on."""
+    note, bridge = said(1), house.role("bridge-signal")
+    lie = (RelayState("wss://evil.example", Status.OK, "", 7),)
+    made = deliveries.template(Delivery(note.id, relays=lie), bridge.public, note.created_at)
+    await publish(house, note)
+    async with connect(house.url, [bridge]) as link:
+        ok = await link.publish(made.sign(bridge, token_bytes(32)), deadline_s=10)
+        assert ok.accepted, ok.message
+    (found,) = await Publications(house.author, house.roles).last(5)
+    assert found.delivery is None
+
+
 async def test_nothing_else_of_the_bots_is_told(house: House) -> None:
     """Attack: whoever has the console's key reads what was said in conversations, or records."""
     main = house.roles.main

@@ -46,6 +46,8 @@ def test_who_is_who() -> None:
     assert roles.role_of(MAIN) is None
     assert roles.bridge_of(KEYS[7]) == "signal"
     assert roles.bridge_of(KEYS[0]) is None
+    assert roles.bridge_keys("signal") == {KEYS[7]}
+    assert roles.bridge_keys("telex") == frozenset()
 
 
 @pytest.mark.parametrize("absent", [(), ("owner",), ("owner", "chat"), ("owner", "bridges")])
