@@ -34,7 +34,7 @@ from bot.bridges.signal.outgoing import (
     settled,
 )
 from bot.bridges.signal.people import known_as
-from bot.bridges.signal.service import RateLimited, Rejected, Sent, Uncertain, Unreachable
+from bot.bridges.signal.service import RateLimited, Rejected, Sent, ServiceError, Unreachable
 from bot.bridges.signal.steps import Post, Step, Steps
 from bot.bridges.signal.troubles import Topic, Troubles
 from bot.bridges.waiting import first_of
@@ -154,14 +154,14 @@ class Sender:
                 continue
             except Unreachable as error:
                 await self._not_begun(page, part, error)
-            except Uncertain as error:
+            except (Rejected, ValueError) as error:
+                await self._not_begun(page, part, error)
+                return Failed(str(error))
+            except ServiceError as error:
                 log.warning("not known whether it has gone", event_id=event.id, part=part)
                 if step.once:
                     return InDoubt()
                 await self._not_begun(page, part, error)
-            except (Rejected, ValueError) as error:
-                await self._not_begun(page, part, error)
-                return Failed(str(error))
             await first_of(back, timeout_s=pause_s(attempt, FIRST_PAUSE_S, LONGEST_PAUSE_S))
             attempt += 1
 
