@@ -156,9 +156,7 @@ class Steps:
 
     def _retraction(self, conversation: str, timestamp_ms: int) -> Step:
         async def post() -> None:
-            await self._service.remote_delete(
-                self._account, _recipient(conversation), timestamp_ms
-            )
+            await self._service.remote_delete(self._account, _recipient(conversation), timestamp_ms)
 
         return _at_once(post)
 
