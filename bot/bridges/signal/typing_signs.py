@@ -93,9 +93,10 @@ class TypingSigns:
             while not sign.ended.is_set() and clock() < sign.seen_s + SILENT_S:
                 again_s = clock() + REFRESH_S
                 await self._put(conversation, on=True)
-                while not sign.ended.is_set() and (
-                    left_s := min(again_s, sign.seen_s + SILENT_S) - clock()
-                ) > 0:
+                while (
+                    not sign.ended.is_set()
+                    and (left_s := min(again_s, sign.seen_s + SILENT_S) - clock()) > 0
+                ):
                     await first_of(sign.ended, timeout_s=left_s)
             await self._put(conversation, on=False)
         finally:
