@@ -40,6 +40,7 @@ from bot.bridges.signal.troubles import Topic, Troubles
 from bot.bridges.waiting import first_of
 from nips.event import Event
 from nips.filter import Filter
+from nips.kinds import Kind
 from nips.own.delivery import Status
 from relay_local.client import Link
 
@@ -105,7 +106,8 @@ class Sender:
             await self._end(page, Status.FAILED, UNBOUND if event else GONE)
             return
         await self._carry_out(page, event, await self._steps.of(event, page.delivery, bound))
-        self._said(bound.binding.group)
+        if event.kind in (Kind.CHAT, Kind.BUZZ_CHAT):
+            self._said(bound.binding.group)
 
     async def _carry_out(self, page: Page, event: Event, steps: Sequence[Step]) -> None:
         gone, found = {one.part for one in page.delivery.sent}, set(page.delivery.sending)
@@ -118,12 +120,13 @@ class Sender:
             match await self._part(page, event, part, step):
                 case Failed(reason, told):
                     failed[conversation] = reason
-                    if told and step.once:
-                        await self._troubles.tell(Topic.FAILED, f"{event.id} {reason}")
+                    if told and step.once and not _is_of_a_trouble(event):
+                        await self._troubles.tell(Topic.FAILED, event.id, reason)
                 case Sent(_, others):
                     missed += others
         if page.delivery.sending:
-            await self._troubles.tell(Topic.UNCERTAIN, event.id)
+            if not _is_of_a_trouble(event):
+                await self._troubles.tell(Topic.UNCERTAIN, event.id)
             parts = ", ".join(map(str, sorted(page.delivery.sending)))
             reason = f"of {len(steps)} parts may have gone or not: {parts}"
             await self._end(page, Status.UNCERTAIN, reason)
@@ -149,7 +152,7 @@ class Sender:
             except RateLimited as error:
                 await self._not_begun(page, part, error)
                 self._gate.shut()
-                for token in error.tokens:
+                for token in error.tokens or ("",):
                     await self._troubles.tell(Topic.CHALLENGE, token)
                 continue
             except Unreachable as error:
@@ -210,3 +213,9 @@ class Sender:
         self.ended.uncertain += status is Status.UNCERTAIN
         self.ended.failed += status is Status.FAILED
         log.info("sent to Signal", event_id=page.delivery.event_id, status=status, reason=reason)
+
+
+def _is_of_a_trouble(event: Event) -> bool:
+    """Say whether it tells of a trouble itself: one that does not reach the owner either would be
+    told of in the same way, without end."""
+    return any(topic.startswith("trouble/") for topic in event.values("t"))

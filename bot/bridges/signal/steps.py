@@ -11,7 +11,7 @@ import structlog
 
 from bot.bridges.bindings import Bound
 from bot.bridges.puppets import clean_name
-from bot.bridges.signal.addresses import group_recipient, is_aci
+from bot.bridges.signal.addresses import recipient_of
 from bot.bridges.signal.book import Book
 from bot.bridges.signal.kept_files import NotThere, read_kept
 from bot.bridges.signal.origins import Origin, Origins
@@ -108,14 +108,16 @@ class Steps:
                     log.warning("file not sent", sha256=file.sha256, reason=str(error))
                     text += written([Run(f"\n(The file could not be sent: {error}.)")])
             return lambda: self._service.send(
-                self._account, _recipient(conversation), text, quote=quote, attachments=files
+                self._account, recipient_of(conversation), text, quote=quote, attachments=files
             )
 
         return Step(ready)
 
     async def _quote(self, about: Event, bound: Bound, conversation: str) -> Quote | None:
         origin = await self._origins.of(about, bound, conversation)
-        return origin and Quote(origin.author, origin.timestamp_ms, quoted_text(about))
+        if origin is None:
+            return None
+        return Quote(origin.author, origin.timestamp_ms, quoted_text(about))
 
     async def _attachment(self, file: HandedOver, folder: str) -> Attachment:
         content = await asyncio.to_thread(read_kept, self._data, folder, file.sha256)
@@ -139,7 +141,7 @@ class Steps:
     def _reaction(self, sign: str, conversation: str, about: Origin) -> Step:
         async def post() -> None:
             await self._service.react(
-                self._account, _recipient(conversation), about.author, about.timestamp_ms, sign
+                self._account, recipient_of(conversation), about.author, about.timestamp_ms, sign
             )
 
         return _at_once(post)
@@ -156,7 +158,9 @@ class Steps:
 
     def _retraction(self, conversation: str, timestamp_ms: int) -> Step:
         async def post() -> None:
-            await self._service.remote_delete(self._account, _recipient(conversation), timestamp_ms)
+            await self._service.remote_delete(
+                self._account, recipient_of(conversation), timestamp_ms
+            )
 
         return _at_once(post)
 
@@ -181,7 +185,3 @@ def _at_once(post: Post) -> Step:
         return post
 
     return Step(ready, once=False)
-
-
-def _recipient(conversation: str) -> str:
-    return conversation if is_aci(conversation) else group_recipient(conversation)

@@ -1,6 +1,6 @@
 """Shell: what the owner should know, told to the router, which says it to them once.
 
-Only what it is about is told: a message by its id, never its text. Source: PROTOCOL.md "Requests".
+Only what it is about is told: a message by its id, never its text. Source: PROTOCOL.md "Trouble".
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ log = structlog.get_logger()
 
 
 class Topic(StrEnum):
-    """What a trouble is about, and what its details are."""
+    """What a trouble is about, and what its detail is."""
 
-    CHALLENGE = "challenge"  # a token
+    CHALLENGE = "challenge"  # a token, or nothing
     UNCERTAIN = "uncertain"  # an event's id
-    FAILED = "failed"  # an event's id, a blank, and the reason
-    AWAY = "away"  # the reason
-    BACK = "back"  # nothing
+    FAILED = "failed"  # an event's id
+    AWAY = "away"  # the unix second since when
+    BACK = "back"  # that of its `away`
 
 
 class Troubles:
@@ -39,17 +39,16 @@ class Troubles:
         self._caller = caller
         self._told: OrderedDict[tuple[Topic, str], None] = OrderedDict()
 
-    async def tell(self, topic: Topic, detail: str) -> None:
-        """Return when the router knows it, or after a few tries. What is told again while this
-        process lives is not."""
-        if (topic, detail) in self._told:
+    async def tell(self, topic: Topic, detail: str = "", why: str = "") -> None:
+        """Return when the router knows it, or after a few tries. why: the service's words."""
+        if detail and (topic, detail) in self._told:
             return
         patience = Patience()
         for _ in range(MAX_TRIES):
             served = self._caller.served
             try:
                 await self._caller.call(
-                    "trouble", NETWORK, topic, detail, deadline_s=TELL_DEADLINE_S
+                    "trouble", NETWORK, topic, detail, why, deadline_s=TELL_DEADLINE_S
                 )
             except Unanswered:
                 log.warning("trouble not told yet", topic=topic)
@@ -63,8 +62,6 @@ class Troubles:
             await patience.pause(served)
 
     def _remember(self, topic: Topic, detail: str) -> None:
-        if topic in (Topic.AWAY, Topic.BACK):
-            return  # each time it is news
         self._told[topic, detail] = None
         while len(self._told) > MAX_REMEMBERED:
             self._told.popitem(last=False)
