@@ -129,7 +129,8 @@ class Router:
         await asyncio.to_thread(self._runner.layout.clear_all)
         try:
             async with asyncio.TaskGroup() as tasks:
-                for bridge in self._roles.bridges.values():
+                # No other bridge has any need of the bot's key.
+                if bridge := self._roles.mail_bridge:
                     grant = await grant_bridge(self._author, bridge)
                     tasks.create_task(renew(self._author, grant))
                 tasks.create_task(self._lookout.run())

@@ -156,7 +156,8 @@ def scope_of(world: World, viewer: Viewer) -> Scope:
             all_rooms=True,
             records=True,
             # The owner reads what is sealed for the owner; the bot's mail is for its parts.
-            wraps=world.signer in keys or bool(keys & world.bridges),
+            # Attack: whoever takes over the bridge of another network reads who writes to whom.
+            wraps=not keys.isdisjoint({world.signer, world.mail_bridge}),
             grants=not keys.isdisjoint({world.owner, world.router, world.signer}),
             keys=own,
         )

@@ -88,7 +88,7 @@ class Requests:
         )
         self._files = FileRequests(author, data, directory.group)
         self._owner = OwnerRequests(author, roles, self.questions, directory.group)
-        bridge = roles.bridges.get("nostr")
+        bridge = roles.mail_bridge
         asks_bridge = Caller(self._link, key, bridge) if bridge else None
         self._queries = QueryRequests(asks_bridge)
         publications = Publications(author, roles)

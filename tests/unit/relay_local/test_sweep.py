@@ -33,6 +33,7 @@ from tests.unit.relay_local.cast import (
     RELAY,
     ROUTER,
     SESSION,
+    SIGNAL,
     STRANGER,
     WORLD,
     event,
@@ -141,6 +142,28 @@ async def test_what_no_bridge_has_handled_stays(room: Room, place: str) -> None:
         await room.keep(event(BRIDGE, Kind.APP_DATA, ("d", "place/nostr-inbox"), content="{}"))
     assert await room.sweep.once() == 0
     assert await room.here(old) == [True]
+
+
+async def test_another_networks_bridge_has_no_wraps_removed(room: Room) -> None:
+    """Attack: one that was taken over says that it has read on, or that the mail was a delivery of
+    its own; while the bridge that carries mail is away for a month."""
+    past = NOW - 400 * DAY_S
+    mail = [wrap(1, past), wrap(2, past, OWNER.public)]
+    claims = [
+        places.template(Place(reader, room.store.epoch, 9), SIGNAL.public, NOW).sign(
+            SIGNAL, bytes(32)
+        )
+        for reader in ("nostr-inbox", "signal-inbox")
+    ]
+    value = Delivery(
+        "0" * 64,
+        tuple(Wrap(one.id, OWNER.public) for one in mail),
+        (RelayState("signal", Status.OK, "", NOW - 50 * DAY_S),),
+    )
+    lie = deliveries.template(value, SIGNAL.public, NOW - 50 * DAY_S).sign(SIGNAL, bytes(32))
+    await room.keep(*mail, *claims, lie)
+    assert await room.sweep.once() == 0
+    assert await room.here(*mail, lie) == [True, True, True]
 
 
 async def test_strangers_wraps_are_bounded(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,9 +31,12 @@ from tests.unit.relay_local.cast import (
     RELAY,
     ROUTER,
     SESSION,
+    SIGNAL,
+    SIGNAL_PUPPET,
     SIGNER,
     STRANGER,
     as_,
+    binding_event,
     event,
     grant_event,
     inside,
@@ -43,7 +46,16 @@ from tests.unit.relay_local.cast import (
 from tests.unit.relay_local.cast import WORLD as CAST_WORLD
 
 OTHER_ADMIN = key_of("other admin")
-WORLD = CAST_WORLD.after(put_user(OTHER, OTHER_ADMIN, "admin"), NOW)
+THIRD = "33333333-3333-4333-8333-333333333333"
+WORLD = CAST_WORLD
+for past in (
+    put_user(OTHER, OTHER_ADMIN, "admin"),
+    event(ROUTER, Kind.CREATE_GROUP, ("h", THIRD)),
+    binding_event(THIRD, "nostr", "signal"),
+    put_user(THIRD, PUPPET, "puppet", BRIDGE),
+    put_user(THIRD, SIGNAL_PUPPET, "puppet", SIGNAL),
+):
+    WORLD = WORLD.after(past, NOW)
 PUBLIC = World(RELAY.public, public=True)
 H = ("h", MAIN)
 
@@ -145,6 +157,13 @@ ATTACKS = [
            as_(BRIDGE), put_user(MAIN, OWNER, "puppet", BRIDGE)),
     Attack("bridges_add_puppets_and_nobody_else", "a bridge turns the router into its puppet",
            as_(BRIDGE), put_user(MAIN, ROUTER, "puppet", BRIDGE)),
+    Attack("bridges_add_puppets_and_nobody_else", "a bridge speaks in the owner's own group, where "
+           "its network has nobody",
+           as_(SIGNAL), put_user(MAIN, SIGNAL_PUPPET, "puppet", SIGNAL)),
+    Attack("bridges_add_puppets_and_nobody_else", "a bridge takes over another's puppet",
+           as_(SIGNAL), put_user(THIRD, PUPPET, "puppet", SIGNAL)),
+    Attack("bridges_remove_puppets_and_nobody_else", "a bridge puts another's puppet out",
+           as_(SIGNAL), event(SIGNAL, Kind.REMOVE_USER, ("h", THIRD), ("p", PUPPET.public))),
     Attack("bridges_remove_puppets_and_nobody_else", "a bridge puts a member out",
            as_(BRIDGE), event(BRIDGE, Kind.REMOVE_USER, H, ("p", MEMBER.public))),
     Attack("bridges_remove_puppets_and_nobody_else", "a bridge puts the owner out with a puppet",
@@ -297,6 +316,12 @@ HONEST = [
     (as_(BRIDGE), event(STRANGER, Kind.INBOX_RELAYS, ("relay", "wss://a.example"))),
     (as_(BRIDGE), put_user(MAIN, STRANGER, "puppet", BRIDGE)),
     (as_(BRIDGE), put_user(MAIN, PUPPET, "puppet", BRIDGE)),
+    (as_(BRIDGE), event(BRIDGE, Kind.REMOVE_USER, H, ("p", PUPPET.public))),
+    (as_(SIGNAL), put_user(THIRD, STRANGER, "puppet", SIGNAL)),
+    (as_(SIGNAL), put_user(THIRD, SIGNAL_PUPPET, "puppet", SIGNAL)),
+    (as_(SIGNAL), event(SIGNAL, Kind.REMOVE_USER, ("h", THIRD), ("p", SIGNAL_PUPPET.public))),
+    (as_(SIGNAL, SIGNAL_PUPPET), event(SIGNAL_PUPPET, 9, ("h", THIRD), ("-",))),
+    (as_(SIGNAL), event(SIGNAL, Kind.APP_DATA, ("d", "delivery/x"))),
     (as_(BRIDGE, PUPPET), event(PUPPET, 0, content="{}")),
     (as_(BRIDGE, PUPPET), event(PUPPET, 9, H, ("-",), created_at=NOW - 172_800)),
     (as_(BRIDGE), event(BRIDGE, Kind.APP_DATA, ("d", "delivery/x"))),
@@ -370,6 +395,34 @@ def test_an_attack_that_two_rules_stop(
 @pytest.mark.parametrize(("viewer", "work"), HONEST)
 def test_honest_work_passes(viewer: Viewer, work: Event) -> None:
     assert may_write(WORLD, viewer, work, NOW) is None
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        event(STRANGER, Kind.GIFT_WRAP, ("p", OWNER.public)),
+        event(STRANGER, Kind.GIFT_WRAP, ("p", BOT.public)),
+        event(STRANGER, Kind.INBOX_RELAYS, ("relay", "wss://a.example")),
+    ],
+)
+def test_a_bridge_of_another_network_carries_no_mail(mail: Event) -> None:
+    """Attack: it was taken over, and sends messages out, or has them sent to another relay."""
+    assert may_write(WORLD, as_(BRIDGE), mail, NOW) is None
+    assert may_write(WORLD, as_(SIGNAL), mail, NOW) is not None
+
+
+def test_a_binding_opens_a_group_to_the_networks_it_names_now() -> None:
+    entering = put_user(THIRD, STRANGER, "puppet", SIGNAL)
+    assert may_write(WORLD, as_(SIGNAL), entering, NOW) is None
+    unbound = WORLD.after(binding_event(THIRD, "nostr"), NOW)
+    assert may_write(unbound, as_(SIGNAL), entering, NOW) is not None
+    garbled = WORLD.after(
+        event(
+            ROUTER, Kind.APP_DATA, ("d", f"group/{THIRD}"), content='{"counterparts":"signal:x"}'
+        ),
+        NOW,
+    )
+    assert may_write(garbled, as_(SIGNAL), entering, NOW) is not None
 
 
 def test_without_keys_the_word_is_auth_required() -> None:

@@ -62,6 +62,12 @@ def test_a_missing_owner_is_nobody() -> None:
     assert roles.role_of("") is None
 
 
+def test_one_bridge_carries_mail() -> None:
+    roles = parse(FULL)
+    assert roles.mail_bridge == KEYS[6]
+    assert parse({**FULL, "bridges": {"signal": KEYS[7]}}).mail_bridge is None
+
+
 def test_bridges_cannot_be_changed_afterwards() -> None:
     given = {name: dict(value) if name == "bridges" else value for name, value in FULL.items()}
     roles = parse(given)
