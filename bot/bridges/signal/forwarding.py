@@ -21,6 +21,7 @@ from bot.bridges.lanes import Lanes
 from bot.bridges.pen import Pen
 from bot.bridges.presence import Presence
 from bot.bridges.signal import said as events
+from bot.bridges.signal.account import Account
 from bot.bridges.signal.envelope import Conversation, Deleted, Edited, Identity, Reacted, Said
 from bot.bridges.signal.files import Files, Taken
 from bot.bridges.signal.known import Known
@@ -65,6 +66,7 @@ class Forwarding:
     def __init__(
         self,
         roles: Roles,
+        account: Account,
         bindings: Bindings,
         presence: Presence,
         pen: Pen,
@@ -76,7 +78,8 @@ class Forwarding:
         pseudonyms: bytes,
         assistant: Callable[[str], str],
     ) -> None:
-        self._roles, self._bindings, self._presence, self._pen = roles, bindings, presence, pen
+        self._roles, self._account, self._bindings = roles, account, bindings
+        self._presence, self._pen = presence, pen
         self._known, self._references, self._files = known, references, files
         self._lanes, self._receipts = lanes, receipts
         self._pseudonyms, self._assistant = pseudonyms, assistant
@@ -92,7 +95,7 @@ class Forwarding:
             # Of several the last one counts: main, else one of which messages are taken.
             order = sorted(
                 every,
-                key=lambda id_: (not every[id_].binding.archived, id_ == self._roles.main, id_),
+                key=lambda group: (not every[group].binding.archived, group == self._roles.main),
             )
             self._by_conversation = {
                 one: every[group] for group in order for one in every[group].people
@@ -158,9 +161,8 @@ class Forwarding:
         # After a start the message anew may be there already, under the former's names too.
         former = [event for event in found if event.tag("o") != own]
         is_seen = bool(former) or any(event.tag("edits") is not None for event in found)
-        if not found and not (await self._references.deleted(aci)).keys().isdisjoint(
-            {origin.name, *names}
-        ):
+        deleted = await self._references.deleted(aci)
+        if not found and (origin.name in deleted or names[0] in deleted):
             self._pen.let_go(arrived.record, "its author has deleted it")
             return
         newest = max(former, key=lambda event: event.created_at, default=None)
@@ -198,7 +200,7 @@ class Forwarding:
             quoted=answered is None,
             files=[one.line for one in taken],
         )
-        is_called = any(self._references.is_us(one.aci, one.number) for one in said.mentions)
+        is_called = any(self._account.is_us(one.aci, one.number) for one in said.mentions)
 
         def made(key: SecretKey) -> Template:
             return events.message_template(
@@ -234,7 +236,7 @@ class Forwarding:
         return taken
 
     def _called(self, mention: Mention, group: str) -> str:
-        if self._references.is_us(mention.aci, mention.number):
+        if self._account.is_us(mention.aci, mention.number):
             return self._assistant(group).removeprefix("@")
         return self._known.plain_name_of(mention.aci) if mention.aci else "…"
 
@@ -285,8 +287,6 @@ class Forwarding:
     ) -> None:
         if not deleted and not names:
             return
-        aci = arrived.what.who.aci
-        await self._references.deleted(aci)
 
         def taken_back(key: SecretKey) -> Template:
             return events.deletion_template(
@@ -300,7 +300,7 @@ class Forwarding:
             )
 
         if await self._write(arrived, bound, taken_back) is not None:
-            self._references.delete(aci, *names)
+            await self._references.delete(arrived.what.who.aci, names)
 
     async def _write(
         self, arrived: Arrived, bound: Bound, template: Callable[[SecretKey], Template]

@@ -6,15 +6,13 @@ import asyncio
 from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from typing import Any
 
-import structlog
-
 from bot.bridges.bindings import Bindings
 from bot.bridges.doorbell import Doorbell
 from bot.bridges.incoming import Incoming
 from bot.bridges.lanes import Lanes
-from bot.bridges.pauses import pause_s
 from bot.bridges.pen import Counts, Pen
 from bot.bridges.presence import Presence
+from bot.bridges.signal.account import Account
 from bot.bridges.signal.addresses import is_group_id
 from bot.bridges.signal.files import Files
 from bot.bridges.signal.forwarding import Forwarding
@@ -23,17 +21,12 @@ from bot.bridges.signal.known import Known
 from bot.bridges.signal.people import NETWORK, pseudonyms
 from bot.bridges.signal.receipts import Receipts
 from bot.bridges.signal.references import References
-from bot.bridges.signal.rest import Service, ServiceError
+from bot.bridges.signal.rest import Service
 from bot.bridges.signal.visitors import Visitors
-from bot.bridges.waiting import first_of
 from bot.place import Place
 from nips.key import SecretKey
 from nips.own.roles import Roles
 from relay_local.client import Caller, Link
-
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 600.0  # between questions for our ACI
-
-log = structlog.get_logger()
 
 
 class Inbound:
@@ -62,10 +55,9 @@ class Inbound:
         receipts: bool,
     ) -> None:
         self._link, self._key, self._roles = link, key, roles
-        self._service, self._number, self._batches = service, number, batches
+        self._service, self._batches = service, batches
         self._bindings, self._place, self._assistant = bindings, place, assistant
-        self._own_aci: str | None = None
-        self._own_aci_known = asyncio.Event()
+        self._account = Account(number)
         self._known = Known(link, key, lambda aci: self.presence.key_of(aci).public)
         self.presence = Presence(link, key, NETWORK, self._known.name_of)
         self._pen = Pen(link, bindings, self.presence)
@@ -76,10 +68,9 @@ class Inbound:
         self._references = References(
             link,
             key.public,
-            number,
+            self._account,
             self._known,
             lambda aci: self.presence.key_of(aci).public,
-            lambda: self._own_aci,
         )
         self._files = Files(service, incoming)
         self._receipts = Receipts(service, number, enabled=receipts)
@@ -88,7 +79,7 @@ class Inbound:
     @property
     def own_aci(self) -> str | None:
         """Our ACI; None until it is known."""
-        return self._own_aci
+        return self._account.aci
 
     @property
     def counts(self) -> Counts:
@@ -111,6 +102,7 @@ class Inbound:
             lanes = Lanes(tasks, self._place)
             forwarding = Forwarding(
                 self._roles,
+                self._account,
                 self._bindings,
                 self.presence,
                 self._pen,
@@ -125,7 +117,7 @@ class Inbound:
             inbox = Inbox(
                 self._link,
                 self._key,
-                self._number,
+                self._account,
                 self._bindings,
                 forwarding,
                 self._pen,
@@ -133,14 +125,13 @@ class Inbound:
                 self._place,
                 self._doorbell,
                 self._visitors,
-                self._learn_own_aci,
                 self.intake,
             )
             for work in (
                 inbox.process(),
                 inbox.store(self._batches),
                 self._keep_present(),
-                self._ask_own_aci(),
+                self._account.ask(self._service),
                 self._doorbell.run(),
                 self._receipts.run(),
             ):
@@ -160,23 +151,3 @@ class Inbound:
                 for group, bound in self._bindings.every_group().items()
             })  # fmt: skip
             await change.wait()
-
-    def _learn_own_aci(self, aci: str) -> None:
-        if aci != self._own_aci:
-            log.info("our own id on Signal is known")
-        self._own_aci = aci
-        self._own_aci_known.set()
-
-    async def _ask_own_aci(self) -> None:
-        """Ask the service, which may not know it yet, until it is known."""
-        attempt = 0
-        while not self._own_aci_known.is_set():
-            try:
-                if (found := await self._service.own_aci(self._number)) is not None:
-                    self._learn_own_aci(found)
-                    return
-            except ServiceError as error:
-                log.info("our own id on Signal is not known yet", reason=str(error))
-            pause = pause_s(attempt, FIRST_PAUSE_S, LONGEST_PAUSE_S)
-            await first_of(self._own_aci_known, timeout_s=pause)
-            attempt += 1

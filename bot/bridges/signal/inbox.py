@@ -28,9 +28,9 @@ from bot.bridges.doorbell import Doorbell
 from bot.bridges.lanes import Lanes
 from bot.bridges.pen import MAX_ATTEMPTS, PASSING, Pen
 from bot.bridges.signal import record as records
+from bot.bridges.signal.account import Account
 from bot.bridges.signal.envelope import Deleted, Edited, Ignored, Reacted, Said, parse
 from bot.bridges.signal.forwarding import Arrived, Forwarding
-from bot.bridges.signal.ourselves import own_aci
 from bot.bridges.signal.said import gone_at
 from bot.bridges.signal.visitors import Visitors
 from bot.bridges.waiting import Patience
@@ -68,14 +68,13 @@ class Intake:
 
 
 class Inbox:
-    """key: the bridge's own. number: ours. learn_own_aci: is told our ACI where something tells it.
-    intake: where it is counted."""
+    """key: the bridge's own. intake: where it is counted."""
 
     def __init__(
         self,
         link: Link,
         key: SecretKey,
-        number: str,
+        account: Account,
         bindings: Bindings,
         forwarding: Forwarding,
         pen: Pen,
@@ -83,14 +82,12 @@ class Inbox:
         place: Place,
         doorbell: Doorbell,
         visitors: Visitors,
-        learn_own_aci: Callable[[str], None],
         intake: Intake,
     ) -> None:
-        self._link, self._key, self._number = link, key, number
+        self._link, self._key, self._account = link, key, account
         self._bindings, self._forwarding, self._pen = bindings, forwarding, pen
         self._lanes, self._place = lanes, place
         self._doorbell, self._visitors = doorbell, visitors
-        self._learn_own_aci = learn_own_aci
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(WINDOW)
         self._open: set[str] = set()
         self._less_open = asyncio.Event()
@@ -112,15 +109,14 @@ class Inbox:
         """The record of an item, where its conversation is bound."""
         self._intake.items += 1
         try:
-            what = parse(item, self._number)
+            what = parse(item, self._account.number)
         except Malformed as error:
             self._intake.unread += 1
             log.warning("not understood", reason=str(error))
             return None
-        if found := own_aci(what, self._number):
-            self._learn_own_aci(found)
-        if isinstance(what, Ignored):
-            self._intake.ignored[what.why] += 1
+        self._account.learn(what)
+        if isinstance(what, Ignored) or self._account.is_us(what.who.aci, what.who.number):
+            self._intake.ignored[what.why if isinstance(what, Ignored) else "own"] += 1
             return None
         bound = self._forwarding.bound(what.conversation)
         if bound is None or bound.binding.archived:
@@ -217,7 +213,7 @@ class Inbox:
 
     def _read_again(self, record: Event) -> Arrived | None:
         try:
-            what = parse(records.item_of(record), self._number)
+            what = parse(records.item_of(record), self._account.number)
         except Malformed as error:
             self._pen.set_aside(record.id, str(error))
             return None

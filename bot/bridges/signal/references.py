@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
+from bot.bridges.signal.account import Account
 from bot.bridges.signal.known import Known
 from bot.bridges.signal.parts import Target
 from bot.bridges.signal.people import known_as
@@ -21,33 +22,29 @@ MAX_PEOPLE = 500  # whose deletions are remembered
 
 
 class References:
-    """bridge: the bridge's key in hex, with which it signs deliveries. account: our number.
-    puppet_of: gives the key, in hex, of somebody's puppet. own_aci: ours, where it is known."""
+    """bridge: the bridge's key in hex, with which it signs deliveries. puppet_of: gives the key, in
+    hex, of somebody's puppet."""
 
     def __init__(
         self,
         link: Link,
         bridge: str,
-        account: str,
+        account: Account,
         known: Known,
         puppet_of: Callable[[str], str],
-        own_aci: Callable[[], str | None],
     ) -> None:
         self._link, self._bridge, self._account = link, bridge, account
-        self._known, self._puppet_of, self._own_aci = known, puppet_of, own_aci
+        self._known, self._puppet_of = known, puppet_of
         self._deleted: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()
-
-    def is_us(self, aci: str | None, number: str | None) -> bool:
-        """Say whether our account is meant."""
-        return number == self._account or (aci is not None and aci == self._own_aci())
 
     async def find(self, target: Target, group: str) -> Event | None:
         """The message of the group that is meant: what somebody's puppet said there, or what was
         delivered from there; None where there is neither."""
-        authors = {aci for aci in (target.aci, self._own_aci()) if aci} | {self._account}
-        if not self.is_us(target.aci, target.number):
-            authors = {target.aci} if target.aci else set()
-        names = frozenset(known_as(self._account, one, target.timestamp) for one in authors)
+        number = self._account.number
+        authors = {target.aci}
+        if self._account.is_us(target.aci, target.number):
+            authors |= {number, self._account.aci}  # what was sent before our ACI was known
+        names = frozenset(known_as(number, one, target.timestamp) for one in authors if one)
         if not names:
             return None
         carried = Filter(
@@ -56,8 +53,8 @@ class References:
             tags={"i": names},
         )
         wanted = [carried]
-        if target.aci in self._known:
-            wanted.append(self._said(target.aci or "", names, group))
+        if target.aci is not None and target.aci in self._known:
+            wanted.append(self._said(target.aci, names, group))
         found = await self._link.fetch(wanted)
         said = [event for event in found if event.kind == Kind.CHAT]
         if said:  # for a moment there are two: the edited message, and what it replaces
@@ -66,7 +63,7 @@ class References:
 
     async def own(self, aci: str, timestamp_ms: int, group: str) -> list[Event]:
         """What somebody's puppet said in the group under a name of theirs."""
-        names = frozenset({known_as(self._account, aci, timestamp_ms)})
+        names = frozenset({known_as(self._account.number, aci, timestamp_ms)})
         return await self._link.fetch([self._said(aci, names, group)])
 
     async def reactions(self, aci: str, about: str) -> list[Event]:
@@ -78,29 +75,30 @@ class References:
         )
         return await self._link.fetch([wanted])
 
-    async def deleted(self, aci: str) -> OrderedDict[str, None]:
-        """The names under which nothing of somebody's is said any more, the newest last; whoever
-        deletes adds theirs with `delete`."""
+    async def deleted(self, aci: str) -> Collection[str]:
+        """The names under which nothing of somebody's is said any more."""
+        return (await self._deletions(aci)).keys()
+
+    async def delete(self, aci: str, names: Sequence[str]) -> None:
+        """Note that a deletion has been written."""
+        known = await self._deletions(aci)
+        known.update(dict.fromkeys(names))
+        while len(known) > MAX_REMEMBERED:
+            known.popitem(last=False)
+
+    async def _deletions(self, aci: str) -> OrderedDict[str, None]:
+        """Those of somebody, the newest last; asked of the relay once."""
         if aci not in self._deleted:
             puppets = frozenset({self._puppet_of(aci)})
             wanted = Filter(kinds=frozenset({int(Kind.DELETION)}), authors=puppets, limit=LOOKED_AT)
             found = reversed(await self._link.fetch([wanted]))
-            self._deleted[aci] = OrderedDict()
-            for event in found:
-                self.delete(aci, *event.values("i"))
+            names = [name for event in found for name in event.values("i")]
+            self._deleted.setdefault(aci, OrderedDict.fromkeys(names[-MAX_REMEMBERED:]))
         self._deleted.move_to_end(aci)
         # Attack: a group whose members each delete what was never said.
         while len(self._deleted) > MAX_PEOPLE:
             self._deleted.popitem(last=False)
         return self._deleted[aci]
-
-    def delete(self, aci: str, *names: str) -> None:
-        """Note that a deletion has been written."""
-        known = self._deleted.setdefault(aci, OrderedDict())
-        for name in names:
-            known[name] = None
-        while len(known) > MAX_REMEMBERED:
-            known.popitem(last=False)
 
     async def _delivered(self, found: list[Event], group: str) -> Event | None:
         for event in found:

@@ -149,7 +149,7 @@ def message_template(
 def reaction_template(
     puppet: str, group: str, origin: Origin, about: Event, emoji: str, now_s: int
 ) -> Template:
-    """The kind 7 of a reaction. about: what it is about, in the group, which it does not outlive."""
+    """The kind 7 of a reaction. about: what it is about in the group; it does not outlive that."""
     target: tuple[Tag, ...] = (("e", about.id), ("p", about.pubkey), ("k", str(about.kind)))
     return Template(
         puppet,
