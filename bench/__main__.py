@@ -19,7 +19,7 @@ from rich.table import Table
 
 from bench.figures import Figures
 from bot.engine.host import EngineUnavailable
-from bot.operate.stand_in import StandInError
+from bot.operate.stand_ins.model import StandInError
 
 RESULTS = Path(__file__).with_name("results")
 

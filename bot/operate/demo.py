@@ -20,7 +20,7 @@ from bot.operate.assembly import SOURCE_TREE, AssemblyError
 from bot.operate.house import House, HouseError, house
 from bot.operate.image import ImageError, ensure_image
 from bot.operate.person import Message, Person, person
-from bot.operate.stand_in import StandIn, StandInError, stand_in
+from bot.operate.stand_ins.model import StandIn, StandInError, stand_in
 from bot.operate.steps import Steps
 
 ENGINE_ROOT = SOURCE_TREE / ".engine"
