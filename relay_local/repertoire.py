@@ -57,5 +57,6 @@ RECORDS: tuple[tuple[str, frozenset[Standing]], ...] = (
     ("place/", frozenset({Standing.ROUTER, Standing.BRIDGE, Standing.SIGNER})),
     ("delivery/", frozenset({Standing.BRIDGE})),
     ("health", frozenset({Standing.BRIDGE})),
+    ("signal/", frozenset({Standing.BRIDGE})),
     ("", frozenset({Standing.OWNER, Standing.ROUTER, Standing.BOT})),
 )

@@ -105,7 +105,7 @@ def is_ledger(world: World, event: Event) -> bool:
     kind = event.kind
     if kind in MODERATION or 43_001 <= kind <= 43_006 or 46_000 <= kind < 47_000:
         return True
-    if kind == Kind.APP_DATA and (event.tag("d") or "").startswith(stranger.D_PREFIX):
+    if kind == Kind.APP_DATA and (event.tag("d") or "").startswith((stranger.D_PREFIX, "signal/")):
         return False  # whoever wrote once is not remembered for ever
     return kind == 44_200 or (kind == Kind.APP_DATA and world.is_named(event.pubkey))
 

@@ -91,6 +91,7 @@ class Inbox:
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(WINDOW)
         self._open: set[str] = set()
         self._less_open = asyncio.Event()
+        self._is_processing = True
         self._intake = intake
 
     # From the service to the relay
@@ -101,7 +102,8 @@ class Inbox:
             await self._bindings.steady()
             made = [template for item in items if (template := self._judged(item)) is not None]
             await asyncio.gather(*map(self._commit, made))
-            while len(self._open) >= MAX_OPEN:
+            # At the end there is a last batch, of which the relay has all and nobody does more.
+            while len(self._open) >= MAX_OPEN and self._is_processing:
                 self._less_open.clear()
                 await self._less_open.wait()
 
@@ -168,6 +170,8 @@ class Inbox:
                 tasks.create_task(self._read())
                 tasks.create_task(self._work())
         finally:
+            self._is_processing = False
+            self._less_open.set()
             await self._place.save()
 
     async def _read(self) -> None:
