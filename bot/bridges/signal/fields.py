@@ -33,14 +33,22 @@ class Fields:
         value = self._value.get(name)
         return None if value is None else type(self)(value, self._name(name))
 
-    def parts(self, name: str, most: int) -> list[Self]:
-        """The first so many objects of a list within."""
+    def names(self, most: int) -> list[str]:
+        """The names of the first so many fields that are texts."""
+        return [name for name in self._value if isinstance(name, str)][:most]
+
+    def anything(self, name: str, most: int) -> list[Any]:
+        """The first so many members of a list within, whatever they are."""
         value = self._value.get(name)
         if value is None:
             return []
         if not isinstance(value, list):
             raise Malformed(f"{self._name(name)} is no list")
-        return [type(self)(item, self._name(name)) for item in value[:most]]
+        return value[:most]
+
+    def parts(self, name: str, most: int) -> list[Self]:
+        """The first so many objects of a list within."""
+        return [type(self)(item, self._name(name)) for item in self.anything(name, most)]
 
     def text(self, name: str, most: int) -> str | None:
         """Text with spaces for control characters, cut where it has more characters than that."""
@@ -52,13 +60,9 @@ class Fields:
         return _cut(value, most)
 
     def texts(self, name: str, most: int, most_chars: int) -> list[str]:
-        """The first so many texts of a list within; what is no text is left out."""
-        value = self._value.get(name)
-        if value is None:
-            return []
-        if not isinstance(value, list):
-            raise Malformed(f"{self._name(name)} is no list")
-        return [_cut(item, most_chars) for item in value[:most] if isinstance(item, str)]
+        """The texts among the first so many members of a list within."""
+        found = self.anything(name, most)
+        return [_cut(item, most_chars) for item in found if isinstance(item, str)]
 
     def whole(self, name: str, least: int, most: int) -> int | None:
         """A whole number within bounds, both included."""

@@ -6,6 +6,8 @@ Source: signal-cli names an ACI and a number side by side where it knows both.
 from __future__ import annotations
 
 from bot.bridges.signal.envelope import Edited, Ignored, Reacted, Received, Said
+from bot.bridges.signal.mentions import Mention
+from bot.bridges.signal.parts import Target
 
 
 def own_aci(received: Received, account: str) -> str | None:
@@ -16,7 +18,7 @@ def own_aci(received: Received, account: str) -> str | None:
         case Edited(said=said):
             return own_aci(said, account)
         case Said(mentions=mentions, quote=quote):
-            meant = [*mentions, *([quote.target] if quote else [])]
+            meant: list[Mention | Target] = [*mentions, *([quote.target] if quote else [])]
             return next((it.aci for it in meant if it.number == account and it.aci), None)
         case Reacted(target=target):
             return target.aci if target.number == account else None

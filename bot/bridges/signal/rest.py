@@ -1,116 +1,82 @@
-"""Shell: the Signal service (signal-cli-rest-api) over HTTP; a method for each endpoint used.
+"""Shell: the Signal service (signal-cli-rest-api); a method for each of its endpoints that is used.
 
-    ServiceError
-    ├── Unreachable        nothing was done: no connection, or it says that it is starting
-    ├── Uncertain          it may have been done: the connection or the time ended after the request
-    └── Rejected           it answered that it will not
-        └── RateLimited    Signal asks for a proof first: challenge tokens
-
-Source: the service's own code and documentation, api/api.go, client/client.go.
+Source: the service's own code, api/api.go, client/client.go.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
+from urllib.parse import quote as percent_encoded
 
+from bot.bridges.signal import answers, payloads, streaming
+from bot.bridges.signal.addresses import group_recipient, is_aci, is_file_id
+from bot.bridges.signal.refusals import error_text, refusal
+from bot.bridges.signal.salvage import may_hold_items
+from bot.bridges.signal.service import (
+    About,
+    Attachment,
+    Group,
+    Quote,
+    RateLimited,
+    Rejected,
+    Sent,
+    ServiceError,
+    Uncertain,
+    Unreachable,
+)
+from bot.bridges.signal.transport import Transport
+from nips.refusal import Malformed
 
-class ServiceError(Exception):
-    """The service did not do what was asked; `str()` is a sentence for a person."""
+__all__ = [
+    "About",
+    "Attachment",
+    "Group",
+    "Quote",
+    "RateLimited",
+    "Rejected",
+    "Sent",
+    "Service",
+    "ServiceError",
+    "Uncertain",
+    "Unreachable",
+    "group_recipient",
+]
 
-
-class Unreachable(ServiceError):
-    """Nothing was done: it could not be connected to, or says that it is starting."""
-
-
-class Uncertain(ServiceError):
-    """It may have been done: the connection broke, or time was over, after the request was sent."""
-
-
-class Rejected(ServiceError):
-    """It answered that it will not. `status` is the HTTP status."""
-
-    def __init__(self, sentence: str, status: int) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
-class RateLimited(Rejected):
-    """Signal wants a pause, or a captcha solved for one of `tokens` (maybe none)."""
-
-    def __init__(self, sentence: str, tokens: tuple[str, ...]) -> None:
-        super().__init__(sentence, 429)
-        self.tokens = tokens
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What the service says of itself. mode: "normal", "native" or "json-rpc"."""
-
-    mode: str
-    version: str
-    build: int
-    versions: tuple[str, ...]
-    capabilities: Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A message that is sent. timestamp: ms, by which others quote it.
-    failed: "recipient: reason" for each that did not get it.
-    """
-
-    timestamp: int
-    failed: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """What a message answers. author: an ACI. timestamp: ms. text: of what is quoted."""
-
-    author: str
-    timestamp: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file to send. mime: as "image/png"."""
-
-    name: str
-    mime: str
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A group of the account's. id: "group.…", as a recipient; internal_id: base64, as envelopes
-    have it; members: ACIs, or numbers where no ACI is known.
-    """
-
-    id: str
-    internal_id: str
-    name: str
-    members: tuple[str, ...]
+READ_S = 60.0
+RECEIVE_S = 600.0  # the service kills its program after 120 s where it is not told otherwise
+SEND_S = 300.0
+T = TypeVar("T")
 
 
 class Service:
     """The service at `url` (http or https). An asynchronous context manager.
 
-    `recipient` is an ACI (a lower-case UUID) or `group.<base64 of the internal id>`; ValueError
-    when it is neither. Every method raises ServiceError; only those that change something
-    (send, react, unreact, typing, receipt, solve_challenge) raise Uncertain.
+    `number` is our own, with + and the country. `recipient` is an ACI or `group_recipient` of a
+    group; ValueError where either is none. Every method raises ServiceError; only those that change
+    something (send, react, unreact, typing, receipt, solve_challenge) raise Uncertain.
     """
 
-    def __init__(self, url: str, *, read_s: float = 30.0, send_s: float = 180.0) -> None:
-        """read_s: for a question. send_s: for what the service passes on to Signal."""
-        raise NotImplementedError
+    def __init__(
+        self,
+        url: str,
+        *,
+        read_s: float = READ_S,
+        receive_s: float = RECEIVE_S,
+        send_s: float = SEND_S,
+    ) -> None:
+        """Seconds until an answer is given up. read_s: to a question. receive_s: to a poll, far
+        more than the service takes: a poll that is given up loses what it brings. send_s: to what
+        is passed on to Signal. Raises ValueError where `url` is no plain address.
+        """
+        self._transport = Transport(url)
+        self._read_s, self._receive_s, self._send_s = read_s, receive_s, send_s
 
     async def __aenter__(self) -> Self:
-        """Open the connections' pool."""
-        raise NotImplementedError
+        """Nothing is asked yet."""
+        return self
 
     async def __aexit__(
         self,
@@ -119,33 +85,87 @@ class Service:
         trace: TracebackType | None,
     ) -> None:
         """Close every connection."""
-        raise NotImplementedError
+        await self._transport.close()
+
+    # Questions
 
     async def about(self) -> About:
         """What the service is: mode and versions."""
-        raise NotImplementedError
+        return await self._read("/v1/about", answers.about)
 
     async def accounts(self) -> tuple[str, ...]:
         """The numbers it holds, linked or registered."""
-        raise NotImplementedError
+        return await self._read("/v1/accounts", answers.accounts)
 
     async def link_uri(self, device_name: str) -> str:
         """A fresh `sgnl://linkdevice?…` for a QR code; it lives about a minute."""
-        raise NotImplementedError
+        query = {"device_name": payloads.argument(device_name)}
+        return await self._read("/v1/qrcodelink/raw", answers.link_uri, query)
+
+    async def groups(self, number: str) -> tuple[Group, ...]:
+        """The groups that our number is in."""
+        path = f"/v1/groups/{_part(payloads.account(number))}"
+        return await self._read(path, answers.groups, {"expand": "true"})
+
+    async def own_aci(self, number: str) -> str | None:
+        """The ACI of our number as far as the service knows it."""
+        in_path = _part(payloads.account(number))
+
+        def found(text: str) -> str | None:
+            return answers.own_aci(text, number)
+
+        contacts = f"/v1/contacts/{in_path}"
+        return await self._read(contacts, found, {"all_recipients": "true"}) or await self._read(
+            f"/v1/identities/{in_path}", found
+        )
+
+    async def attachment(self, file_id: str, *, max_bytes: int) -> bytes:
+        """A received file. Raises Rejected when it is gone, or has more than `max_bytes`."""
+        if not is_file_id(file_id):
+            raise ValueError("not the id of a file")
+        path = f"/v1/attachments/{_part(file_id)}"
+        answer = await self._transport.read(path, self._read_s, max_bytes=max_bytes)
+        if answer.status != 200:
+            raise refusal(answer.status, answer.text, acts=False)
+        if not answer.is_whole:
+            raise Rejected(f"The file has more than {max_bytes} bytes.", 413)
+        return answer.content
 
     async def receive(self, number: str, *, timeout_s: int, max_messages: int) -> str:
         """The raw text of the body, or of a 400's error: see salvage. Cancelled, a batch is lost.
 
-        timeout_s: how long the service waits for a message.
+        timeout_s: how long the service waits for a message. Raises ServiceError where there is
+        nothing that could be a message.
         """
-        raise NotImplementedError
+        path = f"/v1/receive/{_part(payloads.account(number))}"
+        query = {
+            "timeout": str(timeout_s),
+            "max_messages": str(max_messages),
+            "ignore_stories": "true",
+            "ignore_avatars": "true",
+            "ignore_stickers": "true",
+        }
+        answer = await self._transport.read(path, self._receive_s, query)
+        if answer.status == 200:  # cut off where it was too long: what is whole of it is salvaged
+            return answer.text
+        if (error := error_text(answer.text)) and may_hold_items(error):
+            return error
+        raise refusal(answer.status, answer.text, acts=False)
 
-    def stream(self, number: str) -> AsyncIterator[str]:
+    def stream(
+        self, number: str, *, opened: Callable[[], None] = lambda: None
+    ) -> AsyncGenerator[str, None]:
         """What comes over the websocket (json-rpc), one text a message, until it ends.
+
+        opened: called once, when it is open; must not raise.
 
         Raises Unreachable when it cannot be opened; ends when the service closes it.
         """
-        raise NotImplementedError
+        url = self._transport.url.replace("http", "ws", 1)
+        path = f"/v1/receive/{_part(payloads.account(number))}"
+        return streaming.stream(url + path, self._transport.trusted, opened)
+
+    # What changes something
 
     async def send(
         self,
@@ -157,45 +177,84 @@ class Service:
         attachments: Sequence[Attachment] = (),
     ) -> Sent:
         """Send styled text from our number. Raises Rejected when nobody got it."""
-        raise NotImplementedError
+        body = await asyncio.to_thread(
+            payloads.message, number, recipient, text, quote, attachments
+        )
+        answer = await self._transport.act("POST", "/v2/send", body, self._send_s)
+        if answer.status == 400 and (error := error_text(answer.text)):
+            known = answers.results(error)
+            if isinstance(known, ServiceError):
+                raise known
+            if known is not None:
+                return known
+        if not answer.is_success:
+            raise refusal(answer.status, answer.text, acts=True)
+        try:
+            sent = answers.sent(answer.text)
+        except Malformed:
+            raise Uncertain("The Signal service does not say when it was sent.") from None
+        if sent.failed and is_aci(recipient):
+            raise answers.nobody(sent.failed)
+        return sent
 
     async def react(
         self, number: str, recipient: str, target_author: str, timestamp: int, emoji: str
     ) -> None:
-        """Put an emoji on the message of `target_author` (an ACI or our number) of that time."""
-        raise NotImplementedError
+        """Put an emoji on the message of `target_author` (an ACI or our number) of that time (ms).
+
+        Raises ValueError when it can be no emoji, as `+` and `-` are none.
+        """
+        body = payloads.reaction(recipient, target_author, timestamp, emoji)
+        await self._done("POST", f"/v1/reactions/{_part(payloads.account(number))}", body)
 
     async def unreact(
         self, number: str, recipient: str, target_author: str, timestamp: int, emoji: str
     ) -> None:
         """Take it away again."""
-        raise NotImplementedError
+        body = payloads.reaction(recipient, target_author, timestamp, emoji)
+        await self._done("DELETE", f"/v1/reactions/{_part(payloads.account(number))}", body)
 
     async def typing(self, number: str, recipient: str, *, on: bool) -> None:
         """Show that we are writing, for about 15 s, or that we are not any more."""
-        raise NotImplementedError
+        body = payloads.dumps({"recipient": payloads.to(recipient)})
+        path = f"/v1/typing-indicator/{_part(payloads.account(number))}"
+        await self._done("PUT" if on else "DELETE", path, body)
 
     async def receipt(self, number: str, recipient: str, timestamp: int) -> None:
         """Say that the message of that time by `recipient` (an ACI) was read."""
-        raise NotImplementedError
-
-    async def attachment(self, file_id: str, *, max_bytes: int) -> bytes:
-        """A received file's bytes. Raises Rejected when it has more than `max_bytes`."""
-        raise NotImplementedError
-
-    async def groups(self, number: str) -> tuple[Group, ...]:
-        """The groups that our number is in."""
-        raise NotImplementedError
-
-    async def own_aci(self, number: str) -> str | None:
-        """The ACI of our number as far as the service knows it."""
-        raise NotImplementedError
+        if not is_aci(recipient):
+            raise ValueError("not a person of Signal")
+        body = {"recipient": recipient, "receipt_type": "read", "timestamp": timestamp}
+        path = f"/v1/receipts/{_part(payloads.account(number))}"
+        await self._done("POST", path, payloads.dumps(body))
 
     async def solve_challenge(self, number: str, token: str, captcha: str) -> None:
         """Answer a rate limit's challenge with a solved captcha (`signalcaptcha://…`)."""
-        raise NotImplementedError
+        body = payloads.challenge(token, captcha)
+        path = f"/v1/accounts/{_part(payloads.account(number))}/rate-limit-challenge"
+        await self._done("POST", path, body)
+
+    # How it is asked
+
+    async def _read(
+        self, path: str, meaning: Callable[[str], T], query: Mapping[str, str] | None = None
+    ) -> T:
+        answer = await self._transport.read(path, self._read_s, query)
+        if answer.status != 200:
+            raise refusal(answer.status, answer.text, acts=False)
+        if not answer.is_whole:
+            raise ServiceError("The Signal service answers without end.")
+        try:
+            return meaning(answer.text)
+        except Malformed as error:
+            raise ServiceError(f"The Signal service's answer is not understood: {error}.") from None
+
+    async def _done(self, method: str, path: str, body: bytes) -> None:
+        answer = await self._transport.act(method, path, body, self._send_s)
+        if not answer.is_success:
+            raise refusal(answer.status, answer.text, acts=True)
 
 
-def group_recipient(internal_id: str) -> str:
-    """The recipient form of a group's internal id (base64), as the service encodes it."""
-    raise NotImplementedError
+def _part(text: str) -> str:
+    """One part of a path. Its form is checked already; this is for the + and the rest."""
+    return percent_encoded(text, safe="")
