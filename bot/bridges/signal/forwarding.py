@@ -14,38 +14,21 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import structlog
-
 from bot.bridges.bindings import Bindings, Bound
-from bot.bridges.lanes import Lanes
 from bot.bridges.pen import Pen
 from bot.bridges.presence import Presence
 from bot.bridges.signal import said as events
-from bot.bridges.signal.account import Account
 from bot.bridges.signal.envelope import Conversation, Deleted, Edited, Identity, Reacted, Said
-from bot.bridges.signal.files import Files, Taken
 from bot.bridges.signal.known import Known
-from bot.bridges.signal.mentions import Mention
+from bot.bridges.signal.messages import Arrived, Messages
 from bot.bridges.signal.people import known_as, once, proxy_id
 from bot.bridges.signal.receipts import Receipts
 from bot.bridges.signal.references import References
 from bot.bridges.signal.said import Origin
 from nips.event import Event, Template
 from nips.key import SecretKey
-from nips.own.roles import Roles
-
-log = structlog.get_logger()
 
 Work = Callable[[], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """Something of somebody's, as its record (id) keeps it since unix second `at_s`."""
-
-    record: str
-    at_s: int
-    what: Said | Edited | Reacted | Deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +43,24 @@ class Step:
 
 
 class Forwarding:
-    """pseudonyms: the key of the people's names in `proxy` tags. assistant: what we are called in
-    a group (its UUID)."""
+    """main: the UUID of the owner's own group. pseudonyms: the key of the people's names in `proxy`
+    tags."""
 
     def __init__(
         self,
-        roles: Roles,
-        account: Account,
+        main: str,
         bindings: Bindings,
         presence: Presence,
         pen: Pen,
         known: Known,
         references: References,
-        files: Files,
-        lanes: Lanes,
+        messages: Messages,
         receipts: Receipts,
         pseudonyms: bytes,
-        assistant: Callable[[str], str],
     ) -> None:
-        self._roles, self._account, self._bindings = roles, account, bindings
-        self._presence, self._pen = presence, pen
-        self._known, self._references, self._files = known, references, files
-        self._lanes, self._receipts = lanes, receipts
-        self._pseudonyms, self._assistant = pseudonyms, assistant
+        self._main, self._bindings, self._presence, self._pen = main, bindings, presence, pen
+        self._known, self._references, self._messages = known, references, messages
+        self._receipts, self._pseudonyms = receipts, pseudonyms
         self._by_conversation: dict[str, Bound] = {}
         self._known_until: asyncio.Event | None = None
 
@@ -95,7 +73,7 @@ class Forwarding:
             # Of several the last one counts: main, else one of which messages are taken.
             order = sorted(
                 every,
-                key=lambda group: (not every[group].binding.archived, group == self._roles.main),
+                key=lambda group: (not every[group].binding.archived, group == self._main),
             )
             self._by_conversation = {
                 one: every[group] for group in order for one in every[group].people
@@ -149,7 +127,7 @@ class Forwarding:
             # It may come after its deletion, or after what it was edited to.
             self._pen.let_go(arrived.record, "its author has deleted it")
             return
-        if await self._write_said(arrived, bound, said, origin) is not None:
+        if await self._messages.write(arrived, bound, said, origin) is not None:
             self._receipts.show(said.identity)
 
     async def _edit(self, arrived: Arrived, bound: Bound, edited: Edited) -> None:
@@ -168,77 +146,13 @@ class Forwarding:
         newest = max(former, key=lambda event: event.created_at, default=None)
         if newest is not None:
             names += newest.values("i")
-        written = await self._write_said(arrived, bound, said, origin, newest, names)
+        written = await self._messages.write(arrived, bound, said, origin, newest, names)
         if written is None:
             return
         self._receipts.show(said.identity)
         # Where the former has not come it becomes nothing when it does.
         unseen = () if is_seen else (names[0],)
         await self._take_back(arrived, bound, origin, former, unseen, events.FORMER)
-
-    async def _write_said(
-        self,
-        arrived: Arrived,
-        bound: Bound,
-        said: Said,
-        origin: Origin,
-        former: Event | None = None,
-        names: list[str] | None = None,
-    ) -> Event | None:
-        group = bound.binding.group
-        expires_s = events.gone_at(said, arrived.at_s)
-        if expires_s is not None and expires_s <= _now_s():
-            self._pen.let_go(arrived.record, "it has expired")
-            return None
-        answered = None
-        if said.quote is not None:
-            answered = await self._references.find(said.quote.target, group)
-        taken = await self._files_of(arrived, bound, said)
-        text = events.words(
-            said,
-            lambda mention: self._called(mention, group),
-            quoted=answered is None,
-            files=[one.line for one in taken],
-        )
-        is_called = any(self._account.is_us(one.aci, one.number) for one in said.mentions)
-
-        def made(key: SecretKey) -> Template:
-            return events.message_template(
-                key.public,
-                group,
-                origin,
-                text,
-                _now_s(),
-                answered=answered,
-                former=former,
-                also_known_as=names or (),
-                files=[one.kept for one in taken if one.kept is not None],
-                calls=self._roles.bot if is_called else None,
-                expires_s=expires_s,
-            )
-
-        return await self._write(arrived, bound, made)
-
-    async def _files_of(self, arrived: Arrived, bound: Bound, said: Said) -> list[Taken]:
-        if said.view_once:
-            return [Taken(None, line) for line in events.seen_once(said)]
-        if not said.files:
-            return []
-        # Attack: whoever was removed from the group goes on filling its folder. What would be said
-        # is dropped, so nothing is fetched for it.
-        through = said.conversation.id
-        if not await self._pen.may_write(bound, said.who.aci, through):
-            return []
-        hurry = self._lanes.hurry(bound.binding.group)
-        taken = await self._files.take(said.files, bound.binding.folder, hurry)
-        if missing := sum(one.kept is None for one in taken):
-            log.warning("files not taken", id=arrived.record, files=missing)
-        return taken
-
-    def _called(self, mention: Mention, group: str) -> str:
-        if self._account.is_us(mention.aci, mention.number):
-            return self._assistant(group).removeprefix("@")
-        return self._known.plain_name_of(mention.aci) if mention.aci else "…"
 
     # What is about what was said
 

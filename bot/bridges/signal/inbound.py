@@ -18,6 +18,7 @@ from bot.bridges.signal.files import Files
 from bot.bridges.signal.forwarding import Forwarding
 from bot.bridges.signal.inbox import Inbox, Intake
 from bot.bridges.signal.known import Known
+from bot.bridges.signal.messages import Messages
 from bot.bridges.signal.people import NETWORK, pseudonyms
 from bot.bridges.signal.receipts import Receipts
 from bot.bridges.signal.references import References
@@ -100,19 +101,26 @@ class Inbound:
         denies what is needed."""
         async with asyncio.TaskGroup() as tasks:
             lanes = Lanes(tasks, self._place)
-            forwarding = Forwarding(
-                self._roles,
+            messages = Messages(
+                self._roles.bot,
                 self._account,
-                self._bindings,
-                self.presence,
                 self._pen,
                 self._known,
                 self._references,
                 self._files,
                 lanes,
+                self._assistant,
+            )
+            forwarding = Forwarding(
+                self._roles.main,
+                self._bindings,
+                self.presence,
+                self._pen,
+                self._known,
+                self._references,
+                messages,
                 self._receipts,
                 pseudonyms(self._key),
-                self._assistant,
             )
             inbox = Inbox(
                 self._link,

@@ -30,7 +30,8 @@ from bot.bridges.pen import MAX_ATTEMPTS, PASSING, Pen
 from bot.bridges.signal import record as records
 from bot.bridges.signal.account import Account
 from bot.bridges.signal.envelope import Deleted, Edited, Ignored, Reacted, Said, parse
-from bot.bridges.signal.forwarding import Arrived, Forwarding
+from bot.bridges.signal.forwarding import Forwarding
+from bot.bridges.signal.messages import Arrived
 from bot.bridges.signal.said import gone_at
 from bot.bridges.signal.visitors import Visitors
 from bot.bridges.waiting import Patience

@@ -14,7 +14,6 @@ Source: PROTOCOL.md "What came from Signal".
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,8 +71,8 @@ def item_of(record: Event) -> Mapping[str, Any]:
 def _content(item: Mapping[str, Any]) -> str:
     text = _encoded(item)
     if text is None or len(orjson.dumps(text)) > MAX_CONTENT_BYTES:
-        # Attack: ten thousand mentions, or a thousand lists within each other. Of what nobody
-        # reads nothing is kept, and the words are.
+        # Attack: ten thousand mentions, or a thousand lists within each other. What nobody reads
+        # is left out, and the words are kept.
         text = _encoded(_bounded(item, MAX_DEPTH))
     if text is None or len(orjson.dumps(text)) > MAX_CONTENT_BYTES:
         raise Malformed("it is too large to be kept")
@@ -83,22 +82,20 @@ def _content(item: Mapping[str, Any]) -> str:
 def _encoded(value: object) -> str | None:
     try:
         return orjson.dumps(value).decode()
-    except TypeError:  # half of a surrogate pair, or lists within lists
-        try:
-            return json.dumps(value)
-        except RecursionError:
-            return None
+    except TypeError:  # half of a surrogate pair, or lists within lists without end
+        return None
 
 
 def _bounded(value: object, depth: int) -> object:
     match value:
         case str():
-            return value[:MAX_CHARS]
+            whole = value[:MAX_CHARS].encode("utf-16-le", "surrogatepass")
+            return whole.decode("utf-16-le", "replace")
         case dict() | list() if depth == 0:
             return None
         case dict():
             some = list(value.items())[:MAX_ITEMS]
-            return {key: _bounded(inner, depth - 1) for key, inner in some}
+            return {_bounded(key, 1): _bounded(inner, depth - 1) for key, inner in some}
         case list():
             return [_bounded(inner, depth - 1) for inner in value[:MAX_ITEMS]]
         case _:

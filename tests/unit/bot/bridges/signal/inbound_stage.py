@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from secrets import token_bytes
@@ -21,8 +21,8 @@ from bot.bridges.bindings import Bindings
 from bot.bridges.incoming import Incoming
 from bot.bridges.signal.inbound import Inbound
 from bot.bridges.signal.rest import Service
-from bot.operate.stand_ins import signal_envelopes as envelopes
-from bot.operate.stand_ins.signal_envelopes import Group, Person
+from bot.operate.stand_ins.signal_envelopes import Person
+from bot.operate.stand_ins.signal_service import SignalService
 from bot.place import Place
 from nips.event import Event, Template
 from nips.filter import Filter
@@ -31,9 +31,10 @@ from nips.own import binding as bindings
 from nips.own.binding import Binding
 from nips.own.once import once_key
 from relay_local.client import Delivery, Link, connect
+from tests.signal_service import NUMBER, a_service
 from tests.unit.bot.requests.stage import House, a_house
 
-NUMBER = "+4915100000001"
+NOBODY = Person("")
 WAIT_S = 20.0
 Item = Mapping[str, Any]
 _times = itertools.count(int(time.time() * 1_000) - 3_600_000)
@@ -74,11 +75,12 @@ class Feed:
 
 @dataclass(slots=True)
 class Talk:
-    """A registered group, and what is said in it."""
+    """A registered group, and what is said in it. who: with whom alone it is held."""
 
     stage: Stage
     binding: Binding
     event: Event
+    who: Person = NOBODY
 
     @property
     def group(self) -> str:
@@ -121,6 +123,12 @@ class Talk:
         found = await self.stage.house.link.fetch([wanted])
         return {tag[1] for event in found for tag in event.tags if "puppet" in tag}
 
+    async def has(self, puppets: set[str]) -> None:
+        """Wait until these are the members."""
+        async with asyncio.timeout(WAIT_S):
+            while await self.puppets() != puppets:
+                await asyncio.sleep(0.01)
+
     async def say(self, text: str, delivered_as: str | None = None) -> Event:
         """The house says something. delivered_as: by what name people on Signal know it."""
         tags = (("h", self.group), ("o", once_key("test", text)))
@@ -133,12 +141,14 @@ class Talk:
 
 @dataclass(slots=True)
 class Stage:
-    """bridge: its key. link: a second one of the bridge's, for what the outward half writes."""
+    """bridge: its key. link: a second one of the bridge's, for what the outward half writes.
+    service: the stand-in, of which files are asked. client: as the bridge has it."""
 
     house: House
     bridge: SecretKey
     link: Link
-    service: Service
+    service: SignalService
+    client: Service
     feed: Feed = field(default_factory=Feed)
     inbound: Inbound | None = None
     receipts: bool = False
@@ -158,7 +168,7 @@ class Stage:
             link,
             self.bridge,
             self.house.roles,
-            self.service,
+            self.client,
             NUMBER,
             self.feed,
             bound,
@@ -209,6 +219,11 @@ class Stage:
         (house.place.data / "groups" / name).mkdir(parents=True, exist_ok=True)
         return Talk(self, made, await self.put(bindings.template(made, house.key.public, now_s)))
 
+    async def alone_with(self, who: Person) -> Talk:
+        """A conversation with somebody alone."""
+        talk = await self.registered(f"{who.name.split()[0].lower()}-{at_ms()}", who.aci)
+        return replace(talk, who=who)
+
     async def records(self) -> list[Event]:
         """What the bridge has written down of what came, dealt with or not."""
         wanted = Filter(kinds=frozenset({30078}), authors=frozenset({self.bridge.public}))
@@ -242,13 +257,14 @@ async def a_stage() -> AsyncIterator[Stage]:
     """The relay runs; the inward half does not yet."""
     async with a_house() as house:
         bridge = house.role("bridge-signal")
-        async with connect(house.place.relay_address, [bridge]) as link:
-            stage = Stage(house, bridge, link, Service("http://127.0.0.1:9"))
+        async with (
+            connect(house.place.relay_address, [bridge]) as link,
+            a_service() as service,
+            Service(service.url) as client,
+        ):
+            stage = Stage(house, bridge, link, service, client)
             try:
                 yield stage
             finally:
                 if stage.tasks:
                     await stage.stop()
-
-
-__all__ = ["Group", "Person", "Sequence", "Stage", "Talk", "a_stage", "at_ms", "envelopes", "item"]
