@@ -284,6 +284,20 @@ async def test_everything_that_is_under_way_is_stopped_at_once(stage: Stage) -> 
     assert await stage.ask("/stop all") == "✅ Stopped 6 runs."
 
 
+async def test_what_its_author_deletes_is_worked_on_no_more(stage: Stage) -> None:
+    made = await binding(stage, await group(stage, "trigger none"))
+    message = await stage.say("work", group=made.group)
+    job = await stage.job(message)
+    tags = (("h", made.group), ("e", message.id), ("k", "9"))
+    gone = Template(stage.owner.public, int(time.time()), Kind.DELETION, tags, "")
+    ok = await stage.client.publish(gone.sign(stage.owner, bytes(32)), deadline_s=10)
+    assert ok.accepted, ok.message
+    assert await stage.ask("/status")  # which comes after it
+    calls = await stage.find(Kind.JOB_CANCEL, e=job.id)
+    assert [event.pubkey for event in calls] == [stage.roles.router] * len(calls)
+    assert calls
+
+
 @pytest.mark.parametrize("text", ["/group Ann delete wipe", "/stop", "/status"])
 async def test_a_command_is_no_work(stage: Stage, text: str) -> None:
     assert not isinstance(parse(text), asked.Bad)
