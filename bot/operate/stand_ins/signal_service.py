@@ -95,7 +95,8 @@ class SignalService:
         return await self._until(n, "sent", timeout_s, kind=kind)
 
     async def calls(self, path: str = "") -> list[Json]:
-        """What the service was asked: `method`, `path`, `query`, `body` (of the stand-in only)."""
+        """What the service was asked: `method`, `path`, `query`, `body`, and and where its
+        answer is out, `answered` (unix s) and its `n_bytes` (of the stand-in only)."""
         return list(await self._get("calls", path=path))
 
     async def wait_calls(self, n: int, path: str = "") -> list[Json]:
