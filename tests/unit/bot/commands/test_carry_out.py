@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
+from dataclasses import replace
 from secrets import token_hex
 
 import pytest
@@ -261,6 +263,14 @@ async def test_another_networks_bridge_says_nothing_of_the_public_relays(stage: 
         ok = await link.publish(made.sign(bridge, bytes(32)), deadline_s=10)
         assert ok.accepted, ok.message
     assert "evil.example" not in before + await stage.ask("/relays")
+    assert "Signal: not known" in await stage.ask("/status")
+    content = '{"service":{"state":"listening","mode":"normal","version":"0.98"}}'
+    made = replace(made, created_at=made.created_at + 1, content=content)
+    async with connect(stage.place.relay_address, [bridge]) as link:
+        assert (await link.publish(made.sign(bridge, bytes(32)), deadline_s=10)).accepted
+    assert "Signal: listening (normal 0.98)" in await stage.ask("/status")
+    told = json.loads(await stage.console("/status"))["data"]["signal"]
+    assert (told["state"], told["mode"]) == ("listening", "normal")
 
 
 async def test_nobody_waits(stage: Stage) -> None:
