@@ -19,7 +19,7 @@ from rich.text import Text
 from bot.bridges.signal.rest import Group, Service, ServiceError
 from bot.engine.output import harmless
 from bot.operate.assembly import AssemblyError, installation
-from bot.operate.signal_versions import judged
+from bot.operate.signal_versions import in_words, judged, read_version
 from config import settings
 from config.settings import SignalSettings
 
@@ -60,7 +60,7 @@ async def _look(chosen: SignalSettings) -> dict[str, Any]:
         trouble.append(f"The service has no account {chosen.number}: nostrclaw signal link")
     return facts | {
         "ok": not trouble,
-        "service": {"version": about.version, "mode": about.mode},
+        "service": {"version": in_words(read_version(about.version)), "mode": about.mode},
         "accounts": list(accounts),
         "trouble": trouble,
         "advice": list(verdict.warnings),
