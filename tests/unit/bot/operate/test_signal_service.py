@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from bot.engine.host import Engine
-from bot.operate.signal_service import NotStarted, arguments, name_of, port_of
+from bot.operate.assembly import SOURCE_TREE
+from bot.operate.signal_service import IMAGE, NotStarted, arguments, name_of, port_of
+from config import settings
 
 FOLDER = Path("/data/signal")
 
@@ -54,3 +56,26 @@ def test_it_is_reached_from_this_machine_alone(
 def test_each_installation_has_its_own() -> None:
     assert name_of(FOLDER) != name_of(Path("/other/signal"))
     assert name_of(FOLDER).startswith("nostrclaw-signal-")
+
+
+def test_compose_starts_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """compose.yaml, read line by line: what `nostrclaw signal link` starts is what it starts."""
+    text = (SOURCE_TREE / "compose.yaml").read_text("utf-8")
+    lines = [line.strip().removeprefix("- ").strip('"') for line in text.splitlines()]
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    made = arguments(Engine("u", "1"), FOLDER, port_of(settings.load(Path("/nowhere")).signal.url))
+    ((inner, (host, port)),) = made["ports"].items()
+    assert f"image: {IMAGE}" in lines
+    assert {f"{name}: {value}" for name, value in made["environment"].items()} == {"MODE: native"}
+    assert "MODE: native" in lines
+    assert f"{host}:{port}:{inner.removesuffix('/tcp')}" in lines
+    (kept_at,) = (volume["bind"] for volume in made["volumes"].values())
+    assert any(line.endswith(f"/signal:{kept_at}") for line in lines)
+    assert set(made["security_opt"]) <= set(lines)
+    assert f"restart: {made['restart_policy']['Name']}" in lines
+    assert f"driver: {made['log_config']['Type']}" in lines
+    options = made["log_config"]["Config"].items()
+    assert all(f"{name}: {value}" in text.replace('"', "") for name, value in options)
+    assert 'profiles: ["signal"]' in text
+    for word in ("privileged", "cap_add", "network_mode", "0.0.0.0", ":latest", "docker.sock"):
+        assert word not in text.replace("no-new-privileges", "")
