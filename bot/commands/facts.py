@@ -154,6 +154,24 @@ class RelaysFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalFacts:
+    """The Signal service, as its bridge wrote it down at `as_of`. state: `listening`, `away` or
+    `waiting`, since `since_at`; reason: why it is away. counts: what became of what came since the
+    start. pending: how much of ours waits; uncertain, failed: how much ended so, ever."""
+
+    state: str
+    reason: str
+    since_at: int
+    mode: str
+    version: str
+    counts: dict[str, int]
+    pending: int
+    uncertain: int
+    failed: int
+    as_of: int
+
+
+@dataclass(frozen=True, slots=True)
 class PublishedFacts:
     """One public event of the assistant's, or a draft. what: `note`, `article`, `draft` and so on.
     words: its title, or its first words. at: of this version; first_at: since when it is out.
@@ -184,7 +202,8 @@ class LogLine:
 @dataclass(frozen=True, slots=True)
 class StatusFacts:
     """How the assistant is. engine: what is wrong with the engine of containers, None: nothing.
-    relays: listened to, of how many. set_aside: how many messages were."""
+    relays: listened to, of how many. set_aside: how many messages were. signal: how its service
+    is, None where there is none."""
 
     name: str
     up_s: int
@@ -201,6 +220,7 @@ class StatusFacts:
     strangers: int
     models: int
     set_aside: int = 0
+    signal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

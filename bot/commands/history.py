@@ -8,7 +8,7 @@ from typing import Any
 
 from bot import address
 from bot.author import Author, of_kinds
-from bot.commands.facts import RelayFacts, RelaysFacts, SetAsideFacts, TaskFacts
+from bot.commands.facts import RelayFacts, RelaysFacts, SetAsideFacts, SignalFacts, TaskFacts
 from bot.commands.run_index import RunIndex
 from bot.commands.runs import Run, fold
 from bot.jobs import JOB_KINDS
@@ -127,15 +127,9 @@ class History:
 
     async def relays(self) -> RelaysFacts:
         """The public relays, as the bridge last wrote them down."""
-        wanted = Filter(
-            authors=self._roles.bridge_keys("nostr"),
-            kinds=of_kinds(Kind.APP_DATA),
-            tags={"d": frozenset({HEALTH_D})},
-        )
-        found = await self._author.link.fetch([wanted])
-        if not found:
+        newest = await self._health("nostr")
+        if newest is None:
             return RelaysFacts((), None, {})
-        newest = max(found, key=lambda event: event.created_at)
         content = json.loads(newest.content)
         wraps = dict(content["wraps"])
         aside = wraps.pop("last_set_aside", [])
@@ -148,6 +142,20 @@ class History:
             outgoing.get("pending", 0),
             outgoing.get("no_list", 0),
         )
+
+    async def signal(self) -> SignalFacts | None:
+        """The Signal service, as its bridge last wrote it down; None where it never did."""
+        newest = await self._health("signal")
+        return None if newest is None else _signal(newest)
+
+    async def _health(self, network: str) -> Event | None:
+        wanted = Filter(
+            authors=self._roles.bridge_keys(network),
+            kinds=of_kinds(Kind.APP_DATA),
+            tags={"d": frozenset({HEALTH_D})},
+        )
+        found = await self._author.link.fetch([wanted])
+        return max(found, key=lambda event: event.created_at, default=None)
 
 
 def _relay(url: str, known: Mapping[str, Any]) -> RelayFacts:
@@ -192,6 +200,34 @@ def _task(event: Event) -> TaskFacts | None:
         _line(event.tag("status") or "active"),
         _line(event.content),
     )
+
+
+def _signal(health: Event) -> SignalFacts | None:
+    # Attack: a bridge that was taken over writes what nobody can read, and /status answers no more.
+    try:
+        content = json.loads(health.content)
+    except ValueError:
+        return None
+    match content:
+        case {
+            "service": {
+                "state": str(state),
+                "reason": str(reason),
+                "since_s": int(since_s),
+                "mode": str(mode),
+                "version": str(version),
+            },
+            "counts": {**counts},
+            "outgoing": {
+                "pending": int(pending),
+                "uncertain": int(uncertain),
+                "failed": int(failed),
+            },
+        }:
+            came = {_line(str(name)): n for name, n in counts.items() if isinstance(n, int)}
+            words = (_line(state), _line(reason), since_s, _line(mode), _line(version))
+            return SignalFacts(*words, came, pending, uncertain, failed, health.created_at)
+    return None
 
 
 def _line(text: str) -> str:

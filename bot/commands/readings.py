@@ -56,7 +56,7 @@ class Readings:
                 return await self._runs(command, now_s)
             case asked.ListTasks() | asked.ShowTask():
                 return await self._tasks(command, now_s)
-            case asked.Relays() | asked.ListPublished():
+            case asked.Relays() | asked.Signal() | asked.ListPublished():
                 return await self._outside(command, now_s)
             case asked.Logs(count):
                 folder = self._hands.logs
@@ -76,7 +76,9 @@ class Readings:
 
     async def _status(self, now_s: int) -> StatusFacts:
         hands = self._hands
-        relays, engine = await asyncio.gather(self._history.relays(), hands.engine())
+        relays, signal, engine = await asyncio.gather(
+            self._history.relays(), self._history.signal(), hands.engine()
+        )
         listened = None
         # At the start none is listened to yet, and nothing is wrong.
         if any(relay.state != "connecting" or relay.reason for relay in relays.relays):
@@ -91,6 +93,7 @@ class Readings:
             engine=engine,
             relays=listened,
             set_aside=relays.messages.get("set_aside", 0),
+            signal=signal.state if signal and replies.is_kept_now(signal, now_s) else None,
             groups=sum(not binding.archived for binding in groups),
             archived=sum(binding.archived for binding in groups),
             paused=sum(binding.paused and not binding.archived for binding in groups),
@@ -102,9 +105,14 @@ class Readings:
             models=len(hands.models),
         )
 
-    async def _outside(self, command: asked.Relays | asked.ListPublished, now_s: int) -> Reply:
-        if isinstance(command, asked.Relays):
-            return replies.relays(await self._history.relays(), now_s)
+    async def _outside(
+        self, command: asked.Relays | asked.Signal | asked.ListPublished, now_s: int
+    ) -> Reply:
+        match command:
+            case asked.Relays():
+                return replies.relays(await self._history.relays(), now_s)
+            case asked.Signal():
+                return replies.signal(await self._history.signal(), now_s)
         found = await self._publications.last(command.count)
         return published.reply([published.facts_of(one) for one in found], now_s)
 

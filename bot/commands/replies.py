@@ -13,6 +13,7 @@ from bot.commands.facts import (
     RelaysFacts,
     Reply,
     RunFacts,
+    SignalFacts,
     StatusFacts,
     TaskFacts,
     Waiting,
@@ -23,6 +24,7 @@ from bot.commands.table import AGENTS, TABLE
 MAX_LISTED = 40
 SHORT = 8  # digits of an id that people are shown
 MAX_SET_ASIDE = 3
+SIGNAL_KEPT_S = 150
 SIGNS = {"done": "✅", "failed": "❌", "stopped": "🚫", "at work": "👀", "waiting": "⏳"}
 
 
@@ -58,9 +60,13 @@ def status(facts: StatusFacts) -> Reply:
         wrong.append(f"No containers: {facts.engine}")
     if facts.relays is not None and facts.relays[0] == 0:
         wrong.append("No public relay is listened to: see /relays.")
+    if facts.signal == "away":
+        wrong.append("The Signal service does not answer: see /signal.")
     lines = wrong or [f"{facts.name} is well, up for {duration(facts.up_s)}."]
     if facts.relays is not None:
         lines.append(f"Public relays: {facts.relays[0]} of {facts.relays[1]}")
+    if facts.signal is not None:
+        lines.append(f"Signal: {facts.signal}")
     more = [
         f"{n} {word}" for n, word in ((facts.paused, "paused"), (facts.archived, "archived")) if n
     ]
@@ -237,6 +243,36 @@ def relays(facts: RelaysFacts, now_s: int) -> Reply:
         lines.append(f"Waiting for people who tell no inbox relays (10050): {facts.no_list}")
     lines.append(f"As of {ago(facts.as_of, now_s)}.")
     return Reply(True, "\n".join(["Public relays:", *lines]), as_data(facts))
+
+
+def signal(facts: SignalFacts | None, now_s: int) -> Reply:
+    """How its service is, what came, what waits, and how old this is."""
+    if facts is None:
+        return Reply(True, "There is no Signal account. On the machine: nostrclaw signal link")
+    is_kept = is_kept_now(facts, now_s)
+    well = is_kept and facts.state == "listening"
+    about = ", ".join(filter(None, (facts.mode, facts.version)))
+    lines = [
+        f"Signal: {facts.state} for {duration(now_s - facts.since_at)}"
+        f"{f' ({about})' if about else ''}{f': {facts.reason}' if facts.reason else ''}"
+    ]
+    came = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in facts.counts.items() if n)
+    lines.append(f"Since the start: {came or 'nothing came'}")
+    if facts.pending:
+        lines.append(f"On their way: {facts.pending}")
+    if facts.uncertain:
+        lines.append(f"Sent or not, nobody can say, and not said again: {facts.uncertain}")
+    if facts.failed:
+        lines.append(f"Not delivered: {facts.failed}")
+    as_of = f"As of {ago(facts.as_of, now_s)}."
+    if not is_kept:
+        as_of += " Its bridge does not run now; `nostrclaw signal status` says more."
+    return Reply(True, "\n".join([*lines, as_of]), as_data(facts) | {"well": well})
+
+
+def is_kept_now(facts: SignalFacts, now_s: int) -> bool:
+    """Say whether the bridge is there that wrote this: it does so every minute."""
+    return facts.as_of >= now_s - SIGNAL_KEPT_S
 
 
 def _relay(relay: RelayFacts, now_s: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from secrets import token_hex
@@ -261,6 +262,32 @@ async def test_another_networks_bridge_says_nothing_of_the_public_relays(stage: 
         ok = await link.publish(made.sign(bridge, bytes(32)), deadline_s=10)
         assert ok.accepted, ok.message
     assert "evil.example" not in before + await stage.ask("/relays")
+    # What nobody can read does not keep the rest from being told.
+    assert "There is no Signal account." in await stage.ask("/signal")
+    assert (await stage.ask("/status"))[0] == "✅"
+
+
+async def test_signal(stage: Stage) -> None:
+    bridge, now_s = stage.role("bridge-signal"), int(time.time())
+    content = {
+        "service": {
+            "state": "away", "reason": "It is\nnot there.", "since_s": now_s - 61,
+            "mode": "native", "version": "0.100",
+        },
+        "counts": {"forwarded": 7},
+        "outgoing": {"pending": 2, "uncertain": 0, "failed": 0},
+    }  # fmt: skip
+    made = Template(
+        bridge.public, now_s + 700, Kind.APP_DATA, (("d", "health"),), json.dumps(content)
+    )
+    async with connect(stage.place.relay_address, [bridge]) as link:
+        ok = await link.publish(made.sign(bridge, bytes(32)), deadline_s=10)
+        assert ok.accepted, ok.message
+    answer = await stage.ask("/signal")
+    assert answer.startswith("✅ Signal: away for 1 min (native, 0.100): It is not there.")
+    assert "7 forwarded" in answer
+    assert "does not answer: see /signal" in await stage.ask("/status")
+    assert "Did you mean /signal?" in await stage.ask("/signl")
 
 
 async def test_nobody_waits(stage: Stage) -> None:
@@ -270,7 +297,7 @@ async def test_nobody_waits(stage: Stage) -> None:
 
 async def test_every_command_answers_within_a_second(stage: Stage) -> None:
     for text in ("/status", "/groups", "/runs", "/help", "/budget", "/model", "/persona", "/tasks",
-                 "/relays", "/logs", "/allow", "/approve", "/stop"):  # fmt: skip
+                 "/relays", "/signal", "/logs", "/allow", "/approve", "/stop"):  # fmt: skip
         began = time.monotonic()
         await stage.ask(text)
         assert time.monotonic() - began < 1, text

@@ -17,6 +17,7 @@ from bot.commands.facts import (
     Reply,
     RunFacts,
     SetAsideFacts,
+    SignalFacts,
     StatusFacts,
     TaskFacts,
     Waiting,
@@ -56,7 +57,12 @@ RELAYS = RelaysFacts(
     pending=2,
     no_list=1,
 )  # fmt: skip
+SIGNAL = SignalFacts(
+    "away", "The Signal service cannot be connected to.", NOW - 300, "native", "0.100",
+    {"forwarded": 12, "strangers": 0, "set_aside": 1}, 2, 1, 0, NOW - 20,
+)  # fmt: skip
 EVERY = {
+    "signal": replies.signal(SIGNAL, NOW),
     "status": replies.status(STATUS),
     "groups": replies.groups([GROUP] * 100),
     "group": replies.group(GROUP),
@@ -154,3 +160,38 @@ def test_amounts() -> None:
     ]  # fmt: skip
     assert amounts.ago(NOW, NOW) == "just now"
     assert amounts.ago(NOW - 60, NOW) == "1 min ago"
+
+
+def test_signal_in_short_lines() -> None:
+    reply = replies.signal(SIGNAL, NOW)
+    assert reply.text.splitlines() == [
+        "Signal: away for 5 min (native, 0.100): The Signal service cannot be connected to.",
+        "Since the start: 12 forwarded, 1 set aside",
+        "On their way: 2",
+        "Sent or not, nobody can say, and not said again: 1",
+        "As of 20 s ago.",
+    ]
+    assert json.loads(json.dumps(reply.data))["well"] is False
+    well = replace(SIGNAL, state="listening", reason="", counts={}, pending=0, uncertain=0)
+    assert replies.signal(well, NOW).text.splitlines() == [
+        "Signal: listening for 5 min (native, 0.100)",
+        "Since the start: nothing came",
+        "As of 20 s ago.",
+    ]
+    assert replies.signal(well, NOW).data["well"] is True
+
+
+def test_signal_that_nobody_keeps_up_to_date_is_not_well() -> None:
+    """What stands there may be of a start with an account, long ago."""
+    old = replace(SIGNAL, state="listening", reason="", as_of=NOW - 3_600)
+    reply = replies.signal(old, NOW)
+    assert "Its bridge does not run now" in reply.text
+    assert reply.data["well"] is False
+    assert "nostrclaw signal link" in replies.signal(None, NOW).text
+
+
+def test_signal_that_is_away_is_said_first() -> None:
+    assert "Signal" not in replies.status(STATUS).text
+    assert "Signal: listening" in replies.status(replace(STATUS, signal="listening")).text
+    first = replies.status(replace(STATUS, signal="away")).text.splitlines()[0]
+    assert first == "The Signal service does not answer: see /signal."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -19,7 +20,11 @@ from bot.operate.stand_ins.signal_envelopes import Group
 from bot.operate.stand_ins.signal_faults import challenge, rejects_captcha
 from bot.operate.stand_ins.signal_service import SignalService
 from config import settings
+from nips.event import Template
+from nips.kinds import Kind
+from relay_local.client import connect
 from tests.signal_service import ALICE, FRIENDS, NUMBER, a_service
+from tests.unit.bot.commands.stage import a_stage
 from tests.unit.bot.operate.terminal import at_terminal
 
 TOKEN = "b9ee2dd0-1b8b-4ec8-9c0e-55e4a0a0a0a0"
@@ -46,21 +51,58 @@ async def signal(place: Installation, *words: str) -> Result:
 
 
 async def test_how_it_is(place: Installation, service: SignalService) -> None:
+    """While the assistant does not run."""
     done = await signal(place, "status")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 1
     assert "mode native" in done.output
-    assert f"account   {NUMBER}" in done.output
+    assert f"account    {NUMBER}" in done.output
+    assert f"Start it first: nostrclaw up --data {place.data}" in done.output
     facts = json.loads((await signal(place, "status", "--json")).output)
-    assert facts["ok"]
     assert facts["service"]["mode"] == "native"
     assert facts["accounts"] == [NUMBER]
-    assert facts["trouble"] == facts["advice"] == []
+    assert (facts["ok"], facts["assistant"], len(facts["trouble"])) == (False, None, 1)
+    assert facts["advice"] == []
 
     await service.stop()
     done = await signal(place, "status")
     assert done.exit_code == 1
-    assert "service   not there" in done.output
+    assert "service    not there" in done.output
     assert json.loads((await signal(place, "status", "--json")).output)["service"] is None
+
+
+async def test_what_the_assistant_says_of_it() -> None:
+    async with a_stage() as stage, stage.router(), a_service("native") as service:
+        place, bridge = stage.place, stage.role("bridge-signal")
+        settings.write(place.data, {"signal": {"url": service.url, "number": NUMBER}})
+        done = await signal(place, "status")
+        assert done.exit_code == 1
+        assert "assistant  There is no Signal account." in done.output
+        assert "The assistant runs without this account." in done.output
+        for state, status in (("away", 1), ("listening", 0)):
+            content = {
+                "service": {
+                    "state": state, "reason": "", "since_s": int(time.time()) - 61,
+                    "mode": "native", "version": "",
+                },
+                "counts": {"forwarded": 7},
+                "outgoing": {"pending": 2, "uncertain": 0, "failed": 0},
+            }  # fmt: skip
+            made = Template(
+                bridge.public, int(time.time()) + 1 - status, Kind.APP_DATA, (("d", "health"),),
+                json.dumps(content),
+            )  # fmt: skip
+            async with connect(place.relay_address, [bridge]) as link:
+                ok = await link.publish(made.sign(bridge, bytes(32)), deadline_s=10)
+                assert ok.accepted, ok.message
+            done = await signal(place, "status")
+            assert done.exit_code == status, done.output
+            assert f"assistant  {state} for 1 min (native)" in done.output
+            assert "           On their way: 2" in done.output
+            assert ("does not hear what comes" in done.output) is (status == 1)
+        # The router logs in this process too.
+        facts = json.loads((await signal(place, "status", "--json")).output.splitlines()[-1])
+        assert facts["ok"]
+        assert facts["assistant"]["pending"] == 2
 
 
 @pytest.mark.parametrize(
