@@ -84,6 +84,10 @@ class World:
         """The keys of the bridges."""
         return frozenset(self.roles.bridges.values()) if self.roles else frozenset()
 
+    def bridge_keys(self, network: str) -> frozenset[str]:
+        """The key of that network's bridge, where it has one."""
+        return self.roles.bridge_keys(network) if self.roles else frozenset()
+
     @cached_property
     def mail_bridge(self) -> str | None:
         """The key of the bridge that carries gift wraps, where there is one."""

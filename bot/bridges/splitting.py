@@ -35,8 +35,13 @@ def _cut(text: str, most: int, size: Callable[[str], int]) -> int:
             low = middle
         else:
             high = middle - 1
+    return end_of_part(text, low)
+
+
+def end_of_part(text: str, fits: int) -> int:
+    """Where to cut a text of which the first `fits` characters are the most that fit."""
     for end in _ENDS:
         # Not before the middle: a part of one line would read like an accident.
-        if (found := text.rfind(end, low // 2, low)) > 0:
+        if (found := text.rfind(end, fits // 2, fits)) > 0:
             return found + len(end)
-    return low
+    return fits

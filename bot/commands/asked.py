@@ -46,7 +46,7 @@ class ShowGroup:
 @dataclass(frozen=True, slots=True)
 class NewGroup:
     """`/group new`. trigger: as a binding has it ("" the default, None every message).
-    people: as counterparts, `nostr:<hex>`."""
+    people: as counterparts, `nostr:<hex>` or `signal:<id>`."""
 
     name: str
     trigger: str | None = ""

@@ -56,7 +56,7 @@ def _new(words: Sequence[Word]) -> Command | Bad:
         if words[here].key == "trigger":
             trigger = _trigger(given)
         else:
-            people = tuple(f"nostr:{key}" for key in terms.people(given))
+            people = terms.counterparts(given)
     if [words[i].key for i in ends] in (["trigger", "trigger"], ["with", "with"]) or len(ends) > 2:
         return Bad("Say trigger and with once each.", ABOUT)
     return asked.NewGroup(name, trigger, people)
@@ -67,8 +67,7 @@ def _change(text: str, group: str, verb: str, given: Sequence[Word]) -> Command 
         case "rename":
             return asked.RenameGroup(group, _name(rest(text, given[0]) if given else ""))
         case "bind" | "unbind":
-            people = tuple(f"nostr:{key}" for key in terms.people(given))
-            return asked.BindGroup(group, people, verb == "bind")
+            return asked.BindGroup(group, terms.counterparts(given), verb == "bind")
         case "mute" | "unmute":
             return asked.Mute(group, terms.people(given), verb == "mute")
         case "trigger":

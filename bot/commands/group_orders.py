@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from bot import address
 from bot.author import of_kinds
 from bot.commands import asked
 from bot.commands.facts import Reply
@@ -17,7 +18,6 @@ from bot.registration import RegistryError
 from nips.event import Template
 from nips.filter import Filter
 from nips.kinds import Kind
-from nips.nip19 import encode_npub
 from nips.own.binding import Binding, Quiet
 from nips.own.once import once_key
 
@@ -105,7 +105,7 @@ class GroupOrders:
         group = registry.find(order.group)
         for person in order.people:
             await (registry.bind if order.on else registry.unbind)(group.id, person)
-        names = ", ".join(_shown(person) for person in order.people)
+        names = ", ".join(address.short(person) for person in order.people)
         said = (
             f"{folder_of(group)} is bound to {names}." if order.on else f"{names}: bound no more."
         )
@@ -148,7 +148,7 @@ class GroupOrders:
         kept = [key for key in before if key not in people]
         muted = (*kept, *people) if on else tuple(kept)
         await self._hands.registry.change(group.id, muted=muted)
-        names = ", ".join(_shown(f"nostr:{key}") for key in people)
+        names = ", ".join(address.short(f"nostr:{key}") for key in people)
         return done(group, f"{names} {'never wakes' if on else 'may wake'} me there.")
 
     async def _models(self, group: Group, models: Sequence[str] | None) -> Reply:
@@ -265,8 +265,3 @@ def _paused(on: bool) -> str:
 def folder_of(group: Group) -> str:
     """The word by which a group is always found."""
     return group.binding.folder if group.binding else group.id[:8]
-
-
-def _shown(counterpart: str) -> str:
-    network, _, person = counterpart.partition(":")
-    return f"{encode_npub(person)[:14]}…" if network == "nostr" else counterpart

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bot import address
 from bot.author import Author, of_kinds
 from bot.commands.facts import RelayFacts, RelaysFacts, SetAsideFacts, TaskFacts
 from bot.commands.run_index import RunIndex
@@ -14,7 +15,6 @@ from bot.jobs import JOB_KINDS
 from nips.event import Event
 from nips.filter import Filter
 from nips.kinds import Kind
-from nips.nip19 import encode_npub
 from nips.own.fields import GROUP_ID
 from nips.own.roles import Roles
 
@@ -106,7 +106,7 @@ class History:
         profiles = Filter(authors=wanted, kinds=of_kinds(Kind.PROFILE), limit=len(wanted))
         called = {event.pubkey: _name(event) for event in await self._author.link.fetch([profiles])}
         return {
-            key: "you" if key == self._owner else called.get(key) or short_npub(key)
+            key: "you" if key == self._owner else called.get(key) or address.short(f"nostr:{key}")
             for key in wanted
         }
 
@@ -165,12 +165,6 @@ def _relay(url: str, known: Mapping[str, Any]) -> RelayFacts:
         known.get("refused", 0),
         known.get("own", False),
     )
-
-
-def short_npub(key: str) -> str:
-    """An npub's beginning and end, enough to tell people apart."""
-    npub = encode_npub(key)
-    return f"{npub[:10]}…{npub[-4:]}"
 
 
 def _name(profile: Event) -> str:

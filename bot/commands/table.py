@@ -32,7 +32,7 @@ TABLE: dict[str, Entry] = {
                 "/group NAME",
                 "/group new NAME [trigger WORD|none] [with npub…]",
                 "/group NAME rename NEW NAME",
-                "/group NAME bind|unbind npub…",
+                "/group NAME bind|unbind npub…|signal:…",
                 "/group NAME trigger WORD|default|none",
                 "/group NAME senders trusted|members",
                 "/group NAME mute|unmute npub…",

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, get_args
 
 from nips.event import Event, Template
 from nips.kinds import Kind
-from nips.own import backend_name
+from nips.own import backend_name, signal_id
 from nips.own.fields import (
     group_id,
     hex32,
@@ -100,8 +100,8 @@ class Budget:
 class Binding:
     """group: its UUID. folder: the name of its directory, never a path. counterparts: people
     of other networks as `<network>:<stable id>`, the first of them is the one answered by
-    default. trigger: a word that a message must hold; "": `@` and the assistant's name; None:
-    every message.
+    default; a group of Signal's is the only one. trigger: a word that a message must hold; "":
+    `@` and the assistant's name; None: every message.
 
     room: the counterparts form one NIP-17 room. archived: no messages are taken. paused: they
     are kept and none makes a job. senders: `trusted` (owner, admins, puppets) or every member.
@@ -160,6 +160,9 @@ class Binding:
         binding = cls(group_id("binding: group", group), **read)
         if binding.room and not all(one.startswith("nostr:") for one in binding.counterparts):
             raise Malformed("binding: a room holds people of Nostr only")
+        people = binding.counterparts
+        if len(people) > 1 and any(map(signal_id.is_of_group, people)):
+            raise Malformed("binding: a group of Signal's is a conversation's one counterpart")
         return binding
 
 
@@ -213,6 +216,8 @@ def _counterpart(value: object) -> str:
         raise Malformed("binding: a counterpart must be <network>:<stable id>")
     if found[1] == "nostr":
         hex32("binding: a nostr counterpart", found[2])
+    if found[1] == signal_id.NETWORK:
+        signal_id.checked("binding: a signal counterpart", found[2])
     return found[0]
 
 

@@ -12,6 +12,7 @@ Another network than Nostr is one `relay`, called by its name. It may have no wa
 one effect, what may have been said already; so each part of an event says how far it is:
 
     ["relay", "signal", "pending", "", "1700000000"]
+    ["to", "<a conversation's id there>"]  one for each that its parts go to, one after another
     ["sent", "1", "1700000000123"]     part 1 has gone, known there by this time in milliseconds
     ["sending", "2"]                   part 2 was handed over, and no answer to that is known
 
@@ -74,13 +75,15 @@ class Sent:
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """The delivery of the event `event_id` (hex). known_as: the ids (hex) by which its recipients
-    know it, so that what they say of it can be understood here. sent, sending: the parts that
-    another network has taken, and those that were handed to it without a known answer."""
+    know it, so that what they say of it can be understood here. to: the conversations of another
+    network for which it was meant when it was said, by their ids there. sent, sending: the parts
+    that the network has taken, and those that were handed to it without a known answer."""
 
     event_id: str
     wraps: tuple[Wrap, ...] = ()
     relays: tuple[RelayState, ...] = ()
     known_as: tuple[str, ...] = ()
+    to: tuple[str, ...] = ()
     sent: tuple[Sent, ...] = ()
     sending: tuple[int, ...] = ()
 
@@ -105,6 +108,7 @@ def template(delivery: Delivery, bridge: str, created_at: int) -> Template:
         ("relay", relay.url, str(relay.status), relay.reason, str(relay.at))
         for relay in delivery.relays
     ]
+    tags += [("to", conversation) for conversation in delivery.to]
     tags += [("sent", str(one.part), str(one.timestamp_ms)) for one in delivery.sent]
     tags += [("sending", str(part)) for part in delivery.sending]
     tags.append(("alt", f"Delivery of an event: {taken} of {len(delivery.relays)} relays"))
@@ -117,7 +121,7 @@ def parse(event: Event | Template) -> Delivery:
     d = only_tag("delivery", event, "d")
     if not d.startswith(D_PREFIX):
         raise Malformed(f"delivery: d must begin with {D_PREFIX}")
-    wraps, relays, sent, sending = [], [], [], []
+    wraps, relays, to, sent, sending = [], [], [], [], []
     for tag in event.tags:
         match tag:
             case ("wrap", wrap_id, recipient):
@@ -135,18 +139,28 @@ def parse(event: Event | Template) -> Delivery:
                 at,
             ) if _is_time(at):
                 relays.append(RelayState(url, Status(status), reason, int(at)))
+            case ("to", conversation) if conversation:
+                to.append(conversation)
             case ("sent", part, timestamp_ms) if _is_part(part) and _is_time(timestamp_ms):
                 sent.append(Sent(int(part), int(timestamp_ms)))
             case ("sending", part) if _is_part(part):
                 sending.append(int(part))
-            case ("wrap" | "relay" | "sent" | "sending", *_):
+            case ("wrap" | "relay" | "to" | "sent" | "sending", *_):
                 raise Malformed(f"delivery: a {tag[0]} tag is incomplete or wrong")
     parts = [one.part for one in sent] + sending
     if len(set(parts)) != len(parts):
         raise Malformed("delivery: a part is told of twice")
     event_id = hex32("delivery: the event's id", d.removeprefix(D_PREFIX))
     known_as = tuple(hex32("delivery: an id it is known by", id_) for id_ in event.values("i"))
-    return Delivery(event_id, tuple(wraps), tuple(relays), known_as, tuple(sent), tuple(sending))
+    return Delivery(
+        event_id,
+        tuple(wraps),
+        tuple(relays),
+        known_as,
+        tuple(to),
+        tuple(sent),
+        tuple(sending),
+    )
 
 
 def _is_time(text: str) -> bool:

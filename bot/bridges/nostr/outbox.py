@@ -21,9 +21,9 @@ from bot.bridges.nostr.counterparts import Counterparts
 from bot.bridges.nostr.courier import Courier, Parcel
 from bot.bridges.nostr.outgoing import rumors
 from bot.bridges.nostr.puppets import NETWORK
-from bot.bridges.nostr.written import written
 from bot.bridges.presence import Presence
 from bot.bridges.waiting import Patience
+from bot.bridges.written import written
 from bot.notice import HERE_ONLY
 from bot.place import Place, follow
 from nips import nip59

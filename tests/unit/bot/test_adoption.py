@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from secrets import token_bytes
 from uuid import uuid4
 
@@ -28,6 +29,7 @@ from nips.own import binding as bindings
 from nips.own.binding import Binding
 from relay_local.client import Delivery, Link, connect
 from tests.unit.bot.requests.stage import House, a_house
+from tests.unit.nips.own.test_signal_id import ACI, GROUP
 
 
 @pytest.fixture
@@ -216,6 +218,28 @@ async def test_whom_the_owners_client_removes_is_unbound(house: House) -> None:
         async with asyncio.timeout(10):
             while (await bound(house, made.group))[0].counterparts != (f"nostr:{bob}",):
                 await asyncio.sleep(0.02)
+
+
+async def test_a_signal_group_stays_bound_without_one_of_its_people(house: House) -> None:
+    """Whoever stands there is no counterpart themselves: they are out, and their bridge leaves
+    them out; what the others write comes all the same."""
+    key, puppet = house.role("bridge-signal"), SecretKey.generate(token_bytes).public
+    async with watching(house) as watch:
+        made = await house.registry().register("Chess", [f"signal:{GROUP}"])
+        before = await bound(house, made.group)
+        put = nip29.put_user(key.public, made.group, puppet, ("puppet",), now_s())
+        mark = ("for", bindings.mark(made.group, f"signal:{ACI}"))
+        put = replace(put, tags=(*put.tags, mark))
+        async with connect(house.place.relay_address, [key]) as link:
+            assert (await link.publish(put.sign(key, token_bytes(32)))).accepted
+        await watch.put(nip29.remove_user(house.owner.public, made.group, puppet, now_s()))
+        # What comes next is looked at after that.
+        other = str(uuid4())
+        await watch.put(nip29.create_group(house.owner.public, other, now_s()))
+        await watch.put(named(house, other, "Behind it"))
+        await watch.binding(other)
+        assert await bound(house, made.group) == before
+        assert puppet not in house.group(made.group).members
 
 
 async def test_the_owner_does_not_lock_themselves_out(house: House) -> None:

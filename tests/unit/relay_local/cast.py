@@ -103,7 +103,7 @@ def put_user(group: str, who: SecretKey, role: str, author: SecretKey = ROUTER) 
 
 
 def binding_event(group: str, *networks: str) -> Event:
-    """The binding of a group to somebody of each of these networks; of Nostr where none is named."""
+    """The binding of a group to somebody of each network; of Nostr where none is named."""
     bound = Binding(group, "somewhere", tuple(SOMEBODY[each] for each in networks or ("nostr",)))
     return bindings.template(bound, ROUTER.public, NOW).sign(ROUTER, bytes(32))
 

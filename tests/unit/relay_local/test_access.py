@@ -91,6 +91,11 @@ SEEN: list[tuple[str, Event, set[str]]] = [
     ("told to a member", event(RELAY, 44_100, ("p", MEMBER.public), H), {"member"}),
     ("a session's grant", grant_event(SESSION), {"owner", "router", "signer", "session"}),
     ("a place", event(ROUTER, Kind.APP_DATA, ("d", "place/router")), PARTS),
+    # What came from Signal, and whose business it is has not been judged: its bridge alone.
+    ("what came from Signal", event(SIGNAL, Kind.APP_DATA, ("d", "signal/x")), {"signal bridge"}),
+    ("what came from Signal, naming who would read it",
+     event(SIGNAL, Kind.APP_DATA, ("d", "signal/x"), ("p", OWNER.public), ("p", MEMBER.public)),
+     {"signal bridge"}),
     ("a binding", event(ROUTER, Kind.APP_DATA, ("d", f"group/{MAIN}")), PARTS),
     ("the bot's profile", event(BOT, 0), PARTS | {"chat", "member", "other member", "session"}),
     ("the name of somebody in main", event(PUPPET, 0),

@@ -252,6 +252,8 @@ ATTACKS = [
     Attack("records_are_written_by_their_keeper", "a router invents the owner's order",
            as_(ROUTER), event(ROUTER, Kind.APP_DATA, ("d", f"order/{'ab' * 32}"),
                               content="/allow ghjkmn")),
+    Attack("what_signal_brings_is_kept_by_its_own_bridge", "another bridge hides a record",
+           as_(BRIDGE), event(BRIDGE, Kind.APP_DATA, ("d", "signal/x"))),
     Attack("records_are_written_by_their_keeper", "a record without a name",
            as_(OWNER), event(OWNER, Kind.APP_DATA), Prefix.INVALID),
 ]  # fmt: skip
@@ -264,6 +266,9 @@ TWICE_GUARDED = [
     ("permission_is_asked_by_the_bot_and_given_by_the_owner",
      "everybody_keeps_to_their_repertoire",
      as_(SIGNER), event(SIGNER, 46_001)),
+    # The router keeps something out of its owner's sight.
+    ("records_are_written_by_their_keeper", "what_signal_brings_is_kept_by_its_own_bridge",
+     as_(ROUTER), event(ROUTER, Kind.APP_DATA, ("d", "signal/x"))),
     ("the_bot_speaks_through_the_signer", "authors_write_for_themselves",
      as_(OWNER), event(BOT, 9, H)),
     # A session that shows its owner, or somebody else, steps in its own name; a member; a bridge.
@@ -273,6 +278,9 @@ TWICE_GUARDED = [
           (inside(SESSION), SESSION), (as_(MEMBER), MEMBER), (as_(BRIDGE), BRIDGE),
       )
       for people in ([("p", OWNER.public)], [("p", OWNER.public), ("p", MEMBER.public)])],
+    # The router keeps something out of its owner's sight.
+    ("records_are_written_by_their_keeper", "what_signal_brings_is_kept_by_its_own_bridge",
+     as_(ROUTER), event(ROUTER, Kind.APP_DATA, ("d", "signal/x"))),
     ("the_bot_speaks_through_the_signer", "authors_write_for_themselves",
      as_(BOT), event(BOT, 9, H)),
     ("authentication_comes_first", "authors_write_for_themselves", Viewer(), event(MEMBER, 9, H)),

@@ -81,6 +81,12 @@ async def test_how_far_it_has_got_is_told(house: House) -> None:
     await publish(house, note)
     async with connect(house.url, [bridge]) as link:
         await link.publish(made.sign(bridge, token_bytes(32)), deadline_s=10)
+    # Attack: a bridge that was taken over, of another network, says that it is everywhere.
+    other, lie = house.role("bridge-signal"), RelayState("wss://b.example", Status.OK, "", 8)
+    made = deliveries.template(Delivery(note.id, relays=(lie,)), other.public, int(time.time()) + 1)
+    async with connect(house.url, [other]) as link:
+        ok = await link.publish(made.sign(other, token_bytes(32)), deadline_s=10)
+        assert ok.accepted
     async with asked(house) as console:
         answer = json.loads(await console.call("find_public", note.id))
     assert answer["relays"] == [

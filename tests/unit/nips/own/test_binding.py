@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from nips.kinds import Kind
 from nips.own.binding import Binding, Budget, Quiet, checked, parse, template
 from nips.refusal import Malformed
+from tests.unit.nips.own.test_signal_id import ACI
+from tests.unit.nips.own.test_signal_id import GROUP as SIGNAL_GROUP
 
 GROUP, ROUTER, OWNER = "0f8fad5b-d9cb-469f-a165-70867728950e", "0a" * 32, "0b" * 32
-BINDING = Binding(GROUP, "main", (f"nostr:{OWNER}", "signal:group.abc="), "@Andy")
+BINDING = Binding(GROUP, "main", (f"nostr:{OWNER}", f"signal:{ACI}"), "@Andy")
 
 
 NIGHT = Quiet("22:00", "07:00", "Europe/Berlin")
@@ -28,7 +30,14 @@ FULL = Binding(
 
 
 @pytest.mark.parametrize(
-    "binding", [BINDING, FULL, Binding(GROUP, "A_b-9"), Binding(GROUP, "x" * 64)]
+    "binding",
+    [
+        BINDING,
+        FULL,
+        Binding(GROUP, "A_b-9"),
+        Binding(GROUP, "x" * 64),
+        Binding(GROUP, "trip", (f"signal:{SIGNAL_GROUP}",), ""),
+    ],
 )
 def test_round_trip(binding: Binding) -> None:
     event = template(binding, ROUTER, 7)
@@ -62,7 +71,12 @@ def test_a_folder_is_a_name_and_never_a_path(folder: object) -> None:
         {"counterparts": ["nostr:"]},
         {"counterparts": [5]},
         {"counterparts": [f"nostr:{OWNER}"] * 2},
-        {"counterparts": [f"signal:{n}" for n in range(51)]},
+        {"counterparts": [f"nostr:{n:064x}" for n in range(51)]},
+        {"counterparts": ["signal:+4915112345678"]},
+        {"counterparts": [f"signal:{ACI.upper()}"]},
+        {"counterparts": ["signal:group.abc="]},
+        {"counterparts": [f"signal:{SIGNAL_GROUP}", f"signal:{ACI}"]},
+        {"counterparts": [f"nostr:{OWNER}", f"signal:{SIGNAL_GROUP}"]},
         {"trigger": 5},
         {"trigger": "x" * 201},
         {"trigger": " @Andy"},
@@ -73,7 +87,7 @@ def test_a_folder_is_a_name_and_never_a_path(folder: object) -> None:
         {"paused": None},
         {"agents": 0},
         {"owner_speaks": "on"},
-        {"room": True, "counterparts": ["signal:group.abc="]},
+        {"room": True, "counterparts": [f"signal:{ACI}"]},
         {"senders": "everybody"},
         {"senders": None},
         {"senders": ["trusted"]},

@@ -38,6 +38,7 @@ TO_SIGNAL = Delivery(
     EVENT,
     relays=(RelayState("signal", Status.PENDING, "", 4),),
     known_as=(WRAP,),
+    to=("c1a0",),
     sent=(Sent(1, 1_700_000_000_123),),
     sending=(2,),
 )
@@ -46,9 +47,10 @@ TO_SIGNAL = Delivery(
 def test_another_network_s_parts() -> None:
     event = template(TO_SIGNAL, BRIDGE, 7)
     assert parse(event) == TO_SIGNAL
-    assert event.tags[1:5] == (
+    assert event.tags[1:6] == (
         ("i", WRAP),
         ("relay", "signal", "pending", "", "4"),
+        ("to", "c1a0"),
         ("sent", "1", "1700000000123"),
         ("sending", "2"),
     )
@@ -84,6 +86,9 @@ def test_one_relay_is_enough_to_be_delivered() -> None:
         ("relay", "wss://a.example", "ok", "", "9" * 17),
         ("d", f"delivery/{EVENT}"),
         ("i", "x"),
+        ("to",),
+        ("to", ""),
+        ("to", "c1a0", "x"),
         ("sent", "1"),
         ("sent", "0", "5"),
         ("sent", "01", "5"),
