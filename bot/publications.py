@@ -11,7 +11,7 @@ from nips.filter import Filter
 from nips.kinds import Kind
 from nips.own import delivery as deliveries
 from nips.own.delivery import Delivery
-from nips.own.roles import Roles
+from nips.own.roles import MAIL_BRIDGE, Roles
 from nips.refusal import Malformed
 
 MAX_FETCHED, MAX_REACTIONS = 200, 2_000
