@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import signal
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from itertools import count
+from hashlib import sha256
 from secrets import token_bytes
 
 import docker
@@ -19,6 +21,7 @@ import pytest
 from bench.pss import pss_mib
 from bot.bridges.signal.people import NETWORK
 from bot.operate.stand_ins.signal_envelopes import Group, deleted, edited, quote, reacted, said
+from bot.operate.stand_ins.signal_envelopes import Person as Somebody
 from bot.operate.stand_ins.signal_service import Json, SignalService
 from nips.event import Event, Template
 from nips.filter import Filter
@@ -36,12 +39,17 @@ POLL_S = 0.1
 BATCH = 20
 PATIENCE_S = 60.0
 MOST_GROWTH_MIB = 12.0
-_stamps = count(time.time_ns() // 1_000_000)
+_stamps = itertools.count(time.time_ns() // 1_000_000)
 
 
 def now_ms() -> int:
     """A time of sending, never twice the same."""
     return next(_stamps)
+
+
+def a_group(name: str, *people: Somebody) -> Group:
+    """A group of Signal's, by that name."""
+    return Group(b64encode(sha256(name.encode()).digest()).decode(), name, people)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,7 @@ async def line(docker_client: docker.DockerClient, agent_image: str) -> AsyncIte
 
 async def test_somebody_on_signal_is_let_in_and_answered_there(line: Line) -> None:
     phone = line.phone
-    group = await line.let_in("Alice Example (Signal)", said(ALICE, "a secret", now_ms()))
+    group = await line.let_in("Alice Example (Signal", said(ALICE, "a secret", now_ms()))
     asked_ms = now_ms()
     await phone.push(said(ALICE, "/say *well* met", asked_ms))
     (answer,) = await phone.wait_sent(1, timeout_s=PATIENCE_S)
@@ -128,7 +136,9 @@ async def test_somebody_on_signal_is_let_in_and_answered_there(line: Line) -> No
     # A sign, another wording, and what is taken back.
     await phone.push(reacted(ALICE, "👍", ALICE, asked_ms, now_ms()))
     first_ms = now_ms()
-    await phone.push(said(ALICE, "/say one", first_ms), edited(ALICE, first_ms, "/say two", now_ms()))
+    await phone.push(
+        said(ALICE, "/say one", first_ms), edited(ALICE, "/say two", first_ms, now_ms())
+    )
     answers = await phone.wait_sent(2, timeout_s=PATIENCE_S)
     assert answers[-1]["message"] in ("one", "two")
     gone_ms = now_ms()
@@ -159,9 +169,7 @@ async def listening(line: Line, group: str) -> AsyncIterator[asyncio.Queue[str]]
     """What people on Signal say in a group from now on, in the order in which it comes."""
     heard: asyncio.Queue[str] = asyncio.Queue()
     laid = asyncio.Event()
-    wanted = Filter(
-        kinds=frozenset({int(Kind.CHAT)}), tags={"h": frozenset({group})}, since=int(time.time())
-    )
+    wanted = Filter(kinds=frozenset({int(Kind.CHAT)}), tags={"h": frozenset({group})})
 
     async def listen() -> None:
         async with line.scene.own_client.subscribe([wanted]) as stream:
@@ -184,14 +192,15 @@ async def test_a_burst_arrives_whole_and_in_order(line: Line, record_property: C
     """And as much again takes no more memory."""
     n, pid = figure("signal-burst"), line.scene.house.pid("bot")
     assert pid is not None
-    crowd = Group("A" * 43 + "=", "Crowd", (ALICE, BOB))
+    crowd = a_group("Crowd", ALICE, BOB)
     await line.phone.add_group(crowd)
     group = await line.let_in("Crowd", said(BOB, "a secret", now_ms(), group=crowd))
     memory = []
     async with listening(line, group) as heard, asyncio.timeout(PATIENCE_S + n / 10):
         for half in range(2):
             words = [f"number {half * n + i}" for i in range(n)]
-            told = (said((ALICE, BOB)[i % 2], w, now_ms(), group=crowd) for i, w in enumerate(words))
+            people = itertools.cycle((ALICE, BOB))
+            told = [said(next(people), word, now_ms(), group=crowd) for word in words]
             await line.phone.push(*told)
             assert [await heard.get() for _ in words] == words
             memory.append(pss_mib(pid))
@@ -211,7 +220,7 @@ async def typed(scene: Scene, group: str, text: str) -> None:
 async def test_an_outage_loses_nothing_that_waits(line: Line, record_property: Count) -> None:
     """What the owner says meanwhile in a group where it goes out, goes out afterwards, in order."""
     n, phone, scene = figure("signal-outage"), line.phone, line.scene
-    pals = Group("B" * 43 + "=", "Pals", (ALICE,))
+    pals = a_group("Pals", ALICE)
     await phone.add_group(pals)
     group = await line.let_in("Pals", said(ALICE, "a secret", now_ms(), group=pals))
     assert (await scene.ask("/group Pals owner_speaks on")).startswith("✅")
@@ -232,7 +241,7 @@ async def test_a_kill_costs_a_batch_at_most_and_doubles_nothing(
     line: Line, record_property: Count
 ) -> None:
     chance, phone = dice("signal-kills"), line.phone
-    mates = Group("C" * 43 + "=", "Mates", (ALICE, BOB))
+    mates = a_group("Mates", ALICE, BOB)
     await phone.add_group(mates)
     group = await line.let_in("Mates", said(BOB, "a secret", now_ms(), group=mates))
     lost, kills = 0, figure("signal-kills")
