@@ -80,6 +80,8 @@ def arguments(engine: Engine, folder: Path, port: int) -> dict[str, Any]:
         "name": name_of(folder),
         "environment": environment,
         # Attack: whoever reaches the port speaks as the account. On loopback that is this machine.
+        # On Docker's usual network every other container would reach it too.
+        "network": name_of(folder),
         "ports": {f"{INNER_PORT}/tcp": ("127.0.0.1", port)},
         "volumes": {str(folder): {"bind": KEPT_AT, "mode": "rw"}},
         "restart_policy": {"Name": "unless-stopped"},
@@ -98,7 +100,7 @@ def _start(
     port: int,
     announce: Callable[[str], None],
 ) -> str:
-    if not client.networks.list(names=["bridge"]):
+    if not has_network(client):
         raise NotStarted(
             "The Docker engine here has no network, which Signal needs. Start the service with an "
             f"engine that has one, in the folder of this program: {BY_HAND}"
@@ -115,6 +117,8 @@ def _start(
     _fetch(client, announce)
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
+    if not client.networks.list(names=[f"^{name}$"]):
+        client.networks.create(name, driver="bridge", labels={LABEL: str(folder)})
     made = client.containers.create(**arguments(engine, folder, port))
     try:
         made.start()
@@ -122,6 +126,11 @@ def _start(
         made.remove(force=True)  # with another port, say, it is made anew
         raise
     return name
+
+
+def has_network(client: docker.DockerClient) -> bool:
+    """Say whether the engine's containers reach anything; the private one's do not."""
+    return bool(client.networks.list(names=["^bridge$"]))
 
 
 def _is_as_meant(found: Any, port: int) -> None:

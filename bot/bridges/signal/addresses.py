@@ -48,6 +48,11 @@ def group_recipient(internal_id: str) -> str:
     return GROUP_PREFIX + base64.b64encode(internal_id.encode("ascii")).decode("ascii")
 
 
+def recipient_of(conversation: str) -> str:
+    """How the service wants a conversation's id, as a binding has it. Raises ValueError."""
+    return conversation if is_aci(conversation) else group_recipient(conversation)
+
+
 def is_recipient(text: str) -> bool:
     """Say whether messages can be sent to this: an ACI, or `group.` and a group's id."""
     if not text.startswith(GROUP_PREFIX):

@@ -34,6 +34,7 @@ _NOTHING_DONE = re.compile(
     r"^(?:Error while checking account\b|write tcp\b|dial tcp\b)", re.MULTILINE
 )
 _CHATTER = re.compile(r"^(?:INFO|WARN).*\n?", re.MULTILINE)
+_NUMBER = re.compile(r"\+\d{5,}(?=\d\d)")
 _NOT_FOR_PEOPLE = ("\tat ", "usage:")
 
 
@@ -76,13 +77,13 @@ def said(error: str) -> str:
     """The sentence for a person: the last line that says something, short.
 
     Attack: what was received, or is being sent, is printed too: a sentence is logged and shown.
-    Objects are left out whole; what else is quoted is quoted in a line of its own.
+    Lines with objects in them are left out whole, and of telephone numbers two digits are shown.
     """
     lines = [line for line in error.splitlines() if line.strip() and "{" not in line]
     plain = [line for line in lines if not line.startswith(_NOT_FOR_PEOPLE)]
-    last = " ".join((plain or ["it gives no reason"])[-1].split())
-    shown = "".join(c if c.isprintable() else " " for c in last)[:MAX_SENTENCE_CHARS]
-    return f"The Signal service says: {shown.rstrip('.')}."
+    last = (plain or ["it gives no reason"])[-1][:MAX_SENTENCE_CHARS]
+    shown = " ".join("".join(c if c.isprintable() else " " for c in last).split())
+    return f"The Signal service says: {_NUMBER.sub('+…', shown).rstrip('.')}."
 
 
 def _tokens(body: str) -> tuple[str, ...]:

@@ -56,7 +56,8 @@ class Service:
 
     `number` is our own, with + and the country. `recipient` is an ACI or `group_recipient` of a
     group; ValueError where either is none. Every method raises ServiceError; only those that change
-    something (send, react, unreact, typing, receipt, solve_challenge) raise Uncertain.
+    something (send, react, unreact, remote_delete, typing, receipt, solve_challenge) raise
+    Uncertain.
     """
 
     def __init__(
@@ -213,6 +214,12 @@ class Service:
         """Take it away again."""
         body = payloads.reaction(recipient, target_author, timestamp, emoji)
         await self._done("DELETE", f"/v1/reactions/{_part(payloads.account(number))}", body)
+
+    async def remote_delete(self, number: str, recipient: str, timestamp: int) -> None:
+        """Take back what we sent at that time (ms); readers see that something was."""
+        body = {"recipient": payloads.to(recipient), "timestamp": timestamp}
+        path = f"/v1/remote-delete/{_part(payloads.account(number))}"
+        await self._done("DELETE", path, payloads.dumps(body))
 
     async def typing(self, number: str, recipient: str, *, on: bool) -> None:
         """Show that we are writing, for about 15 s, or that we are not any more."""

@@ -32,7 +32,7 @@ class _Direct(connect):
 async def stream(
     url: str, trusted: ssl.SSLContext | None, opened: Callable[[], None]
 ) -> AsyncGenerator[str, None]:
-    """What comes, until the service ends it. trusted: for wss alone. opened: called when it is open.
+    """What comes, until the service ends it. trusted: for wss. opened: called when it is open.
 
     Raises Unreachable when it cannot be opened.
     """

@@ -52,10 +52,11 @@ def plain(runs: Iterable[Run]) -> str:
 def written(runs: Iterable[Run]) -> str:
     """The text in the service's form. It reads as exactly that text, each style on what had it,
     or on less."""
-    out = []
-    for is_starred, group in groupby(_writable(runs), lambda run: bool(run.style & _STARS)):
-        out.append(_starred(list(group)) if is_starred else "".join(map(_unstarred, group)))
-    return "".join(out)
+    beside = groupby(_writable(runs), lambda run: bool(run.style & _STARS))
+    return "".join(
+        _starred(list(group)) if is_starred else "".join(_unstarred(run) for run in group)
+        for is_starred, group in beside
+    )
 
 
 def utf16_units(text: str) -> int:

@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import socket
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -76,11 +77,13 @@ class Api:
             with suppress(ConnectionError, h11.ProtocolError, asyncio.CancelledError):
                 while (request := await read_request(connection, reader)) is not None:
                     answer = Answer(connection, writer)
-                    await self._note(request)
+                    noted = await self._note(request)
                     if self._client.is_rpc and is_asked_for(request):
                         await self._streams.serve(request, answer, reader, writer)
                         return
-                    await answer.reply(await self._reply(request))
+                    reply = await self._reply(request)
+                    await answer.reply(reply)
+                    noted |= {"answered": time.time(), "n_bytes": len(reply.body)}
                     if connection.our_state is not h11.DONE:
                         return
                     connection.start_next_cycle()
@@ -88,14 +91,14 @@ class Api:
             self._connections.pop(task, None)
             writer.close()
 
-    async def _note(self, request: Request) -> None:
-        self.calls.append(
-            {
-                "method": request.method, "path": request.path(), "query": request.query(),
-                "body": request.fields(),
-            }
-        )  # fmt: skip
+    async def _note(self, request: Request) -> dict[str, Any]:
+        noted = {
+            "method": request.method, "path": request.path(), "query": request.query(),
+            "body": request.fields(),
+        }  # fmt: skip
+        self.calls.append(noted)
         await self._cli.changed()
+        return noted
 
     async def _reply(self, request: Request) -> Reply:
         """Raises ConnectionError, to hang up on the caller."""

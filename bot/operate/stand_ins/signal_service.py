@@ -100,12 +100,15 @@ class SignalService:
         """
         return list(await self._get("sent", kind=kind, account=self.number))
 
-    async def wait_sent(self, n: int, kind: str = "message") -> list[Json]:
+    async def wait_sent(
+        self, n: int, kind: str = "message", timeout_s: float = WAIT_S
+    ) -> list[Json]:
         """What was sent, once there are n of it."""
-        return await self._until(n, "sent", kind=kind, account=self.number)
+        return await self._until(n, "sent", timeout_s, kind=kind, account=self.number)
 
     async def calls(self, path: str = "") -> list[Json]:
-        """What the service was asked: `method`, `path`, `query`, `body` (of the stand-in only)."""
+        """What the service was asked: `method`, `path`, `query`, `body`, and once its
+        answer is out `answered` (unix s) and its `n_bytes` (of the stand-in only)."""
         return list(await self._get("calls", path=path))
 
     async def wait_calls(self, n: int, path: str = "") -> list[Json]:
@@ -145,14 +148,17 @@ class SignalService:
 
     # --- the door -----------------------------------------------------------------------------
 
-    async def _until(self, n: int, name: str, **query: Any) -> list[Json]:
-        found: list[Json] = await self._get(name, at_least=n, timeout_s=WAIT_S, **query)
+    async def _until(
+        self, n: int, name: str, timeout_s: float = WAIT_S, **query: Any
+    ) -> list[Json]:
+        found: list[Json] = await self._get(name, at_least=n, timeout_s=timeout_s, **query)
         if len(found) < n:
             raise TimeoutError(f"{len(found)} of {n}: {found}")
         return found
 
     async def _get(self, name: str, **query: Any) -> Any:
-        return self._value(await self._door.get(name, params=query))
+        patience_s = float(query.get("timeout_s", 0)) + WAIT_S
+        return self._value(await self._door.get(name, params=query, timeout=patience_s))
 
     async def _post(self, name: str, value: object) -> Any:
         return self._value(await self._door.post(name, json=value))
