@@ -26,7 +26,7 @@ from bot.operate.assembly import SOURCE_TREE
 from bot.operate.house import house
 from bot.operate.image import ensure_image
 from bot.operate.person import person
-from bot.operate.stand_in import stand_in
+from bot.operate.stand_ins.model import stand_in
 
 ENGINE_ROOT = SOURCE_TREE / ".engine"
 WARM_UP = 50

@@ -1,5 +1,5 @@
-"""Shell: the bridges' grants, renewed for as long as the router serves; and those of sessions that
-a killed predecessor left, revoked."""
+"""Shell: the grant of the bridge that carries mail, renewed for as long as the router serves; and
+those of sessions that a killed predecessor left, revoked."""
 
 from __future__ import annotations
 

@@ -86,7 +86,8 @@ class Publications:
         if not names:
             return {}
         wanted = Filter(
-            authors=frozenset(self._roles.bridges.values()),
+            # Attack: the bridge of another network says where the bot's public words have got.
+            authors=self._roles.bridge_keys("nostr"),
             kinds=of_kinds(Kind.APP_DATA),
             tags={"d": names},
             limit=2 * len(names),

@@ -14,12 +14,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 
+from bot import address
 from bot.groups import MAIN_FOLDER, Group
 from nips import nip19
 from nips.event import Event, Tag, Template
-from nips.key import is_public_key
 from nips.kinds import Kind
 from nips.nip29 import FLAGS, OPENING_WORDS, GroupRole, create_group
+from nips.own import signal_id
 from nips.own.binding import FOLDER, Binding
 from nips.own.once import once_key
 from nips.own.roles import Roles
@@ -101,13 +102,15 @@ def group_id(once: str | None, random: bytes) -> str:
 def counterpart_of(word: str) -> str:
     """Whom a person's word names, as `<network>:<stable id>`.
 
-    Understood: npub1…, nprofile1…, 64 hex digits, each with or without `nostr:`; another
-    network's as it stands. Raises Malformed.
+    Understood: npub1…, nprofile1…, 64 hex digits, each with or without `nostr:`; `signal:` and
+    the id of an account or a group there; another network's as it stands. Raises Malformed.
     """
     given = word.strip()
-    network, separator, _ = given.partition(":")
+    network, separator, rest = given.partition(":")
     if not separator or network == "nostr":
         return f"nostr:{nip19.public_key_of(given)}"
+    if network == signal_id.NETWORK:
+        return signal_id.PREFIX + signal_id.typed(rest)
     if not _COUNTERPART.fullmatch(given):
         raise Malformed(f"{given[:60]!r} names nobody; use npub1… or <network>:<id>")
     return given
@@ -158,8 +161,13 @@ def why_not_bound(
     """Why these people cannot be bound to `group`; None when they can.
 
     A person has one direct conversation, and the same people have one room: else nobody could
-    say where a message belongs. among: every binding there is.
+    say where a message belongs. Those of two networks share none: each bridge knows its own, and
+    an answer to one of them would be taken to both. among: every binding there is.
     """
+    if len({each.partition(":")[0] for each in counterparts}) > 1:
+        return "People of two networks share no conversation. Make one for each network."
+    if len(counterparts) > 1 and any(map(signal_id.is_of_group, counterparts)):
+        return "A Signal group is a conversation of its own, and has nobody else in it."
     for each in counterparts:
         key = each.removeprefix("nostr:")
         if key == owner and not room and group != roles.main:
@@ -173,7 +181,8 @@ def why_not_bound(
         if room and set(other.counterparts) == set(counterparts):
             return f"These people have a room already: {other.folder}."
         if not room and same:
-            return f"{_short(min(same))} is bound to {other.folder} already. Unbind there first."
+            who = address.short(min(same))
+            return f"{who} is bound to {other.folder} already. Unbind there first."
     return None
 
 
@@ -212,8 +221,3 @@ def _words(group: Group) -> set[str]:
     if group.binding:
         found.add(group.binding.folder.casefold())
     return found - {""}
-
-
-def _short(counterpart: str) -> str:
-    key = counterpart.removeprefix("nostr:")
-    return f"{nip19.encode_npub(key)[:14]}…" if is_public_key(key) else counterpart

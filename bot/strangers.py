@@ -1,8 +1,8 @@
 """Shell: who wrote and is bound to nothing: shown to the owner once, then allowed, denied or left.
 
 A bridge tells who, never what they wrote. A stranger is told to the owner under a once-key, then
-kept as a record; so a crash in between shows them once. Floods are bounded: so many are kept, so
-many are shown in a day, and the rest is one line.
+kept as a record; so a crash in between shows them once. Floods are bounded: of each network so many
+are kept, so many are shown in a day, and the rest is one line.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from itertools import count
 
 import structlog
 
+from bot import address
 from bot.author import Author, of_kinds
 from bot.codes import code_of
 from bot.notice import notice
 from bot.registration import RegistryError, clean_name
 from bot.registry import Registry
-from nips import nip19
 from nips.event import Event
 from nips.filter import Filter
 from nips.kinds import Kind
+from nips.own import signal_id
 from nips.own import stranger as records
 from nips.own.binding import MAX_COUNTERPARTS, Binding
 from nips.own.roles import Roles
@@ -31,7 +32,7 @@ from nips.refusal import Malformed, Prefix, refused
 MAX_KEPT = 500
 MAX_SHOWN_A_DAY = 20
 DAY_S = 86_400
-NETWORK_SUFFIX = " (Nostr)"
+NETWORKS = {"nostr": "Nostr", "signal": "Signal"}  # as people call them
 
 log = structlog.get_logger()
 
@@ -44,7 +45,7 @@ class Strangers:
         self._registry = registry
         self._by_code: dict[str, Stranger] = {}
         self._written_at: dict[str, int] = {}
-        self._full_told_on = -1  # the day
+        self._full_told_on: dict[str, int] = {}  # the day, by network
         self._lock = asyncio.Lock()
 
     async def load(self) -> None:
@@ -90,8 +91,8 @@ class Strangers:
                     raise Malformed("stranger: nobody to talk with")
             except Malformed as error:
                 raise refused(Prefix.INVALID, str(error)) from error
-            if self._is_full(now_s):
-                await self._say_full(now_s)
+            if self._is_full(network, now_s):
+                await self._say_full(network, now_s)
                 return "full"
             once = ("stranger", network, id_, str(now_s // KEPT_S))
             await self._author.require(notice(self._roles, once, self._told(found), now_s=now_s))
@@ -108,10 +109,10 @@ class Strangers:
         found = self._find(code)
         is_room = len(found.people) > 1
         binding = await self._registry.register(
-            name or self._plain_name(found),
+            name or _plain_name(found) or found.code,
             found.counterparts,
-            # To one person everything said is said to the assistant; in a room it is called.
-            trigger="" if is_room else None,
+            # To one person everything said is said to the assistant; among several it is called.
+            trigger="" if is_room or found.is_group else None,
             room=is_room,
             once=once,
         )
@@ -147,20 +148,24 @@ class Strangers:
         roles = {self._roles.role_of(one) for one in found.people}
         return not roles <= {None, "owner"} or found.people == (self._owner,)
 
-    def _is_full(self, now_s: int) -> bool:
-        waiting = [each for each in self._by_code.values() if each.status == "shown"]
-        today = [each for each in self._by_code.values() if each.at // DAY_S == now_s // DAY_S]
+    def _is_full(self, network: str, now_s: int) -> bool:
+        # Attack: keys of Nostr cost nothing; a flood of them would hide who writes from elsewhere.
+        there = [each for each in self._by_code.values() if each.network == network]
+        waiting = [each for each in there if each.status == "shown"]
+        today = [each for each in there if each.at // DAY_S == now_s // DAY_S]
         return len(waiting) >= MAX_KEPT or len(today) >= MAX_SHOWN_A_DAY
 
-    async def _say_full(self, now_s: int) -> None:
-        if self._full_told_on == now_s // DAY_S:
+    async def _say_full(self, network: str, now_s: int) -> None:
+        day = now_s // DAY_S
+        if self._full_told_on.get(network) == day:
             return
-        self._full_told_on = now_s // DAY_S
+        self._full_told_on[network] = day
         words = (
-            f"More strangers write than I show: {MAX_SHOWN_A_DAY} a day, {MAX_KEPT} at a time. "
+            f"More strangers write from {NETWORKS.get(network, network)} than I show: "
+            f"{MAX_SHOWN_A_DAY} a day, {MAX_KEPT} at a time. "
             "I pass over the others; who writes again tomorrow is shown then."
         )
-        once = ("strangers", str(now_s // DAY_S))
+        once = ("strangers", network, str(day))
         await self._author.publish(notice(self._roles, once, words, now_s=now_s))
 
     def _told(self, found: Stranger) -> str:
@@ -171,14 +176,16 @@ class Strangers:
         )
 
     def _words(self, found: Stranger) -> str:
-        if len(found.people) == 1:
-            return f"{found.name} ({_address(found)})"
-        names = found.name.replace(NETWORK_SUFFIX, "")
-        with_you = " and you" if self._owner in found.people else ""
-        return f"A room of {names}{with_you} ({len(found.people)} people)"
-
-    def _plain_name(self, found: Stranger) -> str:
-        return found.name.replace(NETWORK_SUFFIX, "") or found.code
+        if len(found.people) > 1:
+            with_you = " and you" if self._owner in found.people else ""
+            return f"A room of {_plain_name(found)}{with_you} ({len(found.people)} people)"
+        if found.network != signal_id.NETWORK:
+            return f"{found.name} ({address.whole(*found.counterparts)})"
+        # A phone number is in no event of ours: who is meant is told apart by the id's beginning.
+        told_apart = address.short(*found.counterparts)
+        if found.is_group:
+            return f"A group called {_plain_name(found) or 'nothing'} ({told_apart})"
+        return f"{_plain_name(found) or 'Somebody'} ({told_apart})"
 
     async def _keep(self, found: Stranger) -> None:
         # Two versions in one second tie and the lower id wins: each steps forward.
@@ -206,7 +213,5 @@ def _shown_name(name: str) -> str:
         return ""
 
 
-def _address(found: Stranger) -> str:
-    if found.network == "nostr":
-        return nip19.encode_npub(found.id)
-    return f"{found.network}:{found.id}"
+def _plain_name(found: Stranger) -> str:
+    return found.name.replace(f" ({NETWORKS.get(found.network, found.network)})", "")

@@ -9,10 +9,19 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
+from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -26,6 +35,7 @@ from nips.refusal import Malformed
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
 FILE_NAME = "nostrclaw.toml"
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 
@@ -77,6 +87,77 @@ class BudgetSettings(BaseModel):
     group_usd_per_day: Annotated[float, Field(ge=0, le=1_000_000)]
 
 
+class SignalSettings(BaseModel):
+    """The Signal account and the service that holds it; without a number there is no Signal."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str
+    number: str
+    plain_http: bool
+    poll_s: Annotated[float, Field(ge=0.1, le=60)]
+    max_messages: Annotated[int, Field(ge=1, le=200)]
+    read_receipts: bool
+
+    @field_validator("number", mode="before")
+    @classmethod
+    def _e164(cls, number: object) -> object:
+        """E.164: `+`, then at most fifteen digits, the country's first."""
+        if isinstance(number, str) and (not number or E164.fullmatch(number)):
+            return number
+        raise ValueError(
+            'write the number in full and between quotation marks, such as "+491701234567"'
+        )
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        return service_url(url)
+
+    @model_validator(mode="after")
+    def _reached_alone(self) -> Self:
+        # Attack: who stands between, or reaches the service too, speaks as the account's owner.
+        if not (self.plain_http or is_near(self.url)):
+            raise ValueError(
+                f"{self.url} is on another machine and unencrypted, and the service has no login; "
+                "use https://, or set plain_http = true in a network of your own"
+            )
+        return self
+
+
+def with_url(signal: SignalSettings, url: str) -> SignalSettings:
+    """The same with another address of the service. Raises SettingsError."""
+    try:
+        return SignalSettings.model_validate({**signal.model_dump(), "url": url})
+    except ValidationError as error:
+        raise SettingsError(_told(error)) from error
+
+
+def service_url(url: str) -> str:
+    """The address of a Signal service in one form. Raises ValueError."""
+    given = urlsplit(url.strip())
+    try:
+        has_port = given.port is None or given.port > 0
+    except ValueError:
+        has_port = False
+    if given.scheme not in ("http", "https") or not given.hostname or not has_port:
+        raise ValueError(f"{url}: url is an address such as http://127.0.0.1:8080")
+    if given.username is not None or given.query or given.fragment:
+        raise ValueError("url holds a host, a port and a path; no password is a setting")
+    return urlunsplit((given.scheme, given.netloc.lower(), given.path.rstrip("/"), "", ""))
+
+
+def is_near(url: str) -> bool:
+    """Say whether what is asked at a service's address can be read on its way by nobody."""
+    given = urlsplit(url)
+    if given.scheme == "https" or given.hostname == "localhost":
+        return True
+    try:
+        return ip_address(given.hostname or "").is_loopback
+    except ValueError:
+        return False
+
+
 class Settings(BaseSettings):
     """Everything a person may set."""
 
@@ -91,6 +172,7 @@ class Settings(BaseSettings):
     router_relay: str
     allowed_private_hosts: Annotated[tuple[str, ...], Field(max_length=50), NoDecode]
     keyring_hours: Annotated[int, Field(ge=0, le=8_760)]
+    signal: SignalSettings
     agent: AgentSettings
     budget: BudgetSettings
 
@@ -181,11 +263,14 @@ def load(data: Path) -> Settings:
     try:
         return Here()  # type: ignore[call-arg]
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise SettingsError(
-            f"The setting {where} is wrong: {first['msg'].removeprefix('Value error, ')}. "
+            f"The setting {where} is wrong: {_told(error)}. "
             f"It stands in {data / FILE_NAME} or in the environment as NOSTRCLAW_…"
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{data / FILE_NAME} is not TOML: {error}") from error
+
+
+def _told(error: ValidationError) -> str:
+    return error.errors()[0]["msg"].removeprefix("Value error, ")

@@ -16,6 +16,7 @@ from nips.event import Event
 from nips.filter import Filter
 from nips.kinds import Kind
 from nips.nip29 import CREATE_INVITE, JOIN_REQUEST
+from nips.own.signal_id import RECORD_PREFIX
 from nips.refusal import Prefix, Refusal
 from relay_local.groups import STATE_KINDS
 from relay_local.roster import NOTICE_KINDS
@@ -47,6 +48,7 @@ class Audience(IntEnum):
     GRANT = 3
     GOVERNORS = 4
     PASSERS_BY = 5
+    AUTHOR = 6
 
 
 def audience(event: Event) -> Audience:
@@ -57,8 +59,12 @@ def audience(event: Event) -> Audience:
         if event.kind in CODE_KINDS:
             return Audience.GOVERNORS
         return Audience.PASSERS_BY if event.kind in FACADE_KINDS else Audience.ROOM
-    if event.kind == Kind.APP_DATA and (event.tag("d") or "").startswith(GRANT_PREFIX):
+    d = event.tag("d") or ""
+    if event.kind == Kind.APP_DATA and d.startswith(GRANT_PREFIX):
         return Audience.GRANT
+    # What came from Signal and is in no group yet: whom it is for has not been judged.
+    if event.kind == Kind.APP_DATA and d.startswith(RECORD_PREFIX):
+        return Audience.AUTHOR
     return Audience.OPEN
 
 
@@ -113,6 +119,8 @@ class Scope:
                 if event.kind in NOTICE_KINDS and not self.told.isdisjoint(event.values("p")):
                     return True
                 return self._mentioned(event)
+            case Audience.AUTHOR:
+                return event.pubkey in self.keys
             case Audience.GRANT:
                 return self.grants or event.pubkey in self.keys or self._mentioned(event)
             case _:
@@ -156,7 +164,8 @@ def scope_of(world: World, viewer: Viewer) -> Scope:
             all_rooms=True,
             records=True,
             # The owner reads what is sealed for the owner; the bot's mail is for its parts.
-            wraps=world.signer in keys or bool(keys & world.bridges),
+            # Attack: whoever takes over the bridge of another network reads who writes to whom.
+            wraps=not keys.isdisjoint({world.signer, world.mail_bridge}),
             grants=not keys.isdisjoint({world.owner, world.router, world.signer}),
             keys=own,
         )

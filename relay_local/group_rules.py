@@ -77,27 +77,32 @@ def bridges_add_puppets_and_nobody_else(writing: Writing) -> Refusal | None:
     event, world = writing.event, writing.world
     if writing.standing is not Standing.BRIDGE:
         return None
-    users = [tag for tag in event.tags if tag[0] == "p"]
+    users, others = [tag for tag in event.tags if tag[0] == "p"], world.bridges - {event.pubkey}
     if any(tag[2:] != ("puppet",) for tag in users):
         return Refusal(Prefix.RESTRICTED, "a bridge may add puppets only")
-    if writing.group not in world.bindings:
-        return Refusal(Prefix.RESTRICTED, "that group is bound to no bridge")
+    # Attack: one network's bridge puts a puppet into a group where that network has nobody, the
+    # owner's own first of all, and speaks there.
+    network = world.roles.bridge_of(event.pubkey) if world.roles else None
+    if network not in world.bindings.get(writing.group or "", ()):
+        return Refusal(Prefix.RESTRICTED, "that group is bound to nobody of this bridge's network")
     if any(world.is_named(tag[1]) or world.groups.has_member(tag[1]) for tag in users):
         return Refusal(Prefix.RESTRICTED, "that key is somebody here already")
+    if any(world.groups.bringers(tag[1]) & others for tag in users):
+        return Refusal(Prefix.RESTRICTED, "that key is another bridge's puppet")
     return None
 
 
 @about(Kind.REMOVE_USER)
 def bridges_remove_puppets_and_nobody_else(writing: Writing) -> Refusal | None:
     """A bridge takes out whom it speaks for no more. One that was taken over must not empty the
-    groups of the people who type in them."""
+    groups of the people who type in them, or whom another bridge speaks for."""
     if writing.standing is not Standing.BRIDGE:
         return None
     group = writing.world.groups.by_id.get(writing.group or "")
-    users = writing.event.values("p")
-    if group is not None and all(group.is_puppet(user) for user in users):
+    users, bridge = writing.event.values("p"), writing.event.pubkey
+    if group is not None and all(group.brought.get(user) == bridge for user in users):
         return None
-    return Refusal(Prefix.RESTRICTED, "a bridge may remove puppets only")
+    return Refusal(Prefix.RESTRICTED, "a bridge may remove the puppets that it brought only")
 
 
 def an_event_belongs_to_one_group(writing: Writing) -> Refusal | None:

@@ -48,17 +48,20 @@ NO_SUCH_GROUP = Refusal(Prefix.RESTRICTED, "there is no such group, or this key 
 # NIP-29: "a random string of any length"; without what an address or a folder's name ends at.
 _GROUP_ID = re.compile(r"[0-9A-Za-z_-]{1,128}")
 _NO_MEMBERS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+_NOBODY: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One group. `members`: key to its roles, at least one each. `flags`: of NIP-29's four,
-    those that hold. `invites`: the codes that have let nobody in yet.
+    """One group. `members`: key to its roles, at least one each. `brought`: a puppet's key to whose
+    event made it a member. `flags`: of NIP-29's four, those that hold. `invites`: the codes that
+    have let nobody in yet.
     """
 
     id: str
     metadata: Tags = ()
     members: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NO_MEMBERS)
+    brought: Mapping[str, str] = field(default_factory=lambda: _NOBODY)
     flags: frozenset[str] = frozenset(FLAGS)
     invites: frozenset[str] = frozenset()
 
@@ -100,6 +103,10 @@ class Groups:
         """Say whether the key is a puppet in any group."""
         return pubkey in self._puppets
 
+    def bringers(self, puppet: str) -> frozenset[str]:
+        """Whose events made the key a puppet, in any group."""
+        return self._bringers.get(puppet, frozenset())
+
     def has_member(self, pubkey: str) -> bool:
         """Say whether the key is itself a member of any group."""
         return pubkey in self._members
@@ -108,6 +115,14 @@ class Groups:
     def _puppets(self) -> frozenset[str]:
         every = self.by_id.values()
         return frozenset(key for group in every for key in group.members if group.is_puppet(key))
+
+    @cached_property
+    def _bringers(self) -> Mapping[str, frozenset[str]]:
+        found: dict[str, frozenset[str]] = {}
+        for group in self.by_id.values():
+            for puppet, by in group.brought.items():
+                found[puppet] = found.get(puppet, frozenset()) | {by}
+        return found
 
     @cached_property
     def _members(self) -> frozenset[str]:
@@ -128,10 +143,10 @@ class Groups:
                 group = self.by_id[group_id]
                 return self._with(replace(group, metadata=_metadata(event), flags=_flags(event)))
             case Kind.PUT_USER:
-                return self._with_members(group_id, _users(event))
+                return self._with_members(group_id, _users(event), event.pubkey)
             case Kind.REMOVE_USER:
                 removed = event.values("p")
-                rest_ = self._with_members(group_id, dict.fromkeys(removed, ()))
+                rest_ = self._with_members(group_id, dict.fromkeys(removed, ()), event.pubkey)
                 return replace(rest_, former=self.former.union(removed))
             case _ if event.kind == CREATE_INVITE:
                 return self._with_invites(group_id, lambda codes: codes.union(_codes(event)))
@@ -157,10 +172,16 @@ class Groups:
     def _with(self, group: Group) -> Groups:
         return replace(self, by_id=MappingProxyType({**self.by_id, group.id: group}))
 
-    def _with_members(self, group_id: str, changes: Mapping[str, tuple[str, ...]]) -> Groups:
+    def _with_members(
+        self, group_id: str, changes: Mapping[str, tuple[str, ...]], by: str
+    ) -> Groups:
         group = self.by_id[group_id]
         members = {key: roles for key, roles in {**group.members, **changes}.items() if roles}
-        return self._with(replace(group, members=MappingProxyType(members)))
+        brought = {key: bringer for key, bringer in group.brought.items() if key not in changes}
+        brought |= {key: by for key, roles in changes.items() if GroupRole.PUPPET in roles}
+        return self._with(
+            replace(group, members=MappingProxyType(members), brought=MappingProxyType(brought))
+        )
 
 
 def objection(groups: Groups, event: Event) -> Refusal | None:

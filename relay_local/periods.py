@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nips.own.delivery import Delivery, Status
+from nips.own.delivery import Delivery
 
 DAY_S = 86_400
 WRAP_KEPT_S = 30 * DAY_S  # after it was handled, or delivered
@@ -47,7 +47,7 @@ def dispensable(wraps: Sequence[Handled], now_s: int) -> list[str]:
 
 def is_over(delivery: Delivery, now_s: int, kept_s: int) -> bool:
     """Say whether nothing more is sent for a delivery, and has not been for so long."""
-    states = delivery.relays
-    if not states or any(state.status is Status.PENDING for state in states):
+    # Uncertain is over too: what may have gone out is never sent again.
+    if not delivery.relays or delivery.is_pending:
         return False
-    return max(state.at for state in states) < now_s - kept_s
+    return max(state.at for state in delivery.relays) < now_s - kept_s

@@ -193,6 +193,7 @@ def _visible(scope: Scope) -> _Condition:
         Audience.PASSERS_BY: _any_of([rooms, facades]),
         Audience.GOVERNORS: _any_of([governed, own]),
         Audience.PERSONAL: _any_of([wraps, mentioned, told]),
+        Audience.AUTHOR: own,
         Audience.GRANT: true if scope.grants else _any_of([own, mentioned]),
         Audience.OPEN: true if scope.records else _any_of([profiles, faces, own, mentioned]),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nips.kinds import Kind
 from nips.nip29 import CREATE_INVITE, DELETE_EVENT, JOIN_REQUEST
 from nips.nip62 import VANISH
+from nips.own.signal_id import RECORD_PREFIX
 from relay_local.groups import MODERATION, REQUESTS, STATE_KINDS
 from relay_local.roster import ROSTER_KINDS
 from relay_local.viewer import Standing
@@ -57,5 +58,6 @@ RECORDS: tuple[tuple[str, frozenset[Standing]], ...] = (
     ("place/", frozenset({Standing.ROUTER, Standing.BRIDGE, Standing.SIGNER})),
     ("delivery/", frozenset({Standing.BRIDGE})),
     ("health", frozenset({Standing.BRIDGE})),
+    (RECORD_PREFIX, frozenset({Standing.BRIDGE})),
     ("", frozenset({Standing.OWNER, Standing.ROUTER, Standing.BOT})),
 )

@@ -12,7 +12,7 @@ from nips.event import MAX_CREATED_AT, Event
 from nips.key import is_hex
 from nips.kinds import Kind, Storage, storage
 from nips.nip62 import VANISH
-from nips.own import audit_head, order, stranger
+from nips.own import audit_head, order, signal_id, stranger
 from nips.refusal import Malformed, Prefix, Refusal
 from relay_local.access import room
 from relay_local.groups import MODERATION
@@ -105,8 +105,10 @@ def is_ledger(world: World, event: Event) -> bool:
     kind = event.kind
     if kind in MODERATION or 43_001 <= kind <= 43_006 or 46_000 <= kind < 47_000:
         return True
-    if kind == Kind.APP_DATA and (event.tag("d") or "").startswith(stranger.D_PREFIX):
-        return False  # whoever wrote once is not remembered for ever
+    # Whoever wrote once is not remembered for ever, nor is what passed through on its way.
+    passing = (stranger.D_PREFIX, signal_id.RECORD_PREFIX)
+    if kind == Kind.APP_DATA and (event.tag("d") or "").startswith(passing):
+        return False
     return kind == 44_200 or (kind == Kind.APP_DATA and world.is_named(event.pubkey))
 
 

@@ -18,6 +18,7 @@ from nips.kinds import Kind
 from nips.own import delivery as deliveries
 from nips.own import place as places
 from nips.own.delivery import Delivery
+from nips.own.roles import MAIL_BRIDGE
 from nips.refusal import Malformed
 from relay_local.periods import (
     COST_KEPT_S,
@@ -80,7 +81,13 @@ class Sweep:
         for bridge in sorted(world.bridges):
             after: int | None = 0
             while after is not None:
-                step_on = partial(end_deliveries, bridge=bridge, after=after, now_s=now_s)
+                step_on = partial(
+                    end_deliveries,
+                    bridge=bridge,
+                    of_mail=bridge == world.mail_bridge,
+                    after=after,
+                    now_s=now_s,
+                )
                 some, after = await self._store.write(step_on)
                 gone += some
         work = partial(handled, world=world, epoch=self._store.epoch, now_s=now_s)
@@ -118,16 +125,20 @@ def forget_costs(transaction: Transaction, now_s: int) -> int:
 
 
 def end_deliveries(
-    transaction: Transaction, bridge: str, after: int, now_s: int
+    transaction: Transaction, bridge: str, of_mail: bool, after: int, now_s: int
 ) -> tuple[int, int | None]:
     """Remove the wraps of some deliveries that are over, later the deliveries; returns how many
-    events went, and from which created_at to go on: None at the end."""
+    events went, and from which created_at to go on: None at the end.
+
+    of_mail: whether the bridge is the one that carries wraps.
+    """
     some = transaction.older((Kind.APP_DATA,), now_s - WRAP_KEPT_S, after, BATCH, author=bridge)
     gone = 0
     for one in some:
         if (delivery := _delivery(one)) is None or not is_over(delivery, now_s, WRAP_KEPT_S):
             continue
-        gone += _remove(transaction, [wrap.id for wrap in delivery.wraps])
+        if of_mail:  # Attack: another network's bridge has somebody's mail removed by naming it.
+            gone += _remove(transaction, [wrap.id for wrap in delivery.wraps])
         if is_over(delivery, now_s, DELIVERY_KEPT_S):
             transaction.remove(one)
             gone += 1
@@ -145,14 +156,11 @@ def _delivery(event: Event) -> Delivery | None:
 
 def handled(transaction: Transaction, world: World, epoch: str, now_s: int) -> list[str]:
     """The ids of the wraps to the bot that were dealt with and are kept no longer."""
-    if world.roles is None:
+    if world.roles is None or (bridge := world.mail_bridge) is None:
         return []
-    reached = [
-        _reached(transaction, bridge, f"{name}-inbox", epoch)
-        for name, bridge in world.roles.bridges.items()
-    ]
-    # What no bridge has opened yet stays, however old: its reader may have been away.
-    wraps = transaction.wraps_up_to(world.roles.bot, max(reached, default=0))
+    # What its reader has not opened yet stays, however old: it may have been away.
+    reached = _reached(transaction, bridge, f"{MAIL_BRIDGE}-inbox", epoch)
+    wraps = transaction.wraps_up_to(world.roles.bot, reached)
     return dispensable(wraps, now_s)
 
 

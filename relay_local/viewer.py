@@ -55,7 +55,7 @@ def standing(world: World, viewer: Viewer, event: Event) -> Standing:
         return carrier(world, viewer)
     if author == world.bot:
         return Standing.BOT if world.signer in keys else Standing.STRANGER
-    if event.kind == Kind.INBOX_RELAYS and author not in keys and keys & world.bridges:
+    if event.kind == Kind.INBOX_RELAYS and author not in keys and world.mail_bridge in keys:
         return Standing.BRIDGE  # somebody's list, fetched from where they publish
     if author in keys:
         return _of_key(world, viewer, author)
@@ -78,7 +78,7 @@ def carrier(world: World, viewer: Viewer) -> Standing:
     ):
         if key is not None and key in viewer.keys:
             return of_key
-    return Standing.BRIDGE if viewer.keys & world.bridges else Standing.STRANGER
+    return Standing.BRIDGE if world.mail_bridge in viewer.keys else Standing.STRANGER
 
 
 def _of_key(world: World, viewer: Viewer, key: str) -> Standing:

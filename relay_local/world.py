@@ -14,6 +14,7 @@ from types import MappingProxyType
 from nips.event import Event
 from nips.key import is_public_key
 from nips.kinds import Kind
+from nips.own import binding as bindings
 from nips.own import grant as grants
 from nips.own.grant import Grant
 from nips.own.roles import Roles
@@ -21,7 +22,7 @@ from nips.refusal import Malformed
 from relay_local.groups import MODERATION, Groups
 
 GRANT_PREFIX = grants.D_PREFIX
-BINDING_PREFIX = "group/"
+BINDING_PREFIX = bindings.D_PREFIX
 OWNER_D = "owner"
 
 
@@ -30,7 +31,7 @@ class World:
     """The state that access is decided on. `public`: a relay for everybody, without roles.
 
     `sessions`: the grants of container sessions by client key, none of them revoked.
-    `bindings`: the groups for which the router has written which bridged people they hold.
+    `bindings`: the networks whose people the router has written into a group's binding.
     """
 
     relay: str
@@ -39,7 +40,7 @@ class World:
     public: bool = False
     paired_owner: str | None = None
     groups: Groups = field(default_factory=Groups)
-    bindings: frozenset[str] = frozenset()
+    bindings: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     sessions: Mapping[str, Grant] = field(default_factory=lambda: MappingProxyType({}))
 
     @cached_property
@@ -83,6 +84,15 @@ class World:
         """The keys of the bridges."""
         return frozenset(self.roles.bridges.values()) if self.roles else frozenset()
 
+    def bridge_keys(self, network: str) -> frozenset[str]:
+        """The key of that network's bridge, where it has one."""
+        return self.roles.bridge_keys(network) if self.roles else frozenset()
+
+    @cached_property
+    def mail_bridge(self) -> str | None:
+        """The key of the bridge that carries gift wraps, where there is one."""
+        return self.roles.mail_bridge if self.roles else None
+
     @cached_property
     def parts(self) -> frozenset[str]:
         """The keys of our own processes: they get the arrival order, and requests."""
@@ -112,7 +122,9 @@ class World:
         if d.startswith(GRANT_PREFIX):
             return self._after_grant(event, now_s)
         if d.startswith(BINDING_PREFIX) and event.pubkey in (self.router, self.owner):
-            return replace(self, bindings=self.bindings | {d.removeprefix(BINDING_PREFIX)})
+            group = d.removeprefix(BINDING_PREFIX)
+            bound = {**self.bindings, group: networks(event)}
+            return replace(self, bindings=MappingProxyType(bound))
         if d == OWNER_D and event.pubkey == self.signer and is_public_key(event.tag("p")):
             return replace(self, paired_owner=event.tag("p"))
         return self
@@ -140,6 +152,15 @@ def session_grant(event: Event, router: str | None) -> Grant | None:
     except Malformed:
         return None
     return grant if grant.role == "session" else None
+
+
+def networks(event: Event) -> frozenset[str]:
+    """The networks of whom a binding names; none where it cannot be read."""
+    try:
+        binding = bindings.parse(event, event.pubkey)
+    except Malformed:
+        return frozenset()
+    return frozenset(each.partition(":")[0] for each in binding.counterparts)
 
 
 def is_revocation(event: Event) -> bool:

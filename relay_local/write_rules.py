@@ -11,7 +11,7 @@ import orjson
 
 from nips.kinds import Kind
 from nips.nip62 import VANISH
-from nips.own import frame
+from nips.own import frame, signal_id
 from nips.own.handed import MAX_HANDED
 from nips.own.job import MAX_LINE_CHARS
 from nips.refusal import Malformed, Prefix, Refusal
@@ -256,6 +256,17 @@ def records_are_written_by_their_keeper(writing: Writing) -> Refusal | None:
     return Refusal(Prefix.RESTRICTED, f"a {writing.standing} does not keep the record {d[:40]!r}")
 
 
+@about(Kind.APP_DATA)
+def what_signal_brings_is_kept_by_its_own_bridge(writing: Writing) -> Refusal | None:
+    """Attack: another bridge keeps, out of everybody's sight, what no bridge of its network needs
+    to hide; only what comes from Signal is unreadable while it waits for its group."""
+    if not (writing.event.tag("d") or "").startswith(signal_id.RECORD_PREFIX):
+        return None
+    if writing.event.pubkey in writing.world.bridge_keys(signal_id.NETWORK):
+        return None
+    return Refusal(Prefix.RESTRICTED, "that record is kept by the bridge to Signal only")
+
+
 def _begins(d: str, prefix: str) -> bool:
     return d.startswith(prefix) if prefix.endswith("/") or not prefix else d == prefix
 
@@ -298,4 +309,5 @@ PRIVATE_RULES: tuple[Rule, ...] = (
     sessions_report_on_their_own_job,
     inward_mail_is_for_the_bot,
     records_are_written_by_their_keeper,
+    what_signal_brings_is_kept_by_its_own_bridge,
 )

@@ -5,8 +5,8 @@
     logout                        LogOut                 bunker clients only
     sign_event [template]         SignEvent, AskOwner, or Deny
     nip44_encrypt, nip44_decrypt  Encrypt, Decrypt, Deny bunker clients that hold it
-    unwrap [gift wrap]            Open, or Deny          bridges only
-    seal [recipient, rumor]       MakeSeal, or Deny      bridges only
+    unwrap [gift wrap]            Open, or Deny          the bridge that carries mail
+    seal [recipient, rumor]       MakeSeal, or Deny      the same
 
 Refusals: `restricted:` the key may not, `invalid:` the request is wrong, `rate-limited:` later,
 `error:` nothing was decided; the same request may simply be sent again. Source: NIP-46, NIP-59.
@@ -269,8 +269,10 @@ def _too_long_to_answer(template: Template) -> Refusal | None:
 
 
 def _unwrap(text: str, held: Held, view: View) -> Step:
-    if "unwrap" not in held.grant.methods or view.roles.bridge_of(held.grant.client) is None:
-        return _deny(Prefix.RESTRICTED, "only a bridge has messages opened")
+    if "unwrap" not in held.grant.methods or held.grant.client != view.roles.mail_bridge:
+        return _deny(
+            Prefix.RESTRICTED, "only a bridge has messages opened, the one that carries mail"
+        )
     return Open(Event.from_json(_decoded(text)))
 
 

@@ -144,7 +144,7 @@ class Clerk:
                 return self._logins.private_text(client, request, step)
 
     def _is_part(self, client: str) -> bool:
-        return client == self._roles.router or self._roles.bridge_of(client) is not None
+        return client in (self._roles.router, self._roles.mail_bridge)
 
     def _sign_event(
         self, client: str, request: nip46.Request, body_hash: str, step: bunker.SignEvent

@@ -97,8 +97,10 @@ class Desk:
         return self._clerk.owner()
 
     def clients(self) -> list[str]:
-        """Who may be waiting for an answer: the router, the bridges, sessions that live."""
-        parts = (self._roles.router, *self._roles.bridges.values())
+        """Who may be waiting for an answer: the router, the bridge that carries mail, sessions that
+        live."""
+        bridge = self._roles.mail_bridge
+        parts = (self._roles.router, *((bridge,) if bridge else ()))
         return [*parts, *self._ledger.sessions(self._reading.now_s)]
 
     def unpublished(self) -> list[Event]:

@@ -68,8 +68,13 @@ def _fits_its_key(grant: Grant, roles: Roles, by_owner: bool) -> None:
     if by_owner != (grant.role == "bunker"):
         raise Malformed("a bunker's grant comes from the owner, any other from the router")
     match grant.role, roles.role_of(grant.client):
-        case ("session" | "bunker", None) | ("bridge", "bridge"):
+        case "session" | "bunker", None:
             return
+        case "bridge", "bridge" if grant.client == roles.mail_bridge:
+            return
+        case "bridge", "bridge":
+            # Attack: a taken-over router has mail opened and sealed by another network's bridge.
+            raise Malformed("a bridge's grant is for the one that carries mail")
         case role, holder:
             # Attack: a bridge's methods for a container's key, which a taken-over router mints.
             raise Malformed(

@@ -87,8 +87,8 @@ def decide_seal(
     rumor: Template, grant: Grant, ceiling: Ceiling, roles: Roles, owner: str | None, grant_id: str
 ) -> Refusal | tuple[Cost, ...]:
     """Judge a `seal`, a direct message in the bot's name; its costs, or why not."""
-    if grant.role != "bridge" or roles.bridge_of(grant.client) is None:
-        return _restricted("only a bridge has messages sealed")
+    if grant.role != "bridge" or grant.client != roles.mail_bridge:
+        return _restricted("only a bridge has messages sealed, the one that carries mail")
     if owner is None:
         return _restricted("no owner is named yet, so there is nobody to write to")
     if rumor.pubkey != roles.bot:

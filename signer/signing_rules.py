@@ -178,8 +178,8 @@ def _may_be_public(case: Case) -> bool:
 
 
 def a_bridge_of_ours_asks(case: Case) -> Refusal | None:
-    if case.roles.bridge_of(case.grant.client) is None:
-        return _restricted("this key is no bridge of this installation")
+    if case.grant.client != case.roles.mail_bridge:
+        return _restricted("this key is no bridge of this installation that carries mail")
     return None
 
 

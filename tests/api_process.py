@@ -13,62 +13,14 @@ import json
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import h11
 
+from bot.operate.stand_ins.http import Answer, Request, read_request
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a caller sent; the target is a path with its query."""
-
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: bytes
-
-    def fields(self) -> Any:
-        """The JSON of its body, `{}` where that is empty; None where it is no JSON."""
-        try:
-            return json.loads(self.body or b"{}")
-        except json.JSONDecodeError:
-            return None
-
-
-class Answer:
-    """Writes one answer; `stamp` is the headers that a provider puts on each."""
-
-    stamp: tuple[tuple[str, str], ...] = ()
-
-    def __init__(self, connection: h11.Connection, writer: asyncio.StreamWriter) -> None:
-        self._connection, self._writer = connection, writer
-
-    async def whole(self, status: int, value: object, *headers: tuple[str, str]) -> None:
-        body = json.dumps(value).encode()
-        length = ("content-length", str(len(body)))
-        await self.begin(status, ("content-type", "application/json"), length, *headers)
-        await self.piece(body)
-        await self.end()
-
-    async def begin(self, status: int, *headers: tuple[str, str]) -> None:
-        await self._send(h11.Response(status_code=status, headers=[*headers, *self.stamp]))
-
-    async def piece(self, data: bytes) -> None:
-        await self._send(h11.Data(data=data))
-
-    async def end(self) -> None:
-        await self._send(h11.EndOfMessage())
-
-    async def _send(self, event: h11.Response | h11.Data | h11.EndOfMessage) -> None:
-        if data := self._connection.send(event):
-            await self._write(data)
-
-    async def _write(self, data: bytes) -> None:
-        self._writer.write(data)
-        await self._writer.drain()
-
+__all__ = ["Answer", "ApiProcess", "Request", "run"]
 
 To = TypeVar("To", bound=Answer)
 
@@ -100,25 +52,6 @@ class ApiProcess(ABC, Generic[To]):
     def _note(self, **what: object) -> None:
         with self._log.open("a") as log:
             log.write(json.dumps(what) + "\n")
-
-
-async def read_request(connection: h11.Connection, reader: asyncio.StreamReader) -> Request | None:
-    """The next request; None when the caller has hung up."""
-    head: h11.Request | None = None
-    body = bytearray()
-    while True:
-        match connection.next_event():
-            case h11.NEED_DATA:
-                connection.receive_data(await reader.read(65_536))
-            case h11.Request() as head:
-                pass
-            case h11.Data(data=data):
-                body += data
-            case h11.EndOfMessage() if head is not None:
-                headers = {name.decode(): value.decode() for name, value in head.headers}
-                return Request(head.method.decode(), head.target.decode(), headers, bytes(body))
-            case _:
-                return None
 
 
 def run(api: Callable[[str, Path], ApiProcess[Any]]) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from bot.bridges.nostr.puppets import counterpart, puppet_key
+from bot.bridges.nostr.puppets import counterpart
+from bot.bridges.puppets import puppet_key
 from nips.event import Event, Template
 from nips.key import SecretKey
 from nips.kinds import Kind

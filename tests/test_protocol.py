@@ -174,7 +174,7 @@ def test_the_wraps_hold_what_is_shown() -> None:
     shown = [one.event for one in EXAMPLES if one.value["kind"] == Kind.DIRECT_MESSAGE]
     assert shown == [rumor, answer]
     assert DirectMessage.from_rumor(rumor).id == the(Kind.CHAT, by="puppet").tag("proxy")
-    assert delivery.parse(the(Kind.APP_DATA, d="delivery/")).rumors == (answer.id,)
+    assert delivery.parse(the(Kind.APP_DATA, d="delivery/")).known_as == (answer.id,)
     assert rumors(the(Kind.CHAT, by="bot"), KEYS["bot"], [KEYS["owner"]], rumor.id) == [answer]
 
 

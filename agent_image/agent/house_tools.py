@@ -59,9 +59,10 @@ class HouseTools:
             str,
             'a JSON object with any of: trigger (a word that wakes you, "" for your name, null '
             "for every message), senders (trusted or members), muted (keys in hex), agents (true "
-            'or false), paused, quiet ({"start":"22:00","end":"07:00","zone":"Europe/Berlin"} or '
+            "or false), owner_speaks (true: the owner's own words here go out to its people on "
+            'Signal), paused, quiet ({"start":"22:00","end":"07:00","zone":"Europe/Berlin"} or '
             "null), models (names or null), budget (runs, tokens, microusd of a day), name, add "
-            "and remove (people: npub…)",
+            "and remove (people: npub…, signal:…)",
         ],
         conversation: Annotated[
             str, "which one; this one if empty, another only from the owner's own"

@@ -46,7 +46,7 @@ class ShowGroup:
 @dataclass(frozen=True, slots=True)
 class NewGroup:
     """`/group new`. trigger: as a binding has it ("" the default, None every message).
-    people: as counterparts, `nostr:<hex>`."""
+    people: as counterparts, `nostr:<hex>` or `signal:<id>`."""
 
     name: str
     trigger: str | None = ""
@@ -72,7 +72,7 @@ class BindGroup:
 
 @dataclass(frozen=True, slots=True)
 class ChangeGroup:
-    """What `/group NAME trigger|senders|agents` changes: fields of its binding."""
+    """What `/group NAME trigger|senders|agents|owner_speaks` changes: fields of its binding."""
 
     group: str
     fields: Mapping[str, object] = field(default_factory=lambda: NOTHING)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+from bot import address
 from bot.budgets import Status
 from bot.commands.facts import GroupFacts, Money
 from bot.commands.hands import Hands
-from bot.commands.history import short_npub
 from bot.groups import Group
 from nips.nip19 import encode_npub
 from nips.nip29 import GroupRole
@@ -46,6 +46,7 @@ def group_facts(group: Group, hands: Hands, *, whole: bool = False) -> GroupFact
         senders=binding.senders,
         muted=tuple(encode_npub(key) for key in binding.muted),
         agents=binding.agents,
+        owner_speaks=binding.owner_speaks,
         quiet=f"{quiet.start} to {quiet.end} ({quiet.zone})" if quiet else None,
         models=binding.models,
         budget=limits_of(binding.budget),
@@ -59,15 +60,12 @@ def group_facts(group: Group, hands: Hands, *, whole: bool = False) -> GroupFact
 
 
 def _person(counterpart: str, hands: Hands, *, whole: bool) -> str:
-    network, _, person = counterpart.partition(":")
-    if network != "nostr":
-        return counterpart
-    match hands.roles.role_of(person):
-        case "chat":
-            return "the terminal"
-        case _ if person == hands.owner:
-            return "you"
-    return encode_npub(person) if whole else short_npub(person)
+    key = counterpart.removeprefix("nostr:")
+    if hands.roles.role_of(key) == "chat":
+        return "the terminal"
+    if key == hands.owner:
+        return "you"
+    return address.whole(counterpart) if whole else address.short(counterpart)
 
 
 def limits_of(budget: Budget) -> Money:

@@ -17,8 +17,8 @@ from nips.refusal import Malformed
 
 ABOUT = "group"
 VERBS = (
-    "rename", "bind", "unbind", "trigger", "senders", "mute", "unmute", "agents", "backend",
-    "quiet", "archive", "restore", "delete",
+    "rename", "bind", "unbind", "trigger", "senders", "mute", "unmute", "agents", "owner_speaks",
+    "backend", "quiet", "archive", "restore", "delete",
 )  # fmt: skip
 MAX_NAME_CHARS = 100
 MAX_TRIGGER_CHARS = 200
@@ -56,7 +56,7 @@ def _new(words: Sequence[Word]) -> Command | Bad:
         if words[here].key == "trigger":
             trigger = _trigger(given)
         else:
-            people = tuple(f"nostr:{key}" for key in terms.people(given))
+            people = terms.counterparts(given)
     if [words[i].key for i in ends] in (["trigger", "trigger"], ["with", "with"]) or len(ends) > 2:
         return Bad("Say trigger and with once each.", ABOUT)
     return asked.NewGroup(name, trigger, people)
@@ -67,8 +67,7 @@ def _change(text: str, group: str, verb: str, given: Sequence[Word]) -> Command 
         case "rename":
             return asked.RenameGroup(group, _name(rest(text, given[0]) if given else ""))
         case "bind" | "unbind":
-            people = tuple(f"nostr:{key}" for key in terms.people(given))
-            return asked.BindGroup(group, people, verb == "bind")
+            return asked.BindGroup(group, terms.counterparts(given), verb == "bind")
         case "mute" | "unmute":
             return asked.Mute(group, terms.people(given), verb == "mute")
         case "trigger":
@@ -78,8 +77,9 @@ def _change(text: str, group: str, verb: str, given: Sequence[Word]) -> Command 
             if word.key not in ("trusted", "members"):
                 return Bad(f'Senders are trusted or members, not "{word.text[:40]}".', ABOUT)
             return asked.ChangeGroup(group, _fields(senders=word.key))
-        case "agents":
-            return asked.ChangeGroup(group, _fields(agents=terms.switch(_one(given, "on or off"))))
+        case "agents" | "owner_speaks":
+            on = terms.switch(_one(given, "on or off"))
+            return asked.ChangeGroup(group, _fields(**{verb: on}))
         case "backend":
             return asked.SetBackends(group, _backends(given))
         case "quiet":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from bot import address
 from bot.author import of_kinds
 from bot.commands import asked
 from bot.commands.facts import Reply
@@ -15,7 +16,6 @@ from bot.zones import machine_zone, zone_of
 from nips.event import Template
 from nips.filter import Filter
 from nips.kinds import Kind
-from nips.nip19 import encode_npub
 from nips.own.binding import Binding, Quiet
 from nips.own.once import once_key
 from nips.refusal import Malformed
@@ -104,7 +104,7 @@ class GroupOrders:
         group = registry.find(order.group)
         for person in order.people:
             await (registry.bind if order.on else registry.unbind)(group.id, person)
-        names = ", ".join(_shown(person) for person in order.people)
+        names = ", ".join(address.short(person) for person in order.people)
         said = (
             f"{folder_of(group)} is bound to {names}." if order.on else f"{names}: bound no more."
         )
@@ -147,7 +147,7 @@ class GroupOrders:
         kept = [key for key in before if key not in people]
         muted = (*kept, *people) if on else tuple(kept)
         await self._hands.registry.change(group.id, muted=muted)
-        names = ", ".join(_shown(f"nostr:{key}") for key in people)
+        names = ", ".join(address.short(f"nostr:{key}") for key in people)
         return done(group, f"{names} {'never wakes' if on else 'may wake'} me there.")
 
     async def _models(self, group: Group, models: Sequence[str] | None) -> Reply:
@@ -225,6 +225,8 @@ class GroupOrders:
         if "agents" in changed:
             may = "may" if made.agents else "may not"
             said.append(f"Other agents {may} wake me.")
+        if "owner_speaks" in changed:
+            said.append(_owner_speaks(made))
         return " ".join(said)
 
 
@@ -235,6 +237,15 @@ def done(group: Group, said: str) -> Reply:
     )
 
 
+def _owner_speaks(made: Binding) -> str:
+    if not made.owner_speaks:
+        return "What you write there stays here."
+    said = "What you write there goes out to its people on Signal, from my account."
+    if any(each.startswith("signal:") for each in made.counterparts):
+        return said
+    return f"{said} It has none yet."
+
+
 def _paused(on: bool) -> str:
     return "paused; what is said there is kept." if on else "at work again."
 
@@ -242,8 +253,3 @@ def _paused(on: bool) -> str:
 def folder_of(group: Group) -> str:
     """The word by which a group is always found."""
     return group.binding.folder if group.binding else group.id[:8]
-
-
-def _shown(counterpart: str) -> str:
-    network, _, person = counterpart.partition(":")
-    return f"{encode_npub(person)[:14]}…" if network == "nostr" else counterpart

@@ -43,7 +43,7 @@ class Readings:
             case asked.Help(about):
                 return replies.help_of(about)
             case asked.Status():
-                return replies.status(await self._status(now_s))
+                return replies.status(await self._status(now_s), now_s)
             case asked.ListGroups():
                 return replies.groups(
                     [group_facts(each, self._hands) for each in self._hands.registry.all()]
@@ -76,7 +76,9 @@ class Readings:
 
     async def _status(self, now_s: int) -> StatusFacts:
         hands = self._hands
-        relays, engine = await asyncio.gather(self._history.relays(), hands.engine())
+        relays, signal, engine = await asyncio.gather(
+            self._history.relays(), self._history.signal(), hands.engine()
+        )
         listened = None
         # At the start none is listened to yet, and nothing is wrong.
         if any(relay.state != "connecting" or relay.reason for relay in relays.relays):
@@ -100,6 +102,7 @@ class Readings:
             questions=len(hands.questions.open()),
             strangers=len(hands.strangers.all()),
             models=len(hands.models),
+            signal=signal,
         )
 
     async def _outside(self, command: asked.Relays | asked.ListPublished, now_s: int) -> Reply:

@@ -18,6 +18,8 @@ from bot.commands.facts import (
     Waiting,
     as_data,
 )
+from bot.commands.signal_facts import is_wrong
+from bot.commands.signal_facts import lines as signal_lines
 from bot.commands.table import AGENTS, TABLE
 
 MAX_LISTED = 40
@@ -49,8 +51,9 @@ def help_of(about: str | None) -> Reply:
     return Reply(True, text, {entry.name: list(entry.usage) for entry in TABLE.values()})
 
 
-def status(facts: StatusFacts) -> Reply:
+def status(facts: StatusFacts, now_s: int) -> Reply:
     """How the assistant is: what is wrong first."""
+    signal = signal_lines(facts.signal, now_s) if facts.signal else []
     wrong = []
     if not facts.signer:
         wrong.append("The signer does not answer: nothing is signed until it does.")
@@ -58,9 +61,12 @@ def status(facts: StatusFacts) -> Reply:
         wrong.append(f"No containers: {facts.engine}")
     if facts.relays is not None and facts.relays[0] == 0:
         wrong.append("No public relay is listened to: see /relays.")
+    if facts.signal is not None and is_wrong(facts.signal, now_s):
+        wrong.append(signal.pop(0))
     lines = wrong or [f"{facts.name} is well, up for {duration(facts.up_s)}."]
     if facts.relays is not None:
         lines.append(f"Public relays: {facts.relays[0]} of {facts.relays[1]}")
+    lines += signal
     more = [
         f"{n} {word}" for n, word in ((facts.paused, "paused"), (facts.archived, "archived")) if n
     ]
@@ -126,6 +132,7 @@ def group(facts: GroupFacts) -> Reply:
         f"Wakes me: {wakes}",
         f"Who may: {'whoever I trust' if facts.senders == 'trusted' else 'every member'}",
         f"Other agents may: {'yes' if facts.agents else 'no'}",
+        *(["What you write there goes out to Signal."] if facts.owner_speaks else []),
         f"Quiet hours: {facts.quiet or 'none'}",
         f"Models: {models}",
         f"Works with: {', then '.join(facts.works_with)}{as_configured}",
@@ -134,7 +141,7 @@ def group(facts: GroupFacts) -> Reply:
         f"Its id: {facts.id}",
     ]  # fmt: skip
     if facts.spent is not None:
-        lines.insert(11, f"Used today: {money(facts.spent, zero=False) or 'nothing'}")
+        lines.insert(-2, f"Used today: {money(facts.spent, zero=False) or 'nothing'}")
     if facts.muted:
         lines.insert(6, f"Muted: {', '.join(facts.muted)}")
     return Reply(True, "\n".join(lines), as_data(facts))

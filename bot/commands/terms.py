@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 
 from bot.commands.words import Word
 from nips.nip19 import public_key_of
+from nips.own import signal_id
 from nips.refusal import Malformed
 
 CODE = re.compile(r"[g-z]{6}|[0-9a-f]{8,16}")
@@ -62,6 +63,22 @@ def people(words: Sequence[Word]) -> tuple[str, ...]:
     if not words:
         raise WrongTerm("say who: one npub or more")
     return tuple(dict.fromkeys(person(word) for word in words))
+
+
+def counterparts(words: Sequence[Word]) -> tuple[str, ...]:
+    """The same as a binding names them; and people and groups of Signal as `signal:…`."""
+    if not words:
+        raise WrongTerm("say who: one npub or more, or signal:…")
+    return tuple(dict.fromkeys(map(_counterpart, words)))
+
+
+def _counterpart(word: Word) -> str:
+    if not word.key.startswith(signal_id.PREFIX):
+        return f"nostr:{person(word)}"
+    try:
+        return signal_id.PREFIX + signal_id.typed(word.text[len(signal_id.PREFIX) :].strip(",;"))
+    except Malformed as error:
+        raise WrongTerm(f"that is nobody's address: {error}") from None
 
 
 def hours(given: str) -> tuple[str, str]:

@@ -26,7 +26,7 @@ from bot.engine.dockerd import EngineUnavailable
 from bot.engine.layout import Layout, layout
 from bot.operate import debian
 
-__all__ = ["Engine", "EngineUnavailable", "close", "connect", "engine", "find"]
+__all__ = ["Engine", "EngineUnavailable", "close", "connect", "engine", "find", "of_machine"]
 
 PROBE_TIMEOUT_S = 5
 CALL_TIMEOUT_S = 120
@@ -74,6 +74,15 @@ def find(data_root: Path, *, install: bool, announce: Callable[[str], None]) -> 
     if os.geteuid() != 0:
         raise EngineUnavailable(_unprivileged(os.environ))
     return _as_root(data_root, install=install, announce=announce)
+
+
+def of_machine(environ: Mapping[str, str]) -> Engine | None:
+    """The machine's own engine that answers now: nothing is installed, started or made private.
+
+    Raises EngineUnavailable where DOCKER_HOST names one that does not answer.
+    """
+    named = environ.get("DOCKER_HOST")
+    return _named(named) if named else _usual(environ)
 
 
 def close(engine: Engine) -> None:

@@ -22,7 +22,11 @@ from config.settings import Settings
 from nips.own.roles import Roles
 from nips.refusal import Malformed
 
-ROLE_KEYS = ("relay", "signer", "router", "bridge-nostr", "chat", "model", "console")
+BRIDGES = ("nostr", "signal")  # each with a role key, whether or not it has anything to do
+ROLE_KEYS = (
+    "relay", "signer", "router", "chat", "model", "console",
+    *(f"bridge-{name}" for name in BRIDGES),
+)  # fmt: skip
 ALREADY_PAIRED = 3  # exit status of `python -m signer pair`
 SOURCE_TREE = Path(__file__).resolve().parents[2]
 
@@ -138,7 +142,10 @@ def prepare(place: Installation, settings: Settings, owner: str | None) -> Roles
         chat=keys["chat"],
         model=keys["model"],
         console=keys["console"],
-        bridges={**(known.bridges if known else {}), "nostr": keys["bridge-nostr"]},
+        bridges={
+            **(known.bridges if known else {}),
+            **{name: keys[f"bridge-{name}"] for name in BRIDGES},
+        },
         former=_former(known, bot),
     )
     if roles != known:

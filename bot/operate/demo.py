@@ -1,17 +1,19 @@
 """Shell: the demonstration: a direct message becomes a container becomes a reply.
 
 Every part is a real process, the `claude` program among them; the people are nostr-sdk clients on
-public relays, and what stands in for the model's provider is on loopback. It ends with `demo: ok`
-only if each step held.
+public relays, one of them on Signal. What stands in for Signal's service and for the model's
+provider is on loopback. It ends with `demo: ok` only if each step held.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 import tempfile
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -20,11 +22,20 @@ from bot.operate.assembly import SOURCE_TREE, AssemblyError
 from bot.operate.house import House, HouseError, house
 from bot.operate.image import ImageError, ensure_image
 from bot.operate.person import Message, Person, person
-from bot.operate.stand_in import StandIn, StandInError, stand_in
+from bot.operate.stand_ins import signal_service
+from bot.operate.stand_ins.model import StandIn, StandInError, stand_in
+from bot.operate.stand_ins.signal_envelopes import Person as OnSignal
+from bot.operate.stand_ins.signal_envelopes import said
+from bot.operate.stand_ins.signal_service import SignalService
 from bot.operate.steps import Steps
 
 ENGINE_ROOT = SOURCE_TREE / ".engine"
-FAILURES = (HouseError, ImageError, EngineUnavailable, AssemblyError, StandInError)
+FAILURES = (
+    HouseError, ImageError, EngineUnavailable, AssemblyError, StandInError,
+    signal_service.StandInError,
+)  # fmt: skip
+NUMBER = "+4915100000001"
+ANN = OnSignal("0a1b2c3d-4e5f-4a6b-8c7d-8e9fa0b1c2d3", "Ann", "+4915100000002")
 ARTICLE = (
     "Write about relays. [[tool publish_article title=On relays; text=Each is a "
     "room with a door.]] [[say It waits for your yes.]]"
@@ -64,15 +75,19 @@ async def _show(steps: Steps, image: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     async with AsyncExitStack() as stack:
-        with steps.step("two public relays, then relay, signer, bot, and a stand-in of a model"):
+        with steps.step("two public relays, stand-ins of a model and of Signal, then all parts"):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="stand-in-"))
             model = await stack.enter_async_context(stand_in(Path(folder)))
+            phone = await stack.enter_async_context(
+                signal_service.running(numbers=[NUMBER])
+            )  # fmt: skip
             there = await stack.enter_async_context(
                 house(
                     image=image,
                     engine_root=ENGINE_ROOT,
                     prepared=lambda place: model.configure(place.signer),
                     agent={"backends": ["builtin"]},
+                    signal={"url": phone.url, "number": NUMBER},
                 )
             )
         with steps.step("two people with keys of their own, on the public relays"):
@@ -80,6 +95,7 @@ async def _show(steps: Steps, image: str) -> None:
             stranger = await stack.enter_async_context(person(there.public_relays))
         try:
             await _conversation(steps, there, owner, stranger)
+            await _on_signal(steps, there, owner, phone)
             await _with_claude(steps, there, owner, model)
             with steps.step("the stranger, whose message came first of all, was never answered"):
                 _expect(await stranger.stored_wraps() == 0, "a stranger was answered")
@@ -118,6 +134,29 @@ async def _conversation(steps: Steps, there: House, owner: Person, stranger: Per
         steps.fact("the bot", outcome.text)
 
 
+async def _on_signal(steps: Steps, there: House, owner: Person, phone: SignalService) -> None:
+    """Somebody who has Signal and nothing else: shown, let in, answered there."""
+    bot = there.roles.bot
+    with steps.step("somebody writes on Signal: the owner is shown who, and never what"):
+        await phone.push(said(ANN, "Is this the assistant?", _now_ms()))
+        shown = await _heard(owner, "👋 Ann (Signal")
+        _expect("Is this" not in shown.text, "the owner was shown what a stranger wrote")
+        code = re.search(r"/allow (\S+)", shown.text)
+        _expect(code is not None, "the owner was not told how to let them in")
+        steps.fact("the bot", shown.text)
+    with steps.step("let in, they are answered on Signal, from a container"):
+        assert code is not None
+        await owner.say(bot, f"/allow {code[1]}")
+        await _heard(owner, "✅")
+        await phone.push(said(ANN, "Good evening! Are you there?", _now_ms()))
+        (answer,) = await phone.wait_sent(1, timeout_s=60)
+        _expect(answer["recipients"] == [ANN.aci], "the answer went to somebody else")
+        _expect("Your message arrived." in answer["message"], "that was another answer")
+        steps.fact("the bot", answer["message"])
+    with steps.step("while it worked, they saw that it was typing"):
+        _expect(bool(await phone.sent("typing")), "nothing was to be seen")
+
+
 async def _with_claude(steps: Steps, there: House, owner: Person, model: StandIn) -> None:
     """The same conversation with the real `claude` program, asking a stand-in of its provider."""
     bot = there.roles.bot
@@ -152,6 +191,10 @@ async def _heard(owner: Person, beginning: str) -> Message:
         said = " / ".join(passed) or "nothing"
         raise DemoFailed(f"no message began with {beginning!r}; what came was: {said}") from None
     return message
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _expect(held: bool, otherwise: str) -> None:

@@ -19,7 +19,7 @@ from bot.commands.amounts import ago
 from bot.engine.output import harmless
 from bot.operate.order import ask
 
-SIGNS = {"ok": "✅", "pending": "⏳", "failed": "❌"}
+SIGNS = {"ok": "✅", "pending": "⏳", "failed": "❌", "uncertain": "❔"}
 WIDTH = 160  # where nobody looks at a terminal
 
 

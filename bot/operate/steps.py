@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -30,6 +30,14 @@ class Steps:
             self._line({"step": what, "seconds": round(took_s, 3)})
         else:
             self._console.print(f"[green]✓[/] {what} [dim]{took_s:6.2f} s[/]")
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[Callable[[float], None]]:
+        """Show that something is waited for; what is yielded is told how many seconds are left."""
+        with self._console.status(what) as status:
+            yield lambda left_s: status.update(
+                f"{what}, {int(left_s) // 60}:{int(left_s) % 60:02} left"
+            )
 
     def announce(self, line: str) -> None:
         """A line from inside a step, about something slow or something that changes."""

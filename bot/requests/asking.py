@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from bot.groups import Group
 from bot.requests.widening import Usual, npub, shown, steps
+from nips.own import signal_id
 from nips.own.deed import Bind, Change, Deed, Hear, Register, Rename, Unbind
 from nips.own.question import OPEN_S, Question
 from nips.own.visible import quoted
@@ -21,7 +22,13 @@ MAX_ASKED_BYTES = 2_000  # of a question in an agent's own words
 def person(counterpart: str) -> str:
     """A counterpart as people know it: an npub, or the network's own id."""
     network, _, key = counterpart.partition(":")
-    return npub(key) if network == "nostr" else shown(counterpart)
+    if network == "nostr":
+        return npub(key)
+    # Attack: an id of no known form that goes on as if it were our words.
+    is_known = network == signal_id.NETWORK and (
+        signal_id.is_person(key) or signal_id.is_group(key)
+    )
+    return counterpart if is_known else shown(counterpart)
 
 
 def name_of(group: Group | None, main: str) -> str:

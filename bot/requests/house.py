@@ -2,7 +2,7 @@
 
 session        list_groups register_group set_group send_to_group send_file set_persona
                find_published ask_owner nostr_query propose_change
-bridge         stranger
+bridge         stranger trouble
 command line   command find_public
 model proxy    spent
 """
@@ -32,6 +32,7 @@ from bot.requests.publication_requests import PublicationRequests
 from bot.requests.published_requests import PublishedRequests
 from bot.requests.query_requests import QueryRequests
 from bot.requests.reception import Reception
+from bot.requests.trouble_requests import TroubleRequests
 from bot.requests.widening import Usual
 from nips.key import SecretKey
 from nips.own.deed import Deed, Hear
@@ -88,12 +89,13 @@ class Requests:
         )
         self._files = FileRequests(author, data, directory.group)
         self._owner = OwnerRequests(author, roles, self.questions, directory.group)
-        bridge = roles.bridges.get("nostr")
+        bridge = roles.mail_bridge
         asks_bridge = Caller(self._link, key, bridge) if bridge else None
         self._queries = QueryRequests(asks_bridge)
         publications = Publications(author, roles)
         self._publications = PublicationRequests(publications, roles, asks_bridge)
         self._changes = ChangeRequests(author, roles)
+        self._troubles = TroubleRequests(author, roles, directory.group)
         self._published = PublishedRequests(author, roles)
         self._personas = PersonaRequests(author, roles, personas, self._name)
 
@@ -133,7 +135,7 @@ class Requests:
             (text,) = asked.take(1, 1, "a JSON object")
             return await others.spent(text)
 
-        finds = self._publications.find_public
+        finds, trouble = self._publications.find_public, self._troubles.trouble
         ours: tuple[Handler, ...] = (
             self._groups.list_groups,
             self._groups.register_group,
@@ -150,6 +152,7 @@ class Requests:
             [
                 *(Method(one.__name__, (Session,), self._settled(one)) for one in ours),
                 Method(stranger.__name__, (Bridge,), in_form(stranger)),
+                Method(trouble.__name__, (Bridge,), in_form(trouble)),
                 Method(command.__name__, (Console,), in_form(command)),
                 Method(finds.__name__, (Console,), in_form(finds)),
                 Method(spent.__name__, (ModelProxy,), in_form(spent)),

@@ -51,6 +51,9 @@ def steps(before: Binding, after: Binding, usual: Usual) -> tuple[Step, ...]:
     if before.agents != after.agents:
         words = "other agents may wake it" if after.agents else "no other agent wakes it"
         found.append(Step(words, after.agents))
+    if before.owner_speaks != after.owner_speaks:
+        goes = "goes out to its people on Signal" if after.owner_speaks else "stays here"
+        found.append(Step(f"what you write in it {goes}", after.owner_speaks))
     if before.paused != after.paused:
         words = "it is paused" if after.paused else "it is paused no more"
         found.append(Step(words, not after.paused))

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, get_args
 
 from nips.event import Event, Template
 from nips.kinds import Kind
-from nips.own import backend_name
+from nips.own import backend_name, signal_id
 from nips.own.fields import (
     group_id,
     hex32,
@@ -96,12 +96,13 @@ class Budget:
 class Binding:
     """group: its UUID. folder: the name of its directory, never a path. counterparts: people
     of other networks as `<network>:<stable id>`, the first of them is the one answered by
-    default. trigger: a word that a message must hold; "": `@` and the assistant's name; None:
-    every message.
+    default; a group of Signal's is the only one. trigger: a word that a message must hold; "":
+    `@` and the assistant's name; None: every message.
 
     room: the counterparts form one NIP-17 room. archived: no messages are taken. paused: they
     are kept and none makes a job. senders: `trusted` (owner, admins, puppets) or every member.
-    muted: keys in hex that never wake the assistant. agents: whether other agents may. models:
+    muted: keys in hex that never wake the assistant. agents: whether other agents may.
+    owner_speaks: what the owner types there goes out to its people on Signal too. models:
     names of those its sessions may use, None: as configured. backends: names of what its sessions
     work with, in order of preference (`backend_name`), None: as configured.
     """
@@ -116,6 +117,7 @@ class Binding:
     senders: Senders = "trusted"
     muted: tuple[str, ...] = ()
     agents: bool = False
+    owner_speaks: bool = False
     quiet: Quiet | None = None
     models: tuple[str, ...] | None = None
     budget: Budget = Budget()
@@ -154,6 +156,9 @@ class Binding:
         binding = cls(group_id("binding: group", group), **read)
         if binding.room and not all(one.startswith("nostr:") for one in binding.counterparts):
             raise Malformed("binding: a room holds people of Nostr only")
+        people = binding.counterparts
+        if len(people) > 1 and any(map(signal_id.is_of_group, people)):
+            raise Malformed("binding: a group of Signal's is a conversation's one counterpart")
         return binding
 
 
@@ -207,6 +212,8 @@ def _counterpart(value: object) -> str:
         raise Malformed("binding: a counterpart must be <network>:<stable id>")
     if found[1] == "nostr":
         hex32("binding: a nostr counterpart", found[2])
+    if found[1] == signal_id.NETWORK:
+        signal_id.checked("binding: a signal counterpart", found[2])
     return found[0]
 
 
@@ -269,7 +276,7 @@ def _object(what: str, value: object, known: set[str]) -> Mapping[str, Any]:
     return value
 
 
-_SWITCHES: Final = ("room", "archived", "paused", "agents")
+_SWITCHES: Final = ("room", "archived", "paused", "agents", "owner_speaks")
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "folder": _folder,
     "counterparts": _each("counterparts", _counterpart, MAX_COUNTERPARTS),

@@ -26,7 +26,8 @@ from nips.refusal import Malformed
 # fields like the others: they are changed by steps of their own, or by the owner alone.
 FIELDS = frozenset(
     {
-        "trigger", "senders", "muted", "agents", "quiet", "models", "budget", "paused", "backends",
+        "trigger", "senders", "muted", "agents", "owner_speaks", "quiet", "models", "budget",
+        "paused", "backends",
     }
 )  # fmt: skip
 

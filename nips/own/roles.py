@@ -26,6 +26,7 @@ from nips.refusal import Malformed
 
 _REQUIRED = ("relay", "signer", "router", "bot")
 _OPTIONAL = ("owner", "chat", "model", "console")
+MAIL_BRIDGE = "nostr"  # the name of the one that carries gift wraps
 _BRIDGE_NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
@@ -56,6 +57,16 @@ class Roles:
     def bridge_of(self, pubkey: str) -> str | None:
         """The name of the bridge whose key this is, such as `nostr`; None for others."""
         return next((name for name, key in self.bridges.items() if key == pubkey), None)
+
+    def bridge_keys(self, network: str) -> frozenset[str]:
+        """The key of that network's bridge, as the authors of a filter; none where it has none."""
+        return frozenset(key for name, key in self.bridges.items() if name == network)
+
+    @property
+    def mail_bridge(self) -> str | None:
+        """The key of the bridge that carries gift wraps: no other reads them all, nor has any need
+        of the bot's key."""
+        return self.bridges.get(MAIL_BRIDGE)
 
     def to_toml(self) -> str:
         """The file's text; `parse(tomllib.loads(text))` gives the same value back."""

@@ -4,9 +4,10 @@ Kind 30078 by the router, `["d","stranger/<code>"]`, `["t","stranger"]`, content
 
     {"network":"nostr","id":"<64 hex>","name":"Ann (Nostr)","status":"shown","at":1700000000}
 
-id: of a person, or of a room: the ids of its people, ascending, with commas between. What they
-wrote is nowhere in it. Shown, it ends by NIP-40; denied, it stays, so that they are never shown
-again. Source: PROTOCOL.md "Strangers".
+id: of a person, or of a room of Nostr's: the ids of its people, ascending, with commas between.
+Of Signal it is an account's or a group's own id (`nips.own.signal_id`); a group is one stranger,
+whoever in it wrote. What they wrote is nowhere in it. Shown, it ends by NIP-40; denied, it stays,
+so that they are never shown again. Source: PROTOCOL.md "Strangers".
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Literal, get_args
 
 from nips.event import Event, Tag, Template
 from nips.kinds import Kind
+from nips.own import signal_id
 from nips.own.fields import hex32, integer, json_object, known_only, of_kind, only_tag, text
 from nips.refusal import Malformed
 
@@ -34,7 +36,8 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 @dataclass(frozen=True, slots=True)
 class Stranger:
     """code: by which the owner names them. network: such as `nostr`; id: theirs there. name: what
-    they call themselves. at: when they were shown, in unix seconds."""
+    they call themselves, of a group what it is called. at: when they were shown, in unix
+    seconds."""
 
     code: str
     network: str
@@ -47,6 +50,11 @@ class Stranger:
     def people(self) -> tuple[str, ...]:
         """The ids of all who are meant: one, or those of a room."""
         return tuple(self.id.split(","))
+
+    @property
+    def is_group(self) -> bool:
+        """Say whether it is a group of Signal's."""
+        return self.network == signal_id.NETWORK and signal_id.is_group(self.id)
 
     @property
     def counterparts(self) -> tuple[str, ...]:
@@ -90,4 +98,6 @@ def parse(event: Event | Template, router: str) -> Stranger:
     if found.network == "nostr":
         for one in found.people:
             hex32("stranger: id", one)
+    if found.network == signal_id.NETWORK:
+        signal_id.checked("stranger: id", found.id)
     return found

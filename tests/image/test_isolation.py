@@ -19,7 +19,8 @@ from uuid import uuid4
 import docker
 import pytest
 
-from bot.bridges.nostr import puppets
+from bot.bridges import puppets
+from bot.bridges.nostr.puppets import counterpart
 from bot.engine.host import Engine
 from config.roles import read_key
 from nips.event import Event, Tag, Template
@@ -83,19 +84,19 @@ async def a_conversation(stage: Stage, link: Link, folder: str) -> Conversation:
     """Register a group as router and owner do, and let its person's puppet in as a bridge does."""
     group, person = str(uuid4()), SecretKey.generate(token_bytes).public
     router, bridge = (read_key(stage.place.key(name)) for name in ("router", "bridge-nostr"))
-    puppet = puppets.puppet_key(bridge, puppets.counterpart(person))
+    puppet = puppets.puppet_key(bridge, counterpart(person))
     await put(stage.client, stage.owner, Kind.CREATE_GROUP, (("h", group),))
     shut: tuple[Tag, ...] = (("private",), ("restricted",), ("closed",), ("hidden",))
     await put(stage.client, stage.owner, Kind.EDIT_METADATA, (("h", group), *shut))
     await put(stage.client, stage.owner, Kind.PUT_USER, (("h", group), ("p", stage.roles.bot)))
-    bound = Binding(group, folder, (puppets.counterpart(person),), TRIGGER)
+    bound = Binding(group, folder, (counterpart(person),), TRIGGER)
     async with connect(stage.place.relay_address, [router]) as house:
         template = bindings.template(bound, router.public, int(time.time()))
         ok = await house.publish(template.sign(router, token_bytes(32)), deadline_s=10)
         assert ok.accepted, ok.message
     await link.authenticate(puppet)
     made = puppets.membership_template(
-        bridge.public, group, puppet.public, token_hex(32), person, int(time.time())
+        bridge.public, group, puppet.public, token_hex(32), counterpart(person), int(time.time())
     )
     ok = await link.publish(made.sign(bridge, token_bytes(32)), deadline_s=10)
     assert ok.accepted, ok.message

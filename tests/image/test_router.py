@@ -169,6 +169,7 @@ async def test_the_grant_is_revoked_and_the_bridges_lives(stage: Stage) -> None:
     assert session is not None
     assert grants[session].revoked
     assert grants[session].group == stage.roles.main
+    assert stage.roles.bridges["signal"] not in grants  # it has no use of the bot's key
     bridge = grants[stage.roles.bridges["nostr"]]
     assert not bridge.revoked
     assert set(bridge.methods) == {"unwrap", "seal", "sign_event"}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from bot.bridges.nostr.courier import Courier, Parcel
-from bot.bridges.nostr.waiting import Patience
+from bot.bridges.waiting import Patience
 from nips import nip65
 from nips.event import Event, Template
 from nips.filter import Filter

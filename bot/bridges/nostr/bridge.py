@@ -9,27 +9,30 @@ from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 
+from bot.bridges.doorbell import Doorbell
 from bot.bridges.incoming import Incoming
+from bot.bridges.lanes import Lanes
 from bot.bridges.nostr.announce import Announce
 from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.contacts import Contacts
 from bot.bridges.nostr.counterparts import Counterparts
 from bot.bridges.nostr.courier import Courier
-from bot.bridges.nostr.doorbell import Doorbell
 from bot.bridges.nostr.files import Files
 from bot.bridges.nostr.forwarding import Forwarding
 from bot.bridges.nostr.health import Health
 from bot.bridges.nostr.inbox import Inbox
-from bot.bridges.nostr.lanes import Lanes
 from bot.bridges.nostr.outbox import Outbox
 from bot.bridges.nostr.own_inbox import OwnInbox
-from bot.bridges.nostr.pen import Pen
 from bot.bridges.nostr.pool import Pool
-from bot.bridges.nostr.presence import Presence
+from bot.bridges.nostr.presence import keep_present
 from bot.bridges.nostr.publishing import Publishing
+from bot.bridges.nostr.puppets import NETWORK
 from bot.bridges.nostr.references import References
 from bot.bridges.nostr.tending import Pace
-from bot.bridges.nostr.waiting import Patience
+from bot.bridges.nostr.visitors import Visitors
+from bot.bridges.pen import Pen
+from bot.bridges.presence import Presence
+from bot.bridges.waiting import Patience
 from bot.place import Place
 from bot.requests.callers import TheRouter
 from bot.requests.methods import Method, table
@@ -92,8 +95,14 @@ class Bridge:
             asyncio.TaskGroup() as tasks,
         ):
             contacts = Contacts(link)
-            doorbell = Doorbell(Caller(link, key, roles.router), contacts, counterparts)
-            presence = Presence(link, key, counterparts, contacts, arrivals, doorbell)
+            visitors = Visitors(contacts)
+            doorbell = Doorbell(
+                Caller(link, key, roles.router),
+                NETWORK,
+                visitors.names,
+                lambda: counterparts.owner,
+            )
+            presence = Presence(link, key, NETWORK, contacts.name_of)
             references = References(link, key.public, lambda who: presence.key_of(who).public)
             forwarding = Forwarding(
                 roles.bot,
@@ -136,7 +145,7 @@ class Bridge:
             ready.set()
             for work in (
                 contacts.follow_public(arrivals),
-                presence.run(),
+                keep_present(presence, counterparts, contacts, arrivals, visitors),
                 doorbell.run(),
                 inbox.process(),
                 outbox.run(),

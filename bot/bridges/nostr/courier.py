@@ -27,9 +27,9 @@ from bot.bridges.nostr.outgoing import (
     verdict,
     waiting,
 )
-from bot.bridges.nostr.pauses import pause_s
 from bot.bridges.nostr.pool import Pool
-from bot.bridges.nostr.waiting import first_of
+from bot.bridges.pauses import pause_s
+from bot.bridges.waiting import first_of
 from nips.event import Event
 from nips.filter import Filter
 from nips.key import SecretKey

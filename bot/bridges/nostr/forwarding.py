@@ -14,14 +14,15 @@ from typing import Any
 
 import structlog
 
+from bot.bridges.bindings import Bound
+from bot.bridges.doorbell import Doorbell
 from bot.bridges.file_names import described, not_taken
+from bot.bridges.lanes import Lanes
 from bot.bridges.nostr import puppets
-from bot.bridges.nostr.counterparts import Bound, Counterparts
-from bot.bridges.nostr.doorbell import Doorbell
+from bot.bridges.nostr.counterparts import Counterparts
 from bot.bridges.nostr.files import Files, NotTaken
-from bot.bridges.nostr.lanes import Lanes
-from bot.bridges.nostr.pen import Pen
 from bot.bridges.nostr.references import References
+from bot.bridges.pen import Pen
 from nips.event import Event, Template
 from nips.key import SecretKey, is_hex, is_public_key
 from nips.kinds import Kind
@@ -70,7 +71,7 @@ class Forwarding:
         # NIP-17: disappearing messages by "an `expiration` tag in the gift wrap of each receiver"
         opened = Opened(wrap, rumor, expiration(wrap.tags, rumor.tags))
         if opened.expires_s is not None and opened.expires_s <= _now_s():
-            self._pen.let_go(wrap, "it has expired")
+            self._pen.let_go(wrap.id, "it has expired")
             return
         match rumor.kind:
             case Kind.DIRECT_MESSAGE | Kind.FILE_MESSAGE:
@@ -80,13 +81,13 @@ class Forwarding:
             case Kind.DELETION:
                 await self._of_what_was_said(opened, self._deletion)
             case kind if rumor.pubkey in self._counterparts.people:
-                self._pen.keep(wrap, f"kind {kind} is not handled yet")
+                self._pen.keep(wrap.id, f"kind {kind} is not handled yet")
             case _:
-                self._pen.drop(wrap)
+                self._pen.drop(wrap.id)
 
     def set_aside(self, wrap: Event, reason: str) -> None:
         """Give up a wrap."""
-        self._pen.set_aside(wrap, reason)
+        self._pen.set_aside(wrap.id, reason)
 
     async def _message(self, opened: Opened) -> None:
         wrap, rumor = opened.wrap, opened.rumor
@@ -102,11 +103,11 @@ class Forwarding:
         people = frozenset({message.author, *message.receivers}) - {self._bot}
         bound = await self._conversation(wrap, people)
         if bound is None:
-            self._pen.drop(wrap)
+            self._pen.drop(wrap.id)
             if self._counterparts.owner is not None:  # else there is nobody to be told
                 self._doorbell.ring(people)
         elif bound.binding.archived:
-            self._pen.drop(wrap, "its group is archived")
+            self._pen.drop(wrap.id, "its group is archived")
         else:
             is_file = rumor.kind == Kind.FILE_MESSAGE
             await self._lanes.run(
@@ -122,7 +123,7 @@ class Forwarding:
         group = bound.binding.group
         if message.id in await self._references.deleted(message.author):
             # Wraps have no true time: the deletion may be read before what it is about.
-            self._pen.let_go(opened.wrap, "its author has deleted it")
+            self._pen.let_go(opened.wrap.id, "its author has deleted it")
             return
         answered = None
         if message.reply_to is not None:
@@ -144,7 +145,7 @@ class Forwarding:
                 expires_s=opened.expires_s,
             )
 
-        await self._pen.write(opened.wrap, bound, message.author, said)
+        await self._pen.write(opened.wrap.id, bound, message.author, said)
 
     async def _with_file(
         self, opened: Opened, bound: Bound, message: DirectMessage
@@ -189,7 +190,7 @@ class Forwarding:
         author, in one of which that is."""
         groups = [b.binding.group for b in self._of(opened.rumor.pubkey)]
         if not groups:
-            self._pen.drop(opened.wrap)
+            self._pen.drop(opened.wrap.id)
             return
         await self._lanes.run(opened.wrap.id, groups, lambda: work(opened))
 
@@ -209,7 +210,7 @@ class Forwarding:
                     key.public, rumor, event, group, _now_s(), expires_s=opened.expires_s
                 )
 
-            await self._pen.write(opened.wrap, bound, author, shown)
+            await self._pen.write(opened.wrap.id, bound, author, shown)
             return
         self.set_aside(opened.wrap, "a reaction to what is not known here")
 
@@ -236,7 +237,7 @@ class Forwarding:
         def taken_back(key: SecretKey) -> Template:
             return puppets.deletion_template(key.public, rumor, deleted, unseen, group, _now_s())
 
-        await self._pen.write(opened.wrap, theirs[group], author, taken_back)
+        await self._pen.write(opened.wrap.id, theirs[group], author, taken_back)
         (await self._references.deleted(author)).update(named)
 
     def _of(self, person: str) -> list[Bound]:

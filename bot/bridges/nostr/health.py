@@ -18,10 +18,10 @@ import structlog
 
 from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.courier import Courier
-from bot.bridges.nostr.pen import Counts
 from bot.bridges.nostr.relay_state import Health as RelayHealth
 from bot.bridges.nostr.relay_state import State
-from bot.bridges.nostr.waiting import first_of
+from bot.bridges.pen import Counts
+from bot.bridges.waiting import first_of
 from nips.event import Tag, Template
 from nips.filter import Filter
 from nips.key import SecretKey

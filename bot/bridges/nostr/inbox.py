@@ -19,8 +19,8 @@ import structlog
 from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.counterparts import Counterparts
 from bot.bridges.nostr.forwarding import Forwarding
-from bot.bridges.nostr.pen import PASSING, TRANSIENT
-from bot.bridges.nostr.waiting import Patience
+from bot.bridges.pen import PASSING, TRANSIENT
+from bot.bridges.waiting import Patience
 from bot.place import Place, follow
 from nips.event import Event, Template
 from nips.filter import Filter

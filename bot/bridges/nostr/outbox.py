@@ -16,12 +16,14 @@ from secrets import randbelow, token_bytes
 
 import structlog
 
-from bot.bridges.nostr.counterparts import Bound, Counterparts, bound_by
+from bot.bridges.bindings import Bound, bound_by
+from bot.bridges.nostr.counterparts import Counterparts
 from bot.bridges.nostr.courier import Courier, Parcel
 from bot.bridges.nostr.outgoing import rumors
-from bot.bridges.nostr.presence import Presence
-from bot.bridges.nostr.waiting import Patience
-from bot.bridges.nostr.written import written
+from bot.bridges.nostr.puppets import NETWORK
+from bot.bridges.presence import Presence
+from bot.bridges.waiting import Patience
+from bot.bridges.written import written
 from bot.notice import HERE_ONLY
 from bot.place import Place, follow
 from nips import nip59
@@ -89,7 +91,7 @@ class Outbox:
 
     async def _learn(self, event: Event) -> None:
         with suppress(Malformed):  # `counterparts` tells of it
-            if (found := bound_by(event, self._roles.router)) is not None:
+            if (found := bound_by(event, self._roles.router, NETWORK)) is not None:
                 # A bridge that is killed now does not judge anew what was said before.
                 await self._place.save()
                 self._bound[found.binding.group] = found
@@ -131,7 +133,7 @@ class Outbox:
         self, event_id: str, wraps: list[tuple[Event, str]], rumors: tuple[str, ...], since_s: int
     ) -> None:
         delivery = deliveries.Delivery(
-            event_id, tuple(Wrap(wrap.id, to) for wrap, to in wraps), rumors=rumors
+            event_id, tuple(Wrap(wrap.id, to) for wrap, to in wraps), known_as=rumors
         )
         await self._courier.carry(delivery, [Parcel(wrap, to) for wrap, to in wraps], since_s)
 

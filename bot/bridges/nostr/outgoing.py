@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from bot.bridges.splitting import json_bytes, split
 from nips import nip32
 from nips.event import Event, Template
 from nips.nip17 import message_template
@@ -22,39 +22,6 @@ NO_LIST = ""  # the place of a relay's address while the recipient's are not kno
 NO_LIST_REASON = "no inbox list"
 
 _FINAL = {Prefix.BLOCKED, Prefix.INVALID, Prefix.POW, Prefix.RESTRICTED, Prefix.MUTE}
-_ENDS = ("\n\n", "\n", ". ", " ")
-
-
-def split(text: str, max_bytes: int = MAX_PART_BYTES) -> list[str]:
-    """Cut a text into parts of at most `max_bytes` of JSON, at paragraph ends where it can.
-
-    Falls back to line ends, sentences, words, then anywhere. Only blanks at the cuts are lost.
-    """
-    parts = []
-    while _json_bytes(text) > max_bytes:
-        end = _cut(text, max_bytes)
-        parts.append(text[:end].rstrip())
-        text = text[end:].lstrip()
-    return [*(part for part in parts if part), *([text] if text or not parts else [])]
-
-
-def _cut(text: str, max_bytes: int) -> int:
-    low, high = 1, min(len(text), max_bytes)
-    while low < high:  # the longest prefix that fits
-        middle = (low + high + 1) // 2
-        if _json_bytes(text[:middle]) <= max_bytes:
-            low = middle
-        else:
-            high = middle - 1
-    for end in _ENDS:
-        # Not before the middle: a part of one line would read like an accident.
-        if (found := text.rfind(end, low // 2, low)) > 0:
-            return found + len(end)
-    return low
-
-
-def _json_bytes(text: str) -> int:
-    return len(json.dumps(text, ensure_ascii=False).encode()) - 2
 
 
 def rumors(
@@ -72,7 +39,7 @@ def rumors(
                 bot, recipients, part, message.created_at + index, None if index else reply_to
             )
         )
-        for index, part in enumerate(split(message.content))
+        for index, part in enumerate(split(message.content, MAX_PART_BYTES, json_bytes))
     ]
 
 

@@ -13,7 +13,7 @@ import structlog
 from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.contacts import Contacts
 from bot.bridges.nostr.destination import why_not_public
-from bot.bridges.nostr.waiting import first_of
+from bot.bridges.waiting import first_of
 from nips.nip42 import normalise
 
 AGAIN_S = 600.0  # a name may have led elsewhere for a while

@@ -1,179 +1,34 @@
-"""Shell: puppets on the local relay: authenticated, members of their groups, with a name."""
+"""Shell: who is bound is there, and nobody else; their profiles and lists are followed."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from secrets import token_bytes
-
-import structlog
-
-from bot.author import is_duplicate
-from bot.bridges.nostr import puppets
 from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.contacts import Contacts
-from bot.bridges.nostr.counterparts import Bound, Counterparts
-from bot.bridges.nostr.doorbell import Doorbell
-from bot.bridges.nostr.waiting import Patience, first_of
-from nips.event import Event, Template
-from nips.filter import Filter
-from nips.frames import Ok
-from nips.key import SecretKey
-from nips.kinds import Kind
-from nips.nip29 import GroupRole, members
-from relay_local.client import Delivery, Link
-
-MAX_LOOKS = 5  # at a group's members; about four seconds
-
-log = structlog.get_logger()
+from bot.bridges.nostr.counterparts import Counterparts
+from bot.bridges.nostr.visitors import Visitors
+from bot.bridges.presence import Presence
+from bot.bridges.waiting import first_of
 
 
-class Presence:
-    """key: the bridge's own, which is also the seed of its puppets' keys."""
-
-    def __init__(
-        self,
-        link: Link,
-        key: SecretKey,
-        counterparts: Counterparts,
-        contacts: Contacts,
-        arrivals: Arrivals,
-        doorbell: Doorbell,
-    ) -> None:
-        self._link, self._key = link, key
-        self._counterparts, self._contacts = counterparts, contacts
-        self._arrivals, self._doorbell = arrivals, doorbell
-        self._keys: dict[str, SecretKey] = {}
-        self._members: set[tuple[str, str]] = set()
-        self._seated: set[tuple[str, str]] = set()
-        self._profiles: dict[str, str] = {}
-        self._making = asyncio.Lock()
-
-    def key_of(self, person: str) -> SecretKey:
-        """The puppet key of a Nostr user (hex)."""
-        if person not in self._keys:
-            self._keys[person] = puppets.puppet_key(self._key, puppets.counterpart(person))
-        return self._keys[person]
-
-    async def ready(self, bound: Bound, person: str) -> SecretKey | None:
-        """Return a puppet that may write in a group, making what is missing; None where somebody
-        in charge of the group has removed it since the person was bound."""
-        key, group = self.key_of(person), bound.binding.group
-        async with self._making:
-            if key.public not in self._profiles:
-                await self._link.authenticate(key)
-                self._profiles[key.public] = await self._stored_profile(key)
-            if (bound.event_id, key.public) not in self._members:
-                template = puppets.membership_template(
-                    self._key.public, group, key.public, bound.event_id, person, _now_s()
-                )
-                ok = await self._put(template, self._key)
-                if is_duplicate(ok) and await self._is_removed(group, key.public):
-                    return None
-                if ok.accepted:
-                    self._members.add((bound.event_id, key.public))
-                    self._seated.add((group, key.public))
-            await self._name(key, person)
-        return key
-
-    async def is_member(self, bound: Bound, person: str) -> bool:
-        """Say whether somebody's puppet is in a group, as the relay says now."""
-        key = await self.ready(bound, person)
-        return key is not None and not await self._is_removed(bound.binding.group, key.public)
-
-    def forget(self, bound: Bound, person: str) -> None:
-        """Make the membership again at the next `ready`: the relay did not know it."""
-        self._members.discard((bound.event_id, self.key_of(person).public))
-
-    async def run(self) -> None:
-        """Keep the puppet of every counterpart ready, and named as they are, and of nobody else,
-        until cancelled."""
-        await self._remember()
-        while True:
-            changes = (self._counterparts.change, self._contacts.change, self._doorbell.change)
-            people, visitors = self._counterparts.public_people, self._doorbell.asked
-            if self._contacts.expect(people, visitors) and (people or visitors):
-                await self._arrivals.follow_lists(people | visitors)
-            for bound in self._counterparts.groups().values():
-                for person in bound.people:
-                    await self.ready(bound, person)
-            await self._remove_unbound()
-            await first_of(*changes)
-
-    async def _remember(self) -> None:
-        """Know which puppets were ever put into which group: whoever was unbound while the bridge
-        was down is removed too."""
-        kinds = frozenset({int(Kind.PUT_USER)})
-        wanted = Filter(kinds=kinds, authors=frozenset({self._key.public}))
-        async with self._link.subscribe([wanted], after_seq=0) as stream:
-            async for item in stream:
-                if not isinstance(item, Delivery):
-                    break
-                group = item.event.tag("h") or ""
-                self._seated.update((group, puppet) for puppet in item.event.values("p"))
-
-    async def _remove_unbound(self) -> None:
-        bound_now = self._counterparts.every_group()
-        kept = {
-            (group, self.key_of(person).public)
-            for group, bound in bound_now.items()
-            for person in bound.people
-        }
-        for group in {group for group, _ in self._seated - kept}:
-            gone = {puppet for at, puppet in self._seated - kept if at == group}
-            for puppet in gone & await self._puppets_in(group):
-                await self._put(
-                    puppets.removal_template(self._key.public, group, puppet, _now_s()), self._key
-                )
-            self._seated -= {(group, puppet) for puppet in gone}
-
-    async def _is_removed(self, group: str, puppet: str) -> bool:
-        """Say whether a puppet that was put into a group is no member of it any more."""
-        patience = Patience()
-        for _ in range(MAX_LOOKS):
-            if found := await self._members_of(group):
-                return puppet not in _puppets_of(found)
-            # There are members, and none are told: a list that is replaced while the relay looks
-            # for it is in no answer. Taken for a removal, somebody's message would be dropped.
-            await patience.pause()
-        return True  # the group is gone
-
-    async def _puppets_in(self, group: str) -> frozenset[str]:
-        return _puppets_of(await self._members_of(group))
-
-    async def _members_of(self, group: str) -> list[Event]:
-        wanted = Filter(
-            kinds=frozenset({int(Kind.GROUP_MEMBERS)}), tags={"d": frozenset({group})}
-        )  # fmt: skip
-        return await self._link.fetch([wanted])
-
-    async def _name(self, key: SecretKey, person: str) -> None:
-        template = puppets.profile_template(key.public, self._contacts.name_of(person), _now_s())
-        if template.content == self._profiles[key.public]:
-            return
-        if (await self._put(template, key)).accepted:
-            self._profiles[key.public] = template.content
-
-    async def _stored_profile(self, key: SecretKey) -> str:
-        wanted = Filter(authors=frozenset({key.public}), kinds=frozenset({int(Kind.PROFILE)}))
-        found: list[Event] = await self._link.fetch([wanted])
-        return found[0].content if found else ""
-
-    async def _put(self, template: Template, key: SecretKey) -> Ok:
-        ok = await self._link.publish(template.sign(key, token_bytes(32)))
-        if ok.refusal:
-            log.warning("puppet not ready", kind=template.kind, reason=ok.message)
-        return ok
-
-
-def _puppets_of(found: list[Event]) -> frozenset[str]:
-    return frozenset(
-        member.pubkey
-        for event in found
-        for member in members(event)
-        if GroupRole.PUPPET in member.roles
-    )
-
-
-def _now_s() -> int:
-    return int(time.time())
+async def keep_present(
+    presence: Presence,
+    counterparts: Counterparts,
+    contacts: Contacts,
+    arrivals: Arrivals,
+    visitors: Visitors,
+) -> None:
+    """Keep the puppet of every counterpart ready, and named as they are, and of nobody else,
+    until cancelled."""
+    await presence.remember()
+    while True:
+        changes = (counterparts.change, contacts.change, visitors.change)
+        people, asked = counterparts.public_people, visitors.asked
+        if contacts.expect(people, asked) and (people or asked):
+            await arrivals.follow_lists(people | asked)
+        for bound in counterparts.groups().values():
+            for person in bound.people:
+                await presence.ready(bound, person)
+        await presence.remove_all_but(
+            {group: bound.people for group, bound in counterparts.every_group().items()}
+        )
+        await first_of(*changes)

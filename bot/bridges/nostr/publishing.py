@@ -14,7 +14,7 @@ import structlog
 
 from bot.bridges.nostr.courier import Courier, Parcel
 from bot.bridges.nostr.lookup import Lookup
-from bot.bridges.nostr.written import written
+from bot.bridges.written import written
 from bot.place import Place, follow
 from bot.publication import LEAVING, leaves
 from nips.event import Event

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
-from bot.bridges.nostr.pauses import pause_s
+from bot.bridges.pauses import pause_s
 from nips.refusal import Prefix, Refusal
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0

@@ -29,7 +29,7 @@ from bot.bridges.nostr.echo import Echo, Echoed
 from bot.bridges.nostr.notes import Dropped, Ended, Heard, Note, NotLoggedIn
 from bot.bridges.nostr.pool import Pool
 from bot.bridges.nostr.relay_state import Fault, Health, Pauses, State, closed
-from bot.bridges.nostr.waiting import first_of
+from bot.bridges.waiting import first_of
 from nips.event import Event
 from nips.kinds import Kind
 from nips.refusal import Malformed, Prefix, Refusal

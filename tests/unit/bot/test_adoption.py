@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from secrets import token_bytes
 from uuid import uuid4
 
@@ -15,7 +16,8 @@ from bot import adoption as adoption_module
 from bot import registration
 from bot.adoption import Adoption
 from bot.beginning import make_main
-from bot.bridges.nostr import puppets
+from bot.bridges import puppets
+from bot.bridges.nostr.puppets import counterpart
 from bot.directory import Directory
 from bot.groups import MEMBERSHIP_KINDS
 from nips import nip29
@@ -27,6 +29,7 @@ from nips.own import binding as bindings
 from nips.own.binding import Binding
 from relay_local.client import Delivery, Link, connect
 from tests.unit.bot.requests.stage import House, a_house
+from tests.unit.nips.own.test_signal_id import ACI, GROUP
 
 
 @pytest.fixture
@@ -187,9 +190,11 @@ async def test_nobody_elses_group_is_taken_for_the_owners(house: House) -> None:
 async def a_puppet(house: House, group: str, person: str) -> str:
     """Do as the bridge does when somebody is bound."""
     key = house.role("bridge-nostr")
-    puppet = puppets.puppet_key(key, puppets.counterpart(person)).public
+    puppet = puppets.puppet_key(key, counterpart(person)).public
     (event,) = [e for e in await house.records("group/") if group in (e.tag("d") or "")]
-    template = puppets.membership_template(key.public, group, puppet, event.id, person, now_s())
+    template = puppets.membership_template(
+        key.public, group, puppet, event.id, counterpart(person), now_s()
+    )
     async with connect(house.place.relay_address, [key]) as link:
         assert (await link.publish(template.sign(key, token_bytes(32)))).accepted
     return puppet
@@ -213,6 +218,28 @@ async def test_whom_the_owners_client_removes_is_unbound(house: House) -> None:
         async with asyncio.timeout(10):
             while (await bound(house, made.group))[0].counterparts != (f"nostr:{bob}",):
                 await asyncio.sleep(0.02)
+
+
+async def test_a_signal_group_stays_bound_without_one_of_its_people(house: House) -> None:
+    """Whoever stands there is no counterpart themselves: they are out, and their bridge leaves
+    them out; what the others write comes all the same."""
+    key, puppet = house.role("bridge-signal"), SecretKey.generate(token_bytes).public
+    async with watching(house) as watch:
+        made = await house.registry().register("Chess", [f"signal:{GROUP}"])
+        before = await bound(house, made.group)
+        put = nip29.put_user(key.public, made.group, puppet, ("puppet",), now_s())
+        mark = ("for", bindings.mark(made.group, f"signal:{ACI}"))
+        put = replace(put, tags=(*put.tags, mark))
+        async with connect(house.place.relay_address, [key]) as link:
+            assert (await link.publish(put.sign(key, token_bytes(32)))).accepted
+        await watch.put(nip29.remove_user(house.owner.public, made.group, puppet, now_s()))
+        # What comes next is looked at after that.
+        other = str(uuid4())
+        await watch.put(nip29.create_group(house.owner.public, other, now_s()))
+        await watch.put(named(house, other, "Behind it"))
+        await watch.binding(other)
+        assert await bound(house, made.group) == before
+        assert puppet not in house.group(made.group).members
 
 
 async def test_the_owner_does_not_lock_themselves_out(house: House) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.bridges.nostr import puppets
+from bot.bridges import puppets
 from bot.groups import Groups, main_binding, missing_of_main
 from nips import nip29
 from nips.event import Event, Template
@@ -136,7 +136,7 @@ def test_a_muted_person_is_muted_as_a_puppet_too() -> None:
     """Attack: whoever was muted by their npub goes on calling, for a puppet has another key."""
     person, puppet, other = (KEYS[name].public for name in ("before", "alice", "bridge"))
     binding = Binding(MAIN, "main", muted=(person, "0c" * 32))
-    put = puppets.membership_template(other, MAIN, puppet, "ab" * 32, person, 1)
+    put = puppets.membership_template(other, MAIN, puppet, "ab" * 32, f"nostr:{person}", 1)
     groups = Groups().after(signed(nip29.create_group(ROUTER, MAIN, 1))).bound(binding, 1)
     group = groups.after(signed(put)).by_id[MAIN]
     assert group.is_muted(puppet)
@@ -147,7 +147,7 @@ def test_a_muted_person_is_muted_as_a_puppet_too() -> None:
     # The mark goes with the puppet, is of this group alone, and nobody else's to wear.
     removed = groups.after(signed(nip29.remove_user(other, MAIN, puppet, 2))).by_id[MAIN]
     assert removed.marks == {}
-    elsewhere = puppets.membership_template(other, WORK, puppet, "ab" * 32, person, 1)
+    elsewhere = puppets.membership_template(other, WORK, puppet, "ab" * 32, f"nostr:{person}", 1)
     assert elsewhere.tag("for") != put.tag("for")
     member = replace(put, tags=(("h", MAIN), ("p", OWNER, "owner"), ("for", put.tag("for") or "")))
     assert not groups.after(signed(member)).by_id[MAIN].is_muted(OWNER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -21,6 +22,7 @@ from nips.own.binding import FOLDER, Binding
 from nips.own.fields import GROUP_ID
 from nips.own.roles import Roles
 from nips.refusal import Malformed
+from tests.unit.nips.own.test_signal_id import ACI
 
 KEYS = {name: SecretKey(bytes([n]) * 32) for n, name in enumerate(
     ("relay", "signer", "router", "bot", "owner", "chat", "bridge", "ann", "bob"), 1
@@ -32,6 +34,8 @@ ROLES = Roles(
     chat=P["chat"], bridges={"nostr": P["bridge"]},
 )  # fmt: skip
 ANN, BOB, OWNER = (f"nostr:{P[name]}" for name in ("ann", "bob", "owner"))
+CLEO, DAN = f"signal:{ACI}", f"signal:{ACI[:-1]}0"
+CLUB, OTHER_CLUB = (f"signal:{b64encode(bytes([n]) * 32).decode()}" for n in (1, 2))
 
 
 @pytest.mark.parametrize(
@@ -100,8 +104,10 @@ def test_a_word_names_a_person(word: str) -> None:
 
 
 def test_another_networks_person_is_named_as_they_are() -> None:
-    assert registration.counterpart_of("signal:abc-def") == "signal:abc-def"
-    for wrong in ("ann", "nsec1qqqq", "Signal:abc", "signal:", "nostr:ann"):
+    assert registration.counterpart_of("telex:abc-def") == "telex:abc-def"
+    assert registration.counterpart_of(f" signal:{ACI.upper()}") == f"signal:{ACI}"
+    assert registration.counterpart_of(CLUB) == CLUB
+    for wrong in ("ann", "nsec1qqqq", "Telex:abc", "signal:", "signal:abc", "nostr:ann"):
         with pytest.raises(Malformed):
             registration.counterpart_of(wrong)
 
@@ -159,10 +165,20 @@ def test_a_word_that_finds_none_tells_what_is_near(word: str, near: tuple[str, .
         ((f"nostr:{P['bot']}",), False, True),
         ((f"nostr:{P['signer']}",), True, True),
         ((f"nostr:{P['chat']}",), False, True),
+        ((DAN,), False, False),
+        ((DAN, f"signal:{ACI[:-1]}1"), False, False),
+        ((CLEO,), False, True),
+        ((CLUB,), False, True),
+        ((OTHER_CLUB,), False, False),
+        ((OTHER_CLUB, DAN), False, True),  # a group of Signal's is alone
+        ((BOB, DAN), False, True),  # two networks share none
+        ((BOB, OTHER_CLUB), False, True),
     ],
 )
 def test_who_can_be_bound(people: tuple[str, ...], room: bool, refused: bool) -> None:
     among = [
+        Binding("50000000-0000-4000-8000-000000000001", "cleo", (CLEO,)),
+        Binding("60000000-0000-4000-8000-000000000001", "chess", (CLUB,)),
         Binding(MAIN, "main", (OWNER, f"nostr:{P['chat']}")),
         Binding(ONE, "ann", (ANN,)),
         Binding("30000000-0000-4000-8000-000000000001", "trip", (ANN, OWNER), room=True),

@@ -20,6 +20,7 @@ from nips.own.binding import Binding
 from nips.own.stranger import KEPT_S
 from nips.refusal import Refused
 from tests.unit.bot.requests.stage import House, a_house
+from tests.unit.nips.own.test_signal_id import ACI, GROUP
 
 ANN, BOB = (SecretKey.generate(token_bytes).public for _ in range(2))
 
@@ -116,6 +117,63 @@ async def test_a_room_is_shown_as_who_is_in_it(house: House) -> None:
     assert made == Binding(
         made.group, "trip", tuple(f"nostr:{key}" for key in people), "", room=True
     )
+
+
+@pytest.mark.parametrize(
+    ("id_", "name", "words", "trigger"),
+    [
+        (ACI, "Alice (Signal)", "Alice (Signal 7b1e5c0a…)", None),
+        (ACI, "", "Somebody (Signal 7b1e5c0a…)", None),
+        (GROUP, "Family", "A group called Family (Signal group AAECAwQF…)", ""),
+        (GROUP, "Family (Signal)", "A group called Family (Signal group AAECAwQF…)", ""),
+    ],
+)
+async def test_somebody_of_signal(
+    house: House, id_: str, name: str, words: str, trigger: str | None
+) -> None:
+    strangers = await started(house)
+    assert await strangers.report("signal", id_, name) == "shown"
+    assert await strangers.report("signal", id_, "Another name") == "known"
+    (notice,) = await told(house)
+    assert notice.content.startswith(f"👋 {words} wrote to me.")
+    assert id_ not in notice.content  # what people cannot read is no help to them
+    ((code, said),) = strangers.open()
+    assert said == words
+    made = await strangers.allow(code, once="message 1")
+    folder = name.split(" ")[0].casefold() or code
+    assert made == Binding(made.group, folder, (f"signal:{id_}",), trigger)
+
+
+async def test_a_denied_group_of_signals_is_not_shown_again(house: House) -> None:
+    strangers = await started(house)
+    await strangers.report("signal", GROUP, "Family")
+    ((code, _),) = strangers.open()
+    await strangers.deny(code)
+    assert await (await started(house)).report("signal", GROUP, "Family of another name") == "known"
+    assert len(await told(house)) == 1
+
+
+@pytest.mark.parametrize("id_", ["+4915112345678", ACI.upper(), f"{ACI},{ACI}", f"{GROUP}x", ""])
+async def test_nobody_of_signal_is_not_shown(house: House, id_: str) -> None:
+    strangers = await started(house)
+    with pytest.raises(Refused):
+        await strangers.report("signal", id_, "x")
+    assert await told(house) == []
+
+
+async def test_a_flood_of_keys_hides_nobody_of_another_network(house: House) -> None:
+    """Attack: keys of Nostr cost nothing."""
+    strangers = await started(house)
+    for _ in range(MAX_SHOWN_A_DAY + 1):
+        answer = await strangers.report("nostr", SecretKey.generate(token_bytes).public, "Eve")
+    assert answer == "full"
+    assert await strangers.report("signal", ACI, "Alice (Signal)") == "shown"
+    more = [
+        event.content for event in await house.said(house.roles.main) if "More" in event.content
+    ]
+    assert [line.startswith("More strangers write from Nostr than I show") for line in more] == [
+        True
+    ]
 
 
 @pytest.mark.parametrize(

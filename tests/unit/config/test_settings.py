@@ -27,6 +27,36 @@ def test_a_file_wins_over_the_defaults_and_the_environment_over_both(
     assert load(tmp_path).agent.pids == 64
 
 
+def test_without_a_number_there_is_no_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = load(tmp_path).signal
+    assert (found.url, found.number) == ("http://127.0.0.1:8080", "")
+    assert (found.poll_s, found.max_messages, found.read_receipts) == (1.0, 20, False)
+    write(tmp_path, {"signal": {"number": "+491701234567"}})
+    assert load(tmp_path).signal.number == "+491701234567"
+    monkeypatch.setenv("NOSTRCLAW_SIGNAL__NUMBER", "+12025550123")
+    assert load(tmp_path).signal.number == "+12025550123"
+    assert load(tmp_path).signal.url == "http://127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({"url": "http://localhost:8080/"}, "http://localhost:8080"),
+        ({"url": "http://127.8.8.8:1"}, "http://127.8.8.8:1"),
+        ({"url": " http://[::1]:8080 "}, "http://[::1]:8080"),
+        ({"url": "https://Signal.Example/api/"}, "https://signal.example/api"),
+        ({"url": "http://signal:8080", "plain_http": True}, "http://signal:8080"),
+    ],
+)
+def test_where_the_signal_service_may_be(
+    tmp_path: Path, given: dict[str, object], url: str
+) -> None:
+    write(tmp_path, {"signal": given})
+    assert load(tmp_path).signal.url == url
+
+
 @pytest.mark.parametrize("text", ["wss://a wss://b", "wss://a,wss://b", '["wss://a", "wss://b"]'])
 def test_relays_in_the_environment_may_be_written_as_people_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
@@ -65,6 +95,24 @@ def test_hosts_that_may_be_private(
         ({"budget": {"runs_per_day": -1}}, "runs_per_day"),
         ({"budget": {"group_usd_per_day": -0.5}}, "group_usd_per_day"),
         ({"budget": {"runs_per_week": 1}}, "runs_per_week"),
+        ({"signal": {"number": "0170 1234567"}}, "signal.number"),
+        ({"signal": {"number": "+49 170 1234567"}}, "signal.number"),
+        ({"signal": {"number": "+4917012345678901"}}, "signal.number"),  # more than fifteen digits
+        ({"signal": {"number": 491701234567}}, "quotation marks"),
+        ({"signal": {"url": "127.0.0.1:8080"}}, "signal.url"),
+        ({"signal": {"url": "ftp://127.0.0.1:8080"}}, "signal.url"),
+        ({"signal": {"url": "http://127.0.0.1:99999"}}, "signal.url"),
+        ({"signal": {"url": "https://me:secret@signal.example"}}, "no password is a setting"),
+        ({"signal": {"url": "http://127.0.0.1@signal.example"}}, "no password is a setting"),
+        ({"signal": {"url": "http://127.0.0.1:8080/?next=x"}}, "signal.url"),
+        # Nothing but the network keeps others from the service.
+        ({"signal": {"url": "http://192.168.1.10:8080"}}, "plain_http"),
+        ({"signal": {"url": "http://0.0.0.0:8080"}}, "plain_http"),
+        ({"signal": {"url": "http://127.0.0.1.example:8080"}}, "plain_http"),
+        ({"signal": {"poll_s": 0}}, "signal.poll_s"),
+        ({"signal": {"poll_s": 61}}, "signal.poll_s"),
+        ({"signal": {"max_messages": 0}}, "signal.max_messages"),
+        ({"signal": {"wings": 2}}, "signal.wings"),
         ({"wings": 2}, "wings"),
     ],
 )

@@ -8,7 +8,9 @@ from hashlib import sha256
 from nips.event import Event, Template
 from nips.key import SecretKey
 from nips.kinds import Kind
+from nips.own import binding as bindings
 from nips.own import grant as grants
+from nips.own.binding import Binding
 from nips.own.grant import Grant
 from nips.own.roles import Roles
 from relay_local.viewer import Viewer
@@ -29,11 +31,16 @@ RELAY, OWNER, ROUTER, SIGNER, BOT = map(key_of, ("relay", "owner", "router", "si
 BRIDGE, CHAT, PUPPET, MEMBER = map(key_of, ("bridge", "chat", "puppet", "member"))
 OTHER_MEMBER, OTHER_PUPPET = key_of("other member"), key_of("other puppet")
 MODEL, CONSOLE = key_of("model"), key_of("console")
+SIGNAL, SIGNAL_PUPPET = key_of("signal bridge"), key_of("signal puppet")
 SESSION, OTHER_SESSION, STRANGER = map(key_of, ("session", "other session", "stranger"))
 EVERYBODY = (
     RELAY, OWNER, ROUTER, SIGNER, BOT, BRIDGE, CHAT, PUPPET, MEMBER, OTHER_MEMBER, OTHER_PUPPET,
-    SESSION, OTHER_SESSION, STRANGER, MODEL, CONSOLE,
+    SESSION, OTHER_SESSION, STRANGER, MODEL, CONSOLE, SIGNAL, SIGNAL_PUPPET,
 )  # fmt: skip
+SOMEBODY = {
+    "nostr": f"nostr:{STRANGER.public}",
+    "signal": "signal:7a2f4a1e-0c55-4f0e-9b8e-3d2f6a9c1b07",
+}
 
 ROLES = Roles(
     relay=RELAY.public,
@@ -45,7 +52,7 @@ ROLES = Roles(
     chat=CHAT.public,
     model=MODEL.public,
     console=CONSOLE.public,
-    bridges={"nostr": BRIDGE.public},
+    bridges={"nostr": BRIDGE.public, "signal": SIGNAL.public},
 )
 
 
@@ -95,9 +102,10 @@ def put_user(group: str, who: SecretKey, role: str, author: SecretKey = ROUTER) 
     return event(author, Kind.PUT_USER, ("h", group), ("p", who.public, role))
 
 
-def binding_event(group: str) -> Event:
-    """The binding of a group."""
-    return event(ROUTER, Kind.APP_DATA, ("d", f"group/{group}"), content="{}")
+def binding_event(group: str, *networks: str) -> Event:
+    """The binding of a group to somebody of each network; of Nostr where none is named."""
+    bound = Binding(group, "somewhere", tuple(SOMEBODY[each] for each in networks or ("nostr",)))
+    return bindings.template(bound, ROUTER.public, NOW).sign(ROUTER, bytes(32))
 
 
 def history() -> list[Event]:

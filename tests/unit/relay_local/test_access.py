@@ -31,6 +31,8 @@ from tests.unit.relay_local.cast import (
     ROLES,
     ROUTER,
     SESSION,
+    SIGNAL,
+    SIGNAL_PUPPET,
     SIGNER,
     STRANGER,
     WORLD,
@@ -50,6 +52,7 @@ VIEWERS = {
     "router": as_(ROUTER),
     "signer": as_(SIGNER),
     "bridge": as_(BRIDGE, PUPPET),
+    "signal bridge": as_(SIGNAL, SIGNAL_PUPPET),
     "chat": as_(CHAT),
     "member": as_(MEMBER),
     "other member": as_(OTHER_MEMBER),
@@ -60,7 +63,8 @@ VIEWERS = {
     "puppet alone": as_(PUPPET),
     "bot's key": as_(BOT),
 }
-PARTS = {"owner", "router", "signer", "bridge"}
+# Mail is read by the bridge that carries it. Attack: whoever takes over another reads all of it.
+PARTS = {"owner", "router", "signer", "bridge", "signal bridge"}
 SEEN: list[tuple[str, Event, set[str]]] = [
     ("a message in main", event(MEMBER, 9, H), PARTS | {"member", "session"}),
     ("a message in the other group", event(OTHER_MEMBER, 9, ("h", OTHER)),
@@ -87,6 +91,11 @@ SEEN: list[tuple[str, Event, set[str]]] = [
     ("told to a member", event(RELAY, 44_100, ("p", MEMBER.public), H), {"member"}),
     ("a session's grant", grant_event(SESSION), {"owner", "router", "signer", "session"}),
     ("a place", event(ROUTER, Kind.APP_DATA, ("d", "place/router")), PARTS),
+    # What came from Signal, and whose business it is has not been judged: its bridge alone.
+    ("what came from Signal", event(SIGNAL, Kind.APP_DATA, ("d", "signal/x")), {"signal bridge"}),
+    ("what came from Signal, naming who would read it",
+     event(SIGNAL, Kind.APP_DATA, ("d", "signal/x"), ("p", OWNER.public), ("p", MEMBER.public)),
+     {"signal bridge"}),
     ("a binding", event(ROUTER, Kind.APP_DATA, ("d", f"group/{MAIN}")), PARTS),
     ("the bot's profile", event(BOT, 0), PARTS | {"chat", "member", "other member", "session"}),
     ("the name of somebody in main", event(PUPPET, 0),
@@ -186,7 +195,7 @@ def test_requests_are_open_to_everybody_and_nothing_beside_them() -> None:
 
 def test_what_is_sent_to_a_part_or_a_session_is_heard_by_it_alone() -> None:
     """Attack: who asks the signer, when, and how much shows when which agent works."""
-    for part in (SIGNER, ROUTER, BRIDGE):
+    for part in (SIGNER, ROUTER, BRIDGE, SIGNAL):
         listening: dict[str, object] = {"kinds": [24_133], "#p": [part.public]}
         beside = {"kinds": [24_133], "#p": [STRANGER.public, part.public]}
         for asked in (listening, beside):

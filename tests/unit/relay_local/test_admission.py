@@ -31,6 +31,7 @@ from tests.unit.relay_local.cast import (
     ROLES,
     ROUTER,
     SESSION,
+    SIGNAL,
     SIGNER,
     STRANGER,
     as_,
@@ -41,7 +42,7 @@ from tests.unit.relay_local.cast import (
 )
 
 H = ("h", MAIN)
-EVERYBODY = as_(OWNER, ROUTER, SIGNER, BRIDGE, MEMBER, PUPPET)
+EVERYBODY = as_(OWNER, ROUTER, SIGNER, BRIDGE, SIGNAL, MEMBER, PUPPET)
 
 
 class House:
@@ -263,6 +264,21 @@ def test_expired_events(house: House) -> None:
     assert remove_expired(house.transaction, NOW + 9, 10) is None
     assert isinstance(house.put(soon).outcome, Known)
     assert house.refuse(event(MEMBER, 9, H, ("expiration", "soon"))).prefix is Prefix.INVALID
+
+
+def test_what_came_from_signal_is_gone_when_it_has_passed_through(house: House) -> None:
+    d, o = ("d", f"signal/{'ab' * 32}"), ("o", "ab" * 32)
+    soon = ("expiration", str(NOW + 5))
+    waiting = event(SIGNAL, Kind.APP_DATA, d, o, soon, content='{"envelope":{}}')
+    house.keep(waiting)
+    again = event(SIGNAL, Kind.APP_DATA, d, o, soon, content='{"envelope":{"again":1}}')
+    assert isinstance(house.put(again).outcome, Known)
+    dealt_with = event(SIGNAL, Kind.APP_DATA, d, soon, created_at=NOW + 1)
+    house.keep(dealt_with)
+    assert house.transaction.event(waiting.id) is None
+    assert remove_expired(house.transaction, NOW + 5, 10) is None
+    assert house.transaction.event(dealt_with.id) is None
+    assert isinstance(house.put(waiting).outcome, Known)
 
 
 def test_the_relay_describes_its_groups(house: House) -> None:

@@ -34,6 +34,7 @@ from tests.unit.relay_local.cast import (
     RELAY,
     ROUTER,
     SESSION,
+    SIGNAL,
     SIGNER,
     STRANGER,
     WORLD,
@@ -45,7 +46,9 @@ from tests.unit.relay_local.cast import event as made
 OPENED = WORLD.after(
     made(ROUTER, Kind.EDIT_METADATA, ("h", OTHER), ("public",), ("visible",)), NOW
 ).after(made(ROUTER, Kind.REMOVE_USER, ("h", OTHER), ("p", OTHER_MEMBER.public)), NOW)
-PEOPLE = [key.public for key in (OWNER, ROUTER, BOT, MEMBER, PUPPET, SESSION, STRANGER, RELAY)]
+PEOPLE = [
+    key.public for key in (OWNER, ROUTER, BOT, MEMBER, PUPPET, SESSION, STRANGER, RELAY, SIGNAL)
+]
 KINDS = [
     0,
     1,
@@ -67,7 +70,7 @@ KINDS = [
 TEXTS = ["", "a", "A", MAIN, "é\n\x00'\"%_", "x" * 64, "x" * 65, "y" * 300, *PEOPLE[:2]]
 TIMES = [0, NOW - 1, NOW, NOW + 1, 2**63 - 1]
 
-values = st.sampled_from([*TEXTS, *PEOPLE, MAIN, OTHER, "grant/x", f"group/{MAIN}"])
+values = st.sampled_from([*TEXTS, *PEOPLE, MAIN, OTHER, "grant/x", "signal/x", f"group/{MAIN}"])
 letters = st.sampled_from(["p", "e", "h", "d", "t", "T", "o"])
 tags = st.lists(
     st.one_of(
@@ -107,7 +110,7 @@ def filters(draw: st.DrawFn, events: list[Event]) -> Filter:
 
 viewers = st.sampled_from(
     [Viewer(), as_(STRANGER), as_(OWNER), as_(ROUTER), as_(SIGNER), as_(BRIDGE, PUPPET), as_(CHAT),
-     as_(MEMBER), as_(MEMBER, OTHER_MEMBER), inside(SESSION)]
+     as_(SIGNAL), as_(MEMBER), as_(MEMBER, OTHER_MEMBER), inside(SESSION)]
 )  # fmt: skip
 scopes = st.one_of(
     viewers.map(lambda viewer: scope_of(WORLD, viewer)),

@@ -29,6 +29,7 @@ from tests.unit.relay_local.cast import (
     RELAY,
     ROUTER,
     SESSION,
+    SIGNAL,
     SIGNER,
     WORLD,
     event,
@@ -143,7 +144,10 @@ def test_the_ledger_stays() -> None:
         assert is_ledger(WORLD, one)
         assert not is_ledger(PUBLIC, one)
         assert not is_deleted_by(WORLD, event(OWNER, 5, ("e", one.id)), one)
-    for other in (event(MEMBER, 9), event(BOT, 30_023, ("d", "x")), event(MEMBER, 30_078)):
+    for other in (
+        event(MEMBER, 9), event(BOT, 30_023, ("d", "x")), event(MEMBER, 30_078),
+        event(ROUTER, 30_078, ("d", "stranger/ghjkmn")), event(SIGNAL, 30_078, ("d", "signal/x")),
+    ):  # fmt: skip
         assert not is_ledger(WORLD, other)
 
 

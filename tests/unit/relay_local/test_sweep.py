@@ -33,6 +33,7 @@ from tests.unit.relay_local.cast import (
     RELAY,
     ROUTER,
     SESSION,
+    SIGNAL,
     STRANGER,
     WORLD,
     event,
@@ -143,6 +144,28 @@ async def test_what_no_bridge_has_handled_stays(room: Room, place: str) -> None:
     assert await room.here(old) == [True]
 
 
+async def test_another_networks_bridge_has_no_wraps_removed(room: Room) -> None:
+    """Attack: one that was taken over says that it has read on, or that the mail was a delivery of
+    its own; while the bridge that carries mail is away for a month."""
+    past = NOW - 400 * DAY_S
+    mail = [wrap(1, past), wrap(2, past, OWNER.public)]
+    claims = [
+        places.template(Place(reader, room.store.epoch, 9), SIGNAL.public, NOW).sign(
+            SIGNAL, bytes(32)
+        )
+        for reader in ("nostr-inbox", "signal-inbox")
+    ]
+    value = Delivery(
+        "0" * 64,
+        tuple(Wrap(one.id, OWNER.public) for one in mail),
+        (RelayState("signal", Status.OK, "", NOW - 50 * DAY_S),),
+    )
+    lie = deliveries.template(value, SIGNAL.public, NOW - 50 * DAY_S).sign(SIGNAL, bytes(32))
+    await room.keep(*mail, *claims, lie)
+    assert await room.sweep.once() == 0
+    assert await room.here(*mail, lie) == [True, True, True]
+
+
 async def test_strangers_wraps_are_bounded(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     """Attack: anybody writes to the bot, all day, through any public relay."""
     monkeypatch.setattr(periods, "MAX_HANDLED_WRAPS", 20)
@@ -184,10 +207,12 @@ async def test_wraps_go_30_days_after_delivery_and_deliveries_after_90(room: Roo
     month = delivery(2, NOW - 30 * DAY_S - 1)
     quarter = delivery(3, NOW - 90 * DAY_S - 1)
     pending = delivery(4, NOW - 400 * DAY_S, Status.PENDING)
-    await room.keep(*fresh, *month, *quarter, *pending)
-    assert await room.sweep.once() == 3
-    assert await room.here(*fresh, *month, *quarter, *pending) == [
-        True, True, False, True, False, False, True, True,
+    # What may have gone out or not is never sent again.
+    uncertain = delivery(5, NOW - 90 * DAY_S - 1, Status.UNCERTAIN)
+    await room.keep(*fresh, *month, *quarter, *pending, *uncertain)
+    assert await room.sweep.once() == 5
+    assert await room.here(*fresh, *month, *quarter, *pending, *uncertain) == [
+        True, True, False, True, False, False, True, True, False, False,
     ]  # fmt: skip
 
 

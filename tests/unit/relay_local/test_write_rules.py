@@ -31,9 +31,12 @@ from tests.unit.relay_local.cast import (
     RELAY,
     ROUTER,
     SESSION,
+    SIGNAL,
+    SIGNAL_PUPPET,
     SIGNER,
     STRANGER,
     as_,
+    binding_event,
     event,
     grant_event,
     inside,
@@ -43,7 +46,16 @@ from tests.unit.relay_local.cast import (
 from tests.unit.relay_local.cast import WORLD as CAST_WORLD
 
 OTHER_ADMIN = key_of("other admin")
-WORLD = CAST_WORLD.after(put_user(OTHER, OTHER_ADMIN, "admin"), NOW)
+THIRD = "33333333-3333-4333-8333-333333333333"
+WORLD = CAST_WORLD
+for past in (
+    put_user(OTHER, OTHER_ADMIN, "admin"),
+    event(ROUTER, Kind.CREATE_GROUP, ("h", THIRD)),
+    binding_event(THIRD, "nostr", "signal"),
+    put_user(THIRD, PUPPET, "puppet", BRIDGE),
+    put_user(THIRD, SIGNAL_PUPPET, "puppet", SIGNAL),
+):
+    WORLD = WORLD.after(past, NOW)
 PUBLIC = World(RELAY.public, public=True)
 H = ("h", MAIN)
 
@@ -145,6 +157,13 @@ ATTACKS = [
            as_(BRIDGE), put_user(MAIN, OWNER, "puppet", BRIDGE)),
     Attack("bridges_add_puppets_and_nobody_else", "a bridge turns the router into its puppet",
            as_(BRIDGE), put_user(MAIN, ROUTER, "puppet", BRIDGE)),
+    Attack("bridges_add_puppets_and_nobody_else", "a bridge speaks in the owner's own group, where "
+           "its network has nobody",
+           as_(SIGNAL), put_user(MAIN, SIGNAL_PUPPET, "puppet", SIGNAL)),
+    Attack("bridges_add_puppets_and_nobody_else", "a bridge takes over another's puppet",
+           as_(SIGNAL), put_user(THIRD, PUPPET, "puppet", SIGNAL)),
+    Attack("bridges_remove_puppets_and_nobody_else", "a bridge puts another's puppet out",
+           as_(SIGNAL), event(SIGNAL, Kind.REMOVE_USER, ("h", THIRD), ("p", PUPPET.public))),
     Attack("bridges_remove_puppets_and_nobody_else", "a bridge puts a member out",
            as_(BRIDGE), event(BRIDGE, Kind.REMOVE_USER, H, ("p", MEMBER.public))),
     Attack("bridges_remove_puppets_and_nobody_else", "a bridge puts the owner out with a puppet",
@@ -233,6 +252,8 @@ ATTACKS = [
     Attack("records_are_written_by_their_keeper", "a router invents the owner's order",
            as_(ROUTER), event(ROUTER, Kind.APP_DATA, ("d", f"order/{'ab' * 32}"),
                               content="/allow ghjkmn")),
+    Attack("what_signal_brings_is_kept_by_its_own_bridge", "another bridge hides a record",
+           as_(BRIDGE), event(BRIDGE, Kind.APP_DATA, ("d", "signal/x"))),
     Attack("records_are_written_by_their_keeper", "a record without a name",
            as_(OWNER), event(OWNER, Kind.APP_DATA), Prefix.INVALID),
 ]  # fmt: skip
@@ -245,6 +266,9 @@ TWICE_GUARDED = [
     ("permission_is_asked_by_the_bot_and_given_by_the_owner",
      "everybody_keeps_to_their_repertoire",
      as_(SIGNER), event(SIGNER, 46_001)),
+    # The router keeps something out of its owner's sight.
+    ("records_are_written_by_their_keeper", "what_signal_brings_is_kept_by_its_own_bridge",
+     as_(ROUTER), event(ROUTER, Kind.APP_DATA, ("d", "signal/x"))),
     ("the_bot_speaks_through_the_signer", "authors_write_for_themselves",
      as_(OWNER), event(BOT, 9, H)),
     # A session that shows its owner, or somebody else, steps in its own name; a member; a bridge.
@@ -254,6 +278,9 @@ TWICE_GUARDED = [
           (inside(SESSION), SESSION), (as_(MEMBER), MEMBER), (as_(BRIDGE), BRIDGE),
       )
       for people in ([("p", OWNER.public)], [("p", OWNER.public), ("p", MEMBER.public)])],
+    # The router keeps something out of its owner's sight.
+    ("records_are_written_by_their_keeper", "what_signal_brings_is_kept_by_its_own_bridge",
+     as_(ROUTER), event(ROUTER, Kind.APP_DATA, ("d", "signal/x"))),
     ("the_bot_speaks_through_the_signer", "authors_write_for_themselves",
      as_(BOT), event(BOT, 9, H)),
     ("authentication_comes_first", "authors_write_for_themselves", Viewer(), event(MEMBER, 9, H)),
@@ -297,6 +324,12 @@ HONEST = [
     (as_(BRIDGE), event(STRANGER, Kind.INBOX_RELAYS, ("relay", "wss://a.example"))),
     (as_(BRIDGE), put_user(MAIN, STRANGER, "puppet", BRIDGE)),
     (as_(BRIDGE), put_user(MAIN, PUPPET, "puppet", BRIDGE)),
+    (as_(BRIDGE), event(BRIDGE, Kind.REMOVE_USER, H, ("p", PUPPET.public))),
+    (as_(SIGNAL), put_user(THIRD, STRANGER, "puppet", SIGNAL)),
+    (as_(SIGNAL), put_user(THIRD, SIGNAL_PUPPET, "puppet", SIGNAL)),
+    (as_(SIGNAL), event(SIGNAL, Kind.REMOVE_USER, ("h", THIRD), ("p", SIGNAL_PUPPET.public))),
+    (as_(SIGNAL, SIGNAL_PUPPET), event(SIGNAL_PUPPET, 9, ("h", THIRD), ("-",))),
+    (as_(SIGNAL), event(SIGNAL, Kind.APP_DATA, ("d", "delivery/x"))),
     (as_(BRIDGE, PUPPET), event(PUPPET, 0, content="{}")),
     (as_(BRIDGE, PUPPET), event(PUPPET, 9, H, ("-",), created_at=NOW - 172_800)),
     (as_(BRIDGE), event(BRIDGE, Kind.APP_DATA, ("d", "delivery/x"))),
@@ -370,6 +403,34 @@ def test_an_attack_that_two_rules_stop(
 @pytest.mark.parametrize(("viewer", "work"), HONEST)
 def test_honest_work_passes(viewer: Viewer, work: Event) -> None:
     assert may_write(WORLD, viewer, work, NOW) is None
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        event(STRANGER, Kind.GIFT_WRAP, ("p", OWNER.public)),
+        event(STRANGER, Kind.GIFT_WRAP, ("p", BOT.public)),
+        event(STRANGER, Kind.INBOX_RELAYS, ("relay", "wss://a.example")),
+    ],
+)
+def test_a_bridge_of_another_network_carries_no_mail(mail: Event) -> None:
+    """Attack: it was taken over, and sends messages out, or has them sent to another relay."""
+    assert may_write(WORLD, as_(BRIDGE), mail, NOW) is None
+    assert may_write(WORLD, as_(SIGNAL), mail, NOW) is not None
+
+
+def test_a_binding_opens_a_group_to_the_networks_it_names_now() -> None:
+    entering = put_user(THIRD, STRANGER, "puppet", SIGNAL)
+    assert may_write(WORLD, as_(SIGNAL), entering, NOW) is None
+    unbound = WORLD.after(binding_event(THIRD, "nostr"), NOW)
+    assert may_write(unbound, as_(SIGNAL), entering, NOW) is not None
+    garbled = WORLD.after(
+        event(
+            ROUTER, Kind.APP_DATA, ("d", f"group/{THIRD}"), content='{"counterparts":"signal:x"}'
+        ),
+        NOW,
+    )
+    assert may_write(garbled, as_(SIGNAL), entering, NOW) is not None
 
 
 def test_without_keys_the_word_is_auth_required() -> None:

@@ -38,6 +38,7 @@ class House:
     bot: SecretKey = field(default_factory=lambda: key(4))
     owner: SecretKey = field(default_factory=lambda: key(5))
     bridge: SecretKey = field(default_factory=lambda: key(6))
+    signal: SecretKey = field(default_factory=lambda: key(16))  # a bridge that carries no mail
     session: SecretKey = field(default_factory=lambda: key(7))
     stranger: SecretKey = field(default_factory=lambda: key(8))
     login: SecretKey = field(default_factory=lambda: key(9))
@@ -59,7 +60,7 @@ class House:
             bot=self.bot.public,
             main=MAIN,
             owner=self.owner.public if self.named else None,
-            bridges={"nostr": self.bridge.public},
+            bridges={"nostr": self.bridge.public, "signal": self.signal.public},
         )
 
     # Grants

@@ -17,6 +17,7 @@ from nips.own.grant import Rate, Rule
 from nips.own.once import once_key
 from signer.books import MAX_AUDITED_REFUSALS
 from signer.ceiling import Caps
+from signer.grants import Held
 from signer.work import Arrived, Asked, Place, Reply, Settled, Work
 from tests.figures import dice, figure
 from tests.unit.signer import forgeries
@@ -63,7 +64,8 @@ def test_parts_may_ask_whether_it_serves_without_a_grant_and_nothing_else(scene:
     for part in (scene.house.router, scene.house.bridge):
         assert scene.ask(part, "ping").result == "pong"
         assert "no grant" in refusal(scene.ask(part, "get_public_key"))
-    assert "no grant" in refusal(scene.ask(scene.house.stranger, "ping"))
+    for other in (scene.house.signal, scene.house.stranger):
+        assert "no grant" in refusal(scene.ask(other, "ping"))
     assert rows(scene, "answers") == 0
 
 
@@ -463,6 +465,25 @@ def test_a_message_is_opened_for_the_bridge(scene: Scene) -> None:
     assert opened["rumor"]["content"] == "hello"
     assert Template.from_json(opened["rumor"]).id == opened["rumor"]["id"]
     assert "paired" not in opened
+
+
+@pytest.mark.parametrize("method", ["unwrap", "seal", "sign_event"])
+def test_a_bridge_of_another_network_uses_no_grant(scene: Scene, method: str) -> None:
+    """Attack: a grant that the ledger holds already, made before that bridge's key was one."""
+    house = scene.house
+    grant = house.bridge_grant(client=house.signal.public)
+    with scene.ledger.transaction():
+        scene.ledger.hold(Held(grant, house.granted(grant), NOW, grant.hard_expires_at, False))
+    params = {
+        "unwrap": (text(house.gift("hello")),),
+        "seal": (house.owner.public, text(house.template(14))),
+        "sign_event": (
+            templates_json(
+                house.template(22_242, ("relay", "wss://a.example"), ("challenge", "c"))
+            ),
+        ),
+    }
+    assert "carries mail" in refusal(scene.ask(house.signal, method, *params[method]))
 
 
 def test_no_opened_text_is_kept(scene: Scene) -> None:

@@ -56,7 +56,13 @@ def test_a_bridges_grant_for_a_sessions_key_is_none(house: House) -> None:
         )
 
 
-@pytest.mark.parametrize("who", ["relay", "signer", "router", "bot", "owner", "bridge"])
+def test_a_bridge_of_another_network_gets_no_grant(house: House) -> None:
+    """Attack: a taken-over router has mail opened by the bridge of another network."""
+    with pytest.raises(Malformed, match="carries mail"):
+        admit(house.granted(house.bridge_grant(client=house.signal.public)), None, house.roles, NOW)
+
+
+@pytest.mark.parametrize("who", ["relay", "signer", "router", "bot", "owner", "bridge", "signal"])
 def test_no_role_key_is_a_sessions(house: House, who: str) -> None:
     grant = house.session_grant(client=getattr(house, who).public)
     with pytest.raises(Malformed, match="roles"):

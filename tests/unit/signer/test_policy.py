@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nips.event import Tag, Template
+from nips.key import SecretKey
 from nips.own.grant import Grant, Mode, Rate, Rule
 from nips.refusal import Prefix, Refusal
 from signer.buckets import Counted, Rated
@@ -305,8 +306,9 @@ def test_a_bridges_grant_signs_no_other_kind(kind: int) -> None:
     assert "never signed for a bridge" in refused(judge(HOUSE.template(kind), grant)).sentence
 
 
-def test_a_bridges_grant_is_its_keys_alone() -> None:
-    grant = HOUSE.bridge_grant(client=HOUSE.session.public)
+@pytest.mark.parametrize("client", [HOUSE.session, HOUSE.signal])
+def test_a_bridges_grant_is_its_keys_alone(client: SecretKey) -> None:
+    grant = HOUSE.bridge_grant(client=client.public)
     template = HOUSE.template(10_050, ("relay", "wss://a.example"), ("relay", "wss://b.example"))
     assert "no bridge" in refused(judge(replace(template, content=""), grant)).sentence
 
@@ -347,6 +349,7 @@ def test_a_bridges_uses_are_its_grants() -> None:
     [
         (HOUSE.template(14), HOUSE.session_grant(methods=("seal",)), "o", "only a bridge"),
         (HOUSE.template(14), HOUSE.bridge_grant(client="aa" * 32), "o", "only a bridge"),
+        (HOUSE.template(14), HOUSE.bridge_grant(client=HOUSE.signal.public), "o", "carries mail"),
         (HOUSE.template(14), HOUSE.bridge_grant(), None, "no owner"),
         (replace(HOUSE.template(14), pubkey="aa" * 32), HOUSE.bridge_grant(), "o", "the bot's"),
         (HOUSE.template(1), HOUSE.bridge_grant(), "o", "kind 1 is not sealed"),

@@ -37,6 +37,7 @@ from nips.own.roles import Roles
 from relay_local.client import Caller, Caught, Delivery, Link, connect
 from tests.image.stage import a_program
 from tests.serving import serving
+from tests.unit.bot.requests.stage import with_signal
 
 NO_ENGINE = "unix:///nonexistent/nostrclaw/docker.sock"
 ANSWER_WAIT_S = 30.0
@@ -199,6 +200,7 @@ async def a_stage() -> AsyncIterator[Stage]:
     settings.write(place.data, {"listen": "127.0.0.1:0"})
     chosen = settings.load(place.data)
     roles = await asyncio.to_thread(assembly.prepare, place, chosen, owner.public)
+    roles = with_signal(place, roles)
     relay = [str(part) for part in assembly.relay_argv(place, chosen)[1:]]
     place.logs.mkdir(parents=True, exist_ok=True)
     try:

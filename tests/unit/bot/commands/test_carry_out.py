@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
+from dataclasses import replace
 from secrets import token_hex
 
 import pytest
@@ -16,6 +18,7 @@ from nips.kinds import Kind
 from nips.nip19 import encode_npub
 from nips.own import binding as bindings
 from nips.own.binding import Binding, Budget, Quiet
+from relay_local.client import connect
 from tests.unit.bot.commands.stage import Stage
 
 ANN = SecretKey(bytes([1]) * 32).public
@@ -77,6 +80,10 @@ async def test_a_group_is_made_shown_changed_and_deleted(stage: Stage) -> None:
     assert "claw" in await stage.ask(f"/group {name} trigger claw")
     assert "Every member" in await stage.ask(f"/group {name} senders members")
     assert "may wake" in await stage.ask(f"/group {name} agents on")
+    assert "It has none yet." in await stage.ask(f"/group {name} owner_speaks on")
+    assert "goes out to Signal" in await stage.ask(f"/group {name}")
+    assert (await binding(stage, name)).owner_speaks
+    assert "stays here" in await stage.ask(f"/group {name} owner_speaks off")
     assert "22:00 to 07:00" in await stage.ask(f"/group {name} quiet 22:00-07:00 Europe/Berlin")
     assert "never wakes" in await stage.ask(f"/group {name} mute {NPUB}")
     changed = await binding(stage, name)
@@ -245,6 +252,27 @@ async def test_a_command_that_fails_by_a_fault_of_ours_does_not_end_the_router(
     assert (await stage.ask("/status"))[0] == "✅"
 
 
+async def test_another_networks_bridge_says_nothing_of_the_public_relays(stage: Stage) -> None:
+    """Both bridges keep a record called `health`."""
+    before, bridge = await stage.ask("/relays"), stage.role("bridge-signal")
+    content = HEALTH.replace("one.example", "evil.example")
+    made = Template(
+        bridge.public, int(time.time()) + 600, Kind.APP_DATA, (("d", "health"),), content
+    )
+    async with connect(stage.place.relay_address, [bridge]) as link:
+        ok = await link.publish(made.sign(bridge, bytes(32)), deadline_s=10)
+        assert ok.accepted, ok.message
+    assert "evil.example" not in before + await stage.ask("/relays")
+    assert "Signal: not known" in await stage.ask("/status")
+    content = '{"service":{"state":"listening","mode":"normal","version":"0.98"}}'
+    made = replace(made, created_at=made.created_at + 1, content=content)
+    async with connect(stage.place.relay_address, [bridge]) as link:
+        assert (await link.publish(made.sign(bridge, bytes(32)), deadline_s=10)).accepted
+    assert "Signal: listening (normal 0.98)" in await stage.ask("/status")
+    told = json.loads(await stage.console("/status"))["data"]["signal"]
+    assert (told["state"], told["mode"]) == ("listening", "normal")
+
+
 async def test_nobody_waits(stage: Stage) -> None:
     assert await stage.ask("/allow") == "✅ Nobody is at the door."
     assert await stage.ask("/approve") == "✅ Nothing waits for your yes or no."
@@ -264,6 +292,20 @@ async def test_everything_that_is_under_way_is_stopped_at_once(stage: Stage) -> 
         await stage.job(await stage.say("work", group=(await binding(stage, name)).group))
     assert re.search(r"Runs: \d+ at work, \d+ waiting", await stage.ask("/status"))
     assert await stage.ask("/stop all") == "✅ Stopped 6 runs."
+
+
+async def test_what_its_author_deletes_is_worked_on_no_more(stage: Stage) -> None:
+    made = await binding(stage, await group(stage, "trigger none"))
+    message = await stage.say("work", group=made.group)
+    job = await stage.job(message)
+    tags = (("h", made.group), ("e", message.id), ("k", "9"))
+    gone = Template(stage.owner.public, int(time.time()), Kind.DELETION, tags, "")
+    ok = await stage.client.publish(gone.sign(stage.owner, bytes(32)), deadline_s=10)
+    assert ok.accepted, ok.message
+    assert await stage.ask("/status")  # which comes after it
+    calls = await stage.find(Kind.JOB_CANCEL, e=job.id)
+    assert [event.pubkey for event in calls] == [stage.roles.router] * len(calls)
+    assert calls
 
 
 @pytest.mark.parametrize("text", ["/group Ann delete wipe", "/stop", "/status"])

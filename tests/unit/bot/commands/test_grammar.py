@@ -13,6 +13,8 @@ from bot.commands.grammar import READERS, is_command, parse
 from bot.commands.table import AGENTS, TABLE
 from nips.key import SecretKey
 from nips.nip19 import encode_npub, encode_nsec
+from tests.unit.nips.own.test_signal_id import ACI
+from tests.unit.nips.own.test_signal_id import GROUP as SIGNAL_GROUP
 
 ANN = SecretKey(bytes([1]) * 32).public
 BOB = SecretKey(bytes([2]) * 32).public
@@ -51,6 +53,11 @@ READ: list[tuple[str, asked.Command]] = [
     ('/group Ann rename "Anna"', asked.RenameGroup("Ann", "Anna")),
     (f"/group Ann bind {NPUB}", asked.BindGroup("Ann", (f"nostr:{ANN}",))),
     (f"/group Ann unbind {NPUB}", asked.BindGroup("Ann", (f"nostr:{ANN}",), on=False)),
+    (
+        f"/group Ann bind Signal:{ACI.upper()}, signal:{SIGNAL_GROUP}",
+        asked.BindGroup("Ann", (f"signal:{ACI}", f"signal:{SIGNAL_GROUP}")),
+    ),
+    (f"/group new Ann with signal:{ACI}", asked.NewGroup("Ann", "", (f"signal:{ACI}",))),
     ("/group Ann trigger hey you", asked.ChangeGroup("Ann", {"trigger": "hey you"})),
     ("/group Ann trigger none", asked.ChangeGroup("Ann", {"trigger": None})),
     ('/group Ann trigger "none"', asked.ChangeGroup("Ann", {"trigger": "none"})),
@@ -58,6 +65,8 @@ READ: list[tuple[str, asked.Command]] = [
     ("/group Ann senders members", asked.ChangeGroup("Ann", {"senders": "members"})),
     ("/group Ann senders trusted", asked.ChangeGroup("Ann", {"senders": "trusted"})),
     ("/group Ann agents on", asked.ChangeGroup("Ann", {"agents": True})),
+    ("/group Ann owner_speaks on", asked.ChangeGroup("Ann", {"owner_speaks": True})),
+    ("/group Ann Owner_Speaks no", asked.ChangeGroup("Ann", {"owner_speaks": False})),
     ("/group Ann agents off", asked.ChangeGroup("Ann", {"agents": False})),
     (f"/group Ann mute {NPUB} {OTHER}", asked.Mute("Ann", (ANN, BOB))),
     (f"/group Ann unmute {NPUB}", asked.Mute("Ann", (ANN,), on=False)),
@@ -188,7 +197,11 @@ BAD = [
     ("/group Ann rename", "Say its name", "group"),
     ("/group Ann bind", "Say who", "group"),
     ("/group Ann senders all", "trusted or members", "group"),
+    ("/group Ann bind signal:+4915112345678", "nobody's address", "group"),
+    ("/group Ann bind", "say who: one npub or more, or signal:", "group"),
     ("/group Ann agents maybe", "neither on nor off", "group"),
+    ("/group Ann owner_speaks", "write one of on or off", "group"),
+    ("/group Ann owner_speak on", "Did you mean owner_speaks?", "group"),
     ("/group Ann quiet", "from when to when", "group"),
     ("/group Ann quiet 25-7", "no time of a day", "group"),
     ("/group Ann quiet late", "is no time", "group"),

@@ -1,4 +1,4 @@
-"""The command line's own key: made with the others, and added to an installation of before."""
+"""The role keys that came later: made with the others, and added to an installation of before."""
 
 from __future__ import annotations
 
@@ -20,10 +20,26 @@ def test_an_installation_of_before_gets_the_console(tmp_path: Path) -> None:
     assert place.key("console").stat().st_mode & 0o777 == 0o600
 
     # As it was before: no such key, and a bridge that this version does not start.
-    other = MappingProxyType({**first.bridges, "signal": read_key(place.key("console")).public})
+    other = MappingProxyType({**first.bridges, "email": read_key(place.key("console")).public})
     save(place.roles_file, replace(first, console=None, bridges=other))
     place.key("console").unlink()
     again = assembly.prepare(place, chosen, None)
     assert again.console == read_key(place.key("console")).public
     assert again == replace(first, console=again.console, bridges=other)
+    assert load(place.roles_file) == again
+
+
+def test_an_installation_of_before_gets_the_signal_bridge(tmp_path: Path) -> None:
+    place = assembly.installation(tmp_path / "data")
+    chosen = settings.load(place.data)
+    first = assembly.prepare(place, chosen, None)
+    assert set(first.bridges) == {"nostr", "signal"}
+    assert first.bridge_of(read_key(place.key("bridge-signal")).public) == "signal"
+    assert first.mail_bridge == read_key(place.key("bridge-nostr")).public
+
+    save(place.roles_file, replace(first, bridges={"nostr": first.bridges["nostr"]}))
+    place.key("bridge-signal").unlink()
+    again = assembly.prepare(place, chosen, None)
+    added = read_key(place.key("bridge-signal")).public
+    assert again == replace(first, bridges=MappingProxyType({**first.bridges, "signal": added}))
     assert load(place.roles_file) == again

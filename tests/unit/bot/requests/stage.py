@@ -28,7 +28,7 @@ from bot.requests.reception import Reception
 from bot.requests.widening import Usual
 from bot.run_folders import Layout
 from config import settings
-from config.roles import read_key, save
+from config.roles import ensure_key, read_key, save
 from nips.event import Event
 from nips.filter import Filter
 from nips.key import SecretKey
@@ -132,6 +132,14 @@ class House:
         return [event for event in found if (event.tag("d") or "").startswith(prefix)]
 
 
+def with_signal(place: Installation, roles: Roles) -> Roles:
+    """The roles of an installation that has a bridge to Signal too, written down."""
+    key = ensure_key(place.key("bridge-signal")).public
+    roles = replace(roles, bridges={**roles.bridges, "signal": key})
+    save(place.roles_file, roles)
+    return roles
+
+
 @asynccontextmanager
 async def a_house(bot: SecretKey | None = None) -> AsyncIterator[House]:
     """Start a relay in a folder of its own. bot: an identity whose key the test has."""
@@ -143,7 +151,7 @@ async def a_house(bot: SecretKey | None = None) -> AsyncIterator[House]:
     roles = await asyncio.to_thread(assembly.prepare, place, chosen, owner.public)
     if bot is not None:
         roles = replace(roles, bot=bot.public)
-        save(place.roles_file, roles)
+    roles = with_signal(place, roles)
     relay = [str(part) for part in assembly.relay_argv(place, chosen)[1:]]
     key = read_key(place.key("router"))
     try:

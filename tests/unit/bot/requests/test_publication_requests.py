@@ -81,6 +81,12 @@ async def test_how_far_it_has_got_is_told(house: House) -> None:
     await publish(house, note)
     async with connect(house.url, [bridge]) as link:
         await link.publish(made.sign(bridge, token_bytes(32)), deadline_s=10)
+    # Attack: a bridge that was taken over, of another network, says that it is everywhere.
+    other, lie = house.role("bridge-signal"), RelayState("wss://b.example", Status.OK, "", 8)
+    made = deliveries.template(Delivery(note.id, relays=(lie,)), other.public, int(time.time()) + 1)
+    async with connect(house.url, [other]) as link:
+        ok = await link.publish(made.sign(other, token_bytes(32)), deadline_s=10)
+        assert ok.accepted
     async with asked(house) as console:
         answer = json.loads(await console.call("find_public", note.id))
     assert answer["relays"] == [
@@ -89,6 +95,20 @@ async def test_how_far_it_has_got_is_told(house: House) -> None:
     (found,) = await Publications(house.author, house.roles).last(5)
     assert found.event == note
     assert found.delivery == Delivery(note.id, relays=(relay,))
+
+
+async def test_another_networks_bridge_says_nothing_of_it(house: House) -> None:
+    """Attack: the Signal bridge, taken over, says that a note has reached a relay of its own, to
+    which every link to the note would lead from then on."""
+    note, bridge = said(1), house.role("bridge-signal")
+    lie = (RelayState("wss://evil.example", Status.OK, "", 7),)
+    made = deliveries.template(Delivery(note.id, relays=lie), bridge.public, note.created_at)
+    await publish(house, note)
+    async with connect(house.url, [bridge]) as link:
+        ok = await link.publish(made.sign(bridge, token_bytes(32)), deadline_s=10)
+        assert ok.accepted, ok.message
+    (found,) = await Publications(house.author, house.roles).last(5)
+    assert found.delivery is None
 
 
 async def test_nothing_else_of_the_bots_is_told(house: House) -> None:

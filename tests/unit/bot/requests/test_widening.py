@@ -25,6 +25,7 @@ NARROWS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"muted": ()}, {"muted": (KEY,)}),
     ({"muted": (KEY,)}, {"muted": (KEY, OTHER, NOBODY)}),
     ({"agents": True}, {"agents": False}),
+    ({"owner_speaks": True}, {"owner_speaks": False}),
     ({"paused": False}, {"paused": True}),
     ({"quiet": None}, {"quiet": NIGHT}),
     ({"models": None}, {"models": ("small",)}),
@@ -70,8 +71,8 @@ def test_no_change_is_no_step() -> None:
 
 def test_steps_are_said_in_words() -> None:
     after = replace(
-        BASE, trigger="claw", senders="members", agents=True, paused=True, quiet=NIGHT,
-        models=("small",), budget=Budget(10, 1000, 2_500_000), muted=(KEY,),
+        BASE, trigger="claw", senders="members", agents=True, owner_speaks=True, paused=True,
+        quiet=NIGHT, models=("small",), budget=Budget(10, 1000, 2_500_000), muted=(KEY,),
         backends=("openai:qwen", "builtin"),
     )  # fmt: skip
     said = [step.words for step in steps(BASE, after, USUAL)]
@@ -80,6 +81,7 @@ def test_steps_are_said_in_words() -> None:
     assert said[2].startswith("npub1")
     assert said[3:] == [
         "other agents may wake it",
+        "what you write in it goes out to its people on Signal",
         "it is paused",
         "it is quiet from 22:00 to 07:00 (UTC)",
         "it may use “small”",

@@ -13,21 +13,31 @@ from hypothesis import strategies as st
 from nips.kinds import Kind
 from nips.own.binding import Binding, Budget, Quiet, checked, parse, template
 from nips.refusal import Malformed
+from tests.unit.nips.own.test_signal_id import ACI
+from tests.unit.nips.own.test_signal_id import GROUP as SIGNAL_GROUP
 
 GROUP, ROUTER, OWNER = "0f8fad5b-d9cb-469f-a165-70867728950e", "0a" * 32, "0b" * 32
-BINDING = Binding(GROUP, "main", (f"nostr:{OWNER}", "signal:group.abc="), "@Andy")
+BINDING = Binding(GROUP, "main", (f"nostr:{OWNER}", f"signal:{ACI}"), "@Andy")
 
 
 NIGHT = Quiet("22:00", "07:00", "Europe/Berlin")
 FULL = Binding(
     GROUP, "family", (f"nostr:{OWNER}",), "", room=True, archived=True, paused=True,
-    senders="members", muted=(OWNER,), agents=True, quiet=NIGHT, models=("small", "a/b:c"),
+    senders="members", muted=(OWNER,), agents=True, owner_speaks=True, quiet=NIGHT,
+    models=("small", "a/b:c"),
     budget=Budget(runs=3, tokens=0, microusd=2_500_000),
 )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "binding", [BINDING, FULL, Binding(GROUP, "A_b-9"), Binding(GROUP, "x" * 64)]
+    "binding",
+    [
+        BINDING,
+        FULL,
+        Binding(GROUP, "A_b-9"),
+        Binding(GROUP, "x" * 64),
+        Binding(GROUP, "trip", (f"signal:{SIGNAL_GROUP}",), ""),
+    ],
 )
 def test_round_trip(binding: Binding) -> None:
     event = template(binding, ROUTER, 7)
@@ -61,7 +71,12 @@ def test_a_folder_is_a_name_and_never_a_path(folder: object) -> None:
         {"counterparts": ["nostr:"]},
         {"counterparts": [5]},
         {"counterparts": [f"nostr:{OWNER}"] * 2},
-        {"counterparts": [f"signal:{n}" for n in range(51)]},
+        {"counterparts": [f"nostr:{n:064x}" for n in range(51)]},
+        {"counterparts": ["signal:+4915112345678"]},
+        {"counterparts": [f"signal:{ACI.upper()}"]},
+        {"counterparts": ["signal:group.abc="]},
+        {"counterparts": [f"signal:{SIGNAL_GROUP}", f"signal:{ACI}"]},
+        {"counterparts": [f"nostr:{OWNER}", f"signal:{SIGNAL_GROUP}"]},
         {"trigger": 5},
         {"trigger": "x" * 201},
         {"trigger": " @Andy"},
@@ -71,7 +86,8 @@ def test_a_folder_is_a_name_and_never_a_path(folder: object) -> None:
         {"archived": "yes"},
         {"paused": None},
         {"agents": 0},
-        {"room": True, "counterparts": ["signal:group.abc="]},
+        {"owner_speaks": "on"},
+        {"room": True, "counterparts": [f"signal:{ACI}"]},
         {"senders": "everybody"},
         {"senders": None},
         {"senders": ["trusted"]},
@@ -168,6 +184,7 @@ anything = st.builds(
     senders=st.sampled_from(["trusted", "members"]),
     muted=st.lists(keys, max_size=5, unique=True).map(tuple),
     agents=st.booleans(),
+    owner_speaks=st.booleans(),
     quiet=st.none()
     | st.tuples(nights, st.sampled_from(["UTC", "Europe/Berlin", "America/Port-au-Prince"])).map(
         lambda made: Quiet(*made[0], made[1])

@@ -46,6 +46,8 @@ def test_who_is_who() -> None:
     assert roles.role_of(MAIN) is None
     assert roles.bridge_of(KEYS[7]) == "signal"
     assert roles.bridge_of(KEYS[0]) is None
+    assert roles.bridge_keys("signal") == {KEYS[7]}
+    assert roles.bridge_keys("telex") == frozenset()
 
 
 @pytest.mark.parametrize("absent", [(), ("owner",), ("owner", "chat"), ("owner", "bridges")])
@@ -58,6 +60,12 @@ def test_a_missing_owner_is_nobody() -> None:
     roles = parse(without("owner"))
     assert roles.owner is None
     assert roles.role_of("") is None
+
+
+def test_one_bridge_carries_mail() -> None:
+    roles = parse(FULL)
+    assert roles.mail_bridge == KEYS[6]
+    assert parse({**FULL, "bridges": {"signal": KEYS[7]}}).mail_bridge is None
 
 
 def test_bridges_cannot_be_changed_afterwards() -> None:

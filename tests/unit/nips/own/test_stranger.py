@@ -12,6 +12,7 @@ from nips.key import SecretKey
 from nips.own import stranger as strangers
 from nips.own.stranger import KEPT_S, Stranger
 from nips.refusal import Malformed
+from tests.unit.nips.own.test_signal_id import ACI, GROUP
 
 ROUTER, ANN, BOB = (SecretKey(bytes([n]) * 32).public for n in (1, 2, 3))
 SHOWN = Stranger("ghijkl", "nostr", ANN, "Ann (Nostr)", "shown", 1_700_000_000)
@@ -28,6 +29,15 @@ def test_a_room_is_its_people() -> None:
     assert strangers.parse(strangers.template(room, ROUTER, 5), ROUTER).counterparts == tuple(
         f"nostr:{key}" for key in sorted((ANN, BOB))
     )
+
+
+def test_a_group_of_signals_is_one() -> None:
+    group = replace(SHOWN, network="signal", id=GROUP, name="Family")
+    assert strangers.parse(strangers.template(group, ROUTER, 5), ROUTER) == group
+    assert (group.is_group, group.counterparts) == (True, (f"signal:{GROUP}",))
+    person = replace(group, id=ACI)
+    assert strangers.parse(strangers.template(person, ROUTER, 5), ROUTER) == person
+    assert (person.is_group, SHOWN.is_group) == (False, False)
 
 
 def test_whoever_was_shown_is_forgotten_and_whoever_was_denied_is_not() -> None:
@@ -49,6 +59,9 @@ def test_whoever_was_shown_is_forgotten_and_whoever_was_denied_is_not() -> None:
         {"at": -1},
         {"name": 5},
         {"network": None},
+        {"network": "signal"},
+        {"network": "signal", "id": "+4915112345678"},
+        {"network": "signal", "id": f"{ACI},{ACI}"},
         {"text": "what they wrote"},
     ],
     ids=str,

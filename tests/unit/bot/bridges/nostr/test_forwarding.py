@@ -449,6 +449,6 @@ async def test_whom_the_owner_removes_lays_no_file_into_the_folder(
     parcel = a_parcel(JPEG)
     url = server.url("ok", server.put("removed", parcel.ciphertext))
     wrap = await sent(ann, bot, file_message(ann, bot, parcel, url))
-    await stage.logged(f'wrap={wrap.id} reason="its author was removed')
+    await stage.logged(f'id={wrap.id} reason="its author was removed')
     assert not [line for line in server.requests() if "/ok/removed" in line]
     assert not (folder_of(group) / "received").exists()

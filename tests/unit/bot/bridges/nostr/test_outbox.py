@@ -63,7 +63,7 @@ async def test_a_copy_goes_to_the_bot_itself_and_is_no_work(stage: Stage, owner:
     assert relays_of(delivery) == dict.fromkeys(stage.public, ("ok", ""))
     await owner.say(stage.roles.bot, "and on we go")
     await stage.heard("and on we go")
-    assert f"wrap={copy}" not in stage.log("bridge")
+    assert f" id={copy}" not in stage.log("bridge")
 
 
 async def test_a_reply_names_the_message_it_answers(stage: Stage, owner: Person) -> None:

@@ -1,8 +1,6 @@
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bot.bridges.nostr.outgoing import (
     GIVE_UP_S,
@@ -13,7 +11,6 @@ from bot.bridges.nostr.outgoing import (
     is_settled,
     rumors,
     settle,
-    split,
     verdict,
 )
 from nips import nip44, nip59
@@ -25,44 +22,6 @@ BOT = SecretKey(bytes([1]) * 32)
 PERSON = SecretKey(bytes([2]) * 32)
 ROUTER = SecretKey(bytes([3]) * 32)
 NONCE, AUX = bytes(32), bytes(32)
-texts = st.text(st.characters(exclude_categories=["Cs"]))
-
-
-def json_bytes(text: str) -> int:
-    return len(json.dumps(text, ensure_ascii=False).encode()) - 2
-
-
-def words(text: str) -> str:
-    return "".join(text.split())
-
-
-@given(texts, st.integers(min_value=8, max_value=60))
-def test_parts_fit_and_lose_only_blanks(text: str, max_bytes: int) -> None:
-    parts = split(text, max_bytes)
-    assert all(json_bytes(part) <= max_bytes for part in parts)
-    assert words("".join(parts)) == words(text)
-    assert parts == [text] or all(parts)
-
-
-def test_a_short_text_is_left_as_it_is() -> None:
-    assert split("  two\n\nparagraphs ") == ["  two\n\nparagraphs "]
-    assert split("") == [""]
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("aaaa\n\nbbbb cccc", ["aaaa", "bbbb cccc"]),
-        ("aaaa bb\ncccc dddd", ["aaaa bb", "cccc dddd"]),
-        ("aaa. bbb. cccc", ["aaa. bbb.", "cccc"]),
-        ("aaaa bbbb cccc", ["aaaa bbbb", "cccc"]),
-        ("a" * 25, ["a" * 12, "a" * 12, "a"]),
-        ("é" * 8, ["é" * 6, "é" * 2]),  # bytes count, not characters
-        ('"' * 8, ['"' * 6, '"' * 2]),  # as JSON escapes them
-    ],
-)
-def test_where_it_is_cut(text: str, parts: list[str]) -> None:
-    assert split(text, 12) == parts
 
 
 def chat(content: str) -> Template:

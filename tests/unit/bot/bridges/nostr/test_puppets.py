@@ -4,13 +4,8 @@ from dataclasses import replace
 import pytest
 
 from bot.bridges.nostr.puppets import (
-    counterpart,
     deletion_template,
-    membership_template,
     message_template,
-    profile_template,
-    public_key_of,
-    puppet_key,
     reaction_template,
     shown_name,
 )
@@ -18,7 +13,6 @@ from nips.event import Event, Template
 from nips.key import SecretKey
 from nips.nip17 import DirectMessage
 from nips.nip19 import encode_npub
-from nips.own.binding import mark
 from nips.own.once import once_key
 from nips.own.received import ReceivedFile
 
@@ -26,32 +20,6 @@ SEED = SecretKey(bytes([7]) * 32)
 ALICE = SecretKey(bytes([8]) * 32).public
 BOT = SecretKey(bytes([9]) * 32).public
 GROUP = "8c5e2c0e-6a53-4a8c-9e43-0c1d3f2b7a10"
-
-
-def test_a_puppet_is_the_same_after_a_restart_and_anothers_for_anybody_else() -> None:
-    key = puppet_key(SEED, counterpart(ALICE))
-    assert key == puppet_key(SEED, counterpart(ALICE))
-    others = {
-        SEED.public,
-        ALICE,
-        puppet_key(SEED, counterpart(BOT)).public,
-        puppet_key(SecretKey(bytes([10]) * 32), counterpart(ALICE)).public,
-        puppet_key(SEED, "signal:" + ALICE).public,
-    }
-    assert key.public not in others
-    assert len(others) == 5
-
-
-def test_a_puppet_key_never_changes_between_versions() -> None:
-    # A new derivation would make every member of every group a stranger.
-    assert puppet_key(SEED, counterpart(ALICE)).public == (
-        "c4db83fb2949a836c5aae7c5ab3bcf6c446a9603bea1d81fbe099cab082c682e"
-    )
-
-
-def test_counterparts_of_other_networks_are_not_ours() -> None:
-    assert public_key_of(counterpart(ALICE)) == ALICE
-    assert public_key_of("signal:0b1c") is None
 
 
 @pytest.mark.parametrize(
@@ -71,18 +39,6 @@ def test_counterparts_of_other_networks_are_not_ours() -> None:
 )
 def test_names(profile: str | None, name: str | None) -> None:
     assert shown_name(ALICE, profile) == (name or f"{encode_npub(ALICE)[:14]}… (Nostr)")
-
-
-def test_a_membership_is_made_once_for_each_version_of_the_binding() -> None:
-    template = membership_template(SEED.public, GROUP, ALICE, "ab" * 32, BOT, 5)
-    later = membership_template(SEED.public, GROUP, ALICE, "ab" * 32, BOT, 6)
-    other = membership_template(SEED.public, GROUP, ALICE, "cd" * 32, BOT, 6)
-    assert (template.kind, template.tag("h")) == (9000, GROUP)
-    assert ("p", ALICE, "puppet") in template.tags
-    assert template.tag("o") == later.tag("o") != other.tag("o")
-    # For whom it is, whoever knows them can tell; who reads the group is not told.
-    assert template.tag("for") == mark(GROUP, f"nostr:{BOT}")
-    assert not any(BOT in value for tag in template.tags for value in tag)
 
 
 def message(created_at: int) -> DirectMessage:
@@ -152,8 +108,3 @@ def test_a_deletion_names_what_was_said_and_what_has_not_come() -> None:
 
 def test_a_clock_that_is_ahead_gains_nothing() -> None:
     assert message_template(SEED.public, GROUP, message(10_000), 200).created_at == 200
-
-
-def test_a_profile_names_the_puppet() -> None:
-    template = profile_template(ALICE, "Alice (Nostr)", 5)
-    assert json.loads(template.content)["name"] == "Alice (Nostr)"

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from bot.bridges.nostr import lanes as module
-from bot.bridges.nostr.lanes import Lanes, Work
+from bot.bridges import lanes as module
+from bot.bridges.lanes import Lanes, Work
 from bot.place import Place
-from tests.unit.bot.bridges.nostr.stage import Stage
+from tests.unit.bot.requests.stage import a_house
 
 
-@pytest.fixture
-def place(stage: Stage) -> Place:
-    return Place(stage.link, stage.router, "test-lanes")
+@pytest.fixture(scope="module")
+async def place() -> AsyncIterator[Place]:
+    async with a_house() as house:
+        yield Place(house.link, house.key, "test-lanes")
 
 
 def says(done: list[str], word: str, first: asyncio.Event | None = None) -> Work:

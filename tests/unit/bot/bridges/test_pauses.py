@@ -1,7 +1,7 @@
 """Pauses that grow."""
 
 from bot.bridges.nostr.outgoing import FIRST_PAUSE_S, LONGEST_PAUSE_S
-from bot.bridges.nostr.pauses import pause_s
+from bot.bridges.pauses import pause_s
 
 
 def test_pauses_double_to_the_longest_and_stay_there() -> None:

@@ -9,7 +9,7 @@ import structlog
 from nips.filter import Filter
 from nips.kinds import Kind
 from nips.own import delivery as deliveries
-from nips.own.delivery import D_PREFIX, Status
+from nips.own.delivery import D_PREFIX
 from nips.refusal import Malformed
 from relay_local.client import Delivery, Link
 
@@ -26,7 +26,7 @@ class Written:
     @property
     def is_pending(self) -> bool:
         """Say whether a relay is still to be asked."""
-        return any(state.status is Status.PENDING for state in self.delivery.relays)
+        return self.delivery.is_pending
 
 
 async def written(link: Link, bridge: str) -> list[Written]:

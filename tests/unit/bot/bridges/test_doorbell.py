@@ -9,10 +9,7 @@ from secrets import token_bytes
 
 import pytest
 
-from bot.bridges.nostr import doorbell as module
-from bot.bridges.nostr.contacts import Contacts
-from bot.bridges.nostr.counterparts import Counterparts
-from bot.bridges.nostr.doorbell import MAX_QUEUED, MAX_REMEMBERED, Doorbell
+from bot.bridges.doorbell import MAX_QUEUED, MAX_REMEMBERED, Doorbell
 from bot.requests.house import Others
 from bot.strangers import MAX_SHOWN_A_DAY, Strangers
 from nips.key import SecretKey
@@ -30,6 +27,10 @@ def somebody() -> frozenset[str]:
     return frozenset({SecretKey.generate(token_bytes).public})
 
 
+async def named(people: frozenset[str]) -> dict[str, str]:
+    return {person: f"{person[:4]} (Nostr)" for person in people}
+
+
 async def never(*_: str) -> str:
     raise AssertionError("a bridge does not ask this")
 
@@ -44,7 +45,7 @@ async def at_the_door(house: House) -> AsyncIterator[tuple[Doorbell, Strangers]]
     key = house.role("bridge-nostr")
     async with connect(house.place.relay_address, [key]) as link:
         caller = Caller(link, key, house.roles.router)
-        bell = Doorbell(caller, Contacts(link), Counterparts(link, house.roles))
+        bell = Doorbell(caller, "nostr", named, lambda: house.owner.public)
         ringing = asyncio.create_task(bell.run())
         try:
             yield bell, strangers
@@ -58,11 +59,6 @@ async def until(strangers: Strangers, n: int) -> None:
     async with asyncio.timeout(30):
         while len(strangers.all()) < n:
             await asyncio.sleep(0.02)
-
-
-@pytest.fixture(autouse=True)
-def _no_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "NAME_WAIT_S", 0.0)
 
 
 async def test_the_router_is_told_who_and_shows_them(house: House) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.bridges.nostr.pauses import pause_s
+from bot.bridges.pauses import pause_s
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 30.0
 

@@ -1,0 +1,75 @@
+"""Shell: how Signal knows a message of a group: by its author and its time there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot.bridges.bindings import Bound
+from bot.bridges.signal.book import Book
+from bot.bridges.signal.outgoing import conversation_of
+from bot.bridges.signal.people import NETWORK
+from nips.event import Event
+from nips.filter import Filter
+from relay_local.client import Link
+
+_PROXY = re.compile(r"signal:[0-9a-f]{32}:([0-9]{1,15})")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """author: an ACI, or our number. timestamp_ms: when they wrote it."""
+
+    author: str
+    timestamp_ms: int
+
+
+class Origins:
+    """account: our number. speaks: whether a key (hex) is one whose messages go out through our
+    account. own_aci: ours, None while it is not known. aci_of: whose puppet a key (hex) is, None
+    where that is not known."""
+
+    def __init__(
+        self,
+        link: Link,
+        book: Book,
+        account: str,
+        speaks: Callable[[str], bool],
+        own_aci: Callable[[], str | None],
+        aci_of: Callable[[str], str | None],
+    ) -> None:
+        self._link, self._book, self._account = link, book, account
+        self._speaks, self._own_aci, self._aci_of = speaks, own_aci, aci_of
+
+    @property
+    def ourselves(self) -> str:
+        """What our messages have for an author."""
+        return self._own_aci() or self._account
+
+    async def message(self, event_id: str, group: str) -> Event | None:
+        """A message of the group; None where it is not there, or in another."""
+        # Attack: an answer that quotes another group's message to these people.
+        wanted = Filter(ids=frozenset({event_id}), tags={"h": frozenset({group})})
+        return next(iter(await self._link.fetch([wanted])), None)
+
+    async def of(self, message: Event, bound: Bound, conversation: str) -> Origin | None:
+        """How it is known in that conversation; None where it is not known there."""
+        if self._speaks(message.pubkey):
+            return await self._of_ours(message, conversation)
+        author = self._aci_of(message.pubkey)
+        if author is None or (bound.people != (conversation,) and author != conversation):
+            # Attack: what somebody said in one of the group's conversations, shown in another.
+            return None
+        for tag in message.tags:
+            if tag[0] == "proxy" and tag[2:] == (NETWORK,) and (found := _PROXY.fullmatch(tag[1])):
+                return Origin(author, int(found[1]))
+        return None
+
+    async def _of_ours(self, message: Event, conversation: str) -> Origin | None:
+        page = await self._book.find(message.id)
+        sent = sorted(page.delivery.sent, key=lambda one: one.part) if page else []
+        for one in sent:
+            if page and conversation_of(page.delivery, one.part) == conversation:
+                return Origin(self.ourselves, one.timestamp_ms)
+        return None
