@@ -11,7 +11,7 @@ from nips.filter import Filter
 from nips.kinds import Kind
 from nips.own import delivery as deliveries
 from nips.own.delivery import Delivery
-from nips.own.roles import Roles
+from nips.own.roles import MAIL_BRIDGE, Roles
 from nips.refusal import Malformed
 
 MAX_FETCHED, MAX_REACTIONS = 200, 2_000
@@ -87,7 +87,7 @@ class Publications:
             return {}
         wanted = Filter(
             # Attack: the bridge of another network says where the bot's public words have got.
-            authors=self._roles.bridge_keys("nostr"),
+            authors=self._roles.bridge_keys(MAIL_BRIDGE),
             kinds=of_kinds(Kind.APP_DATA),
             tags={"d": names},
             limit=2 * len(names),

@@ -13,7 +13,7 @@ from bot.bridges.nostr import files, outgoing, puppets
 from bot.cli import app
 from bot.operate import debian
 from bot.schedule import expression, misfire
-from config.settings import AgentSettings, BudgetSettings, Settings
+from config.settings import AgentSettings, BudgetSettings, Settings, SignalSettings
 from nips import filter as filters
 from nips import frames, nip42, nip44, nip46
 from nips.own import schedule, task
@@ -117,6 +117,7 @@ def test_every_variable_in_the_readme_is_read_by_somebody() -> None:
     read |= {f"NOSTRCLAW_{name}".upper() for name in Settings.model_fields}
     read |= {f"NOSTRCLAW_AGENT__{name}".upper() for name in AgentSettings.model_fields}
     read |= {f"NOSTRCLAW_BUDGET__{name}".upper() for name in BudgetSettings.model_fields}
+    read |= {f"NOSTRCLAW_SIGNAL__{name}".upper() for name in SignalSettings.model_fields}
     named = set(re.findall(r"NOSTRCLAW_[A-Z_]+", document("README.md")))
     assert len(named) > 2
     assert named <= read

@@ -56,7 +56,7 @@ class Readings:
                 return await self._runs(command, now_s)
             case asked.ListTasks() | asked.ShowTask():
                 return await self._tasks(command, now_s)
-            case asked.Relays() | asked.ListPublished():
+            case asked.Relays() | asked.Signal() | asked.ListPublished():
                 return await self._outside(command, now_s)
             case asked.Logs(count):
                 folder = self._hands.logs
@@ -105,9 +105,14 @@ class Readings:
             signal=signal,
         )
 
-    async def _outside(self, command: asked.Relays | asked.ListPublished, now_s: int) -> Reply:
-        if isinstance(command, asked.Relays):
-            return replies.relays(await self._history.relays(), now_s)
+    async def _outside(
+        self, command: asked.Relays | asked.Signal | asked.ListPublished, now_s: int
+    ) -> Reply:
+        match command:
+            case asked.Relays():
+                return replies.relays(await self._history.relays(), now_s)
+            case asked.Signal():
+                return replies.signal(await self._history.signal(), now_s)
         found = await self._publications.last(command.count)
         return published.reply([published.facts_of(one) for one in found], now_s)
 

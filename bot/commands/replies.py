@@ -13,6 +13,7 @@ from bot.commands.facts import (
     RelaysFacts,
     Reply,
     RunFacts,
+    SignalFacts,
     StatusFacts,
     TaskFacts,
     Waiting,
@@ -243,6 +244,15 @@ def relays(facts: RelaysFacts, now_s: int) -> Reply:
         lines.append(f"Waiting for people who tell no inbox relays (10050): {facts.no_list}")
     lines.append(f"As of {ago(facts.as_of, now_s)}.")
     return Reply(True, "\n".join(["Public relays:", *lines]), as_data(facts))
+
+
+def signal(facts: SignalFacts | None, now_s: int) -> Reply:
+    """How its bridge is, what came and went, and how old this is."""
+    if facts is None:
+        return Reply(True, "There is no Signal account. On the machine: nostrclaw signal link")
+    lines = [*signal_lines(facts, now_s), f"As of {ago(facts.as_of, now_s)}."]
+    well = facts.state == "listening" and not is_wrong(facts, now_s)
+    return Reply(True, "\n".join(lines), as_data(facts) | {"well": well})
 
 
 def _relay(relay: RelayFacts, now_s: int) -> str:

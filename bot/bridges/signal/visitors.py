@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 from bot.bridges.puppets import clean_name
 from bot.bridges.signal.envelope import Conversation, Person
-from bot.bridges.signal.people import shown_name
 
-MAX_NAMES = 200  # more than may wait at the door
+MAX_NAMES = 200  # more than wait at the door at a time
 
 
 class Visitors:
@@ -19,15 +18,12 @@ class Visitors:
 
     def learn(self, who: Person, where: Conversation) -> None:
         """Take what a person, or the group in which they wrote, is called."""
+        name = clean_name((where.name if where.is_group else who.name) or "")
         self._names.pop(where.id, None)
-        self._names[where.id] = (
-            f"{clean_name(where.name or '') or 'A group'} (Signal)"
-            if where.is_group
-            else shown_name(who.aci, who.name)
-        )
+        self._names[where.id] = f"{name} (Signal)" if name else ""
         while len(self._names) > MAX_NAMES:
             del self._names[next(iter(self._names))]
 
     async def names(self, conversations: frozenset[str]) -> Mapping[str, str]:
-        """What these (ACIs, or internal group ids) are called."""
+        """What these (ACIs, or internal group ids) are called; "" where that is not known."""
         return {one: self._names.get(one, "") for one in conversations}

@@ -27,6 +27,7 @@ from bot.operate.stand_ins.signal_faults import Fault
 
 LINK_S = 60.0
 _MENTION = re.compile(r"(\d+):(\d+):(.+)", re.DOTALL)
+_PERSON = re.compile(r"\+[0-9 ]{3,}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|u:.+")
 USER, IO, UNTRUSTED, RATE_LIMIT, CAPTCHA = 1, 3, 4, 5, 6  # exit codes; negative in JSON-RPC
 
 
@@ -70,8 +71,8 @@ class SignalCli:
         self.sent: list[dict[str, Any]] = []
         self.faults: list[Fault] = []
         self.n_held = 0
-        self.n_listening = 0
-        self.link_s = LINK_S
+        self.n_listening = 0  # on the service's websocket
+        self.n_connected = 0  # to the daemon
         self._changes = asyncio.Condition()
         self._release = asyncio.Event()
         self._last_ms = 0
@@ -193,10 +194,12 @@ class SignalCli:
         target = int(options.one("target-timestamp") or 0)
         return await self._deliver(account, options, "delete", target=target)
 
-    async def solve(self, options: Options) -> None:
+    async def solve(self, account: Account, options: Options) -> None:
         """A captcha for a challenge. Raises CommandError."""
         token, captcha = options.one("challenge"), options.one("captcha")
-        self.sent.append({"kind": "captcha", "token": token, "captcha": captcha})
+        self.sent.append({
+            "kind": "captcha", "account": account.number, "token": token, "captcha": captcha
+        })  # fmt: skip
         if self.take("rejects_captcha"):
             raise CommandError(
                 CAPTCHA,
@@ -247,6 +250,9 @@ class SignalCli:
         return known
 
     def _address(self, account: Account, person: str) -> dict[str, Any]:
+        if not _PERSON.fullmatch(person):
+            reason = "The string supplied did not seem to be a phone number."
+            raise CommandError(USER, f"Invalid phone number '{person}': {reason}")
         known = account.contacts.get(person)
         if known is None:
             found = [c for c in account.contacts.values() if c["number"] == person]
@@ -296,9 +302,9 @@ class SignalCli:
         link.name = name
         await self.changed()
         try:
-            async with asyncio.timeout(self.link_s):
+            async with asyncio.timeout(LINK_S):
                 number = await link.scanned
-        except TimeoutError:
+        except (TimeoutError, asyncio.InvalidStateError):
             raise CommandError(USER, "Link request timed out, please try again.") from None
         finally:
             self.links.pop(link.uri, None)

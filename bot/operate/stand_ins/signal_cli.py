@@ -124,7 +124,7 @@ async def _identities(cli: SignalCli, options: Options, stdin: str, write: Print
 
 
 async def _solve(cli: SignalCli, options: Options, stdin: str, write: Print) -> None:
-    await cli.solve(options)
+    await cli.solve(cli.account(options.account), options)
 
 
 _COMMANDS: Mapping[str, Callable[[SignalCli, Options, str, Print], Awaitable[None]]] = {

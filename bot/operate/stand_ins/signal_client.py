@@ -57,6 +57,8 @@ class Client:
 
     async def execute(self, arguments: Sequence[str], stdin: str = "") -> str:
         """Run a command to its end. Returns what it printed. Raises ServiceError."""
+        if any("\0" in argument for argument in arguments):
+            raise ServiceError("fork/exec /usr/bin/signal-cli: invalid argument")
         printed: dict[str, list[str]] = {"out": [], "err": []}
 
         async def write(stream: str, line: str) -> None:
@@ -112,7 +114,7 @@ class Client:
         """The JSON of a command's output, or of the daemon's answer. Raises ServiceError."""
         if self.is_rpc:
             return await self.rpc(method, number, params)
-        return decoded(await self.execute(["--config", "C", "-a", number, *command]))
+        return decoded(await self.execute(["--output", "json", "-a", number, *command]))
 
     # --- what it is asked for -----------------------------------------------------------------
 
@@ -189,12 +191,16 @@ class Client:
             return
         await self.execute(["-a", number, "sendReceipt", recipient, "-t", str(target)])
 
-    async def delete(self, number: str, recipient: str, target: int) -> int:
+    async def delete(self, number: str, to: Recipients, target: int) -> int:
         """Returns when it was. Raises ServiceError."""
         at = str(target)
-        params = {"target-timestamp": at}
-        outcome = await self._act(number, "remoteDelete", recipient, [], ["-t", at], params)
-        return int(outcome["timestamp"] if self.is_rpc else outcome.strip())
+        if self.is_rpc:
+            whom = "group-id" if to.kind == "group" else "recipient"
+            params = {whom: to.ids[0] or None, "target-timestamp": at}
+            return int((await self.rpc("remoteDelete", number, params))["timestamp"])
+        person = ["-g", *to.ids] if to.kind == "group" else to.ids
+        command = ["-a", number, "remoteDelete", *person, "-t", at]
+        return int((await self.execute(command)).strip())
 
     async def _act(
         self, number: str, method: str, recipient: str, before: Sequence[str],
@@ -207,7 +213,7 @@ class Client:
             raise ServiceError(str(error)) from None
         if self.is_rpc:
             to = {"recipient": recipient} if group is None else {"group-id": group}
-            return await self.rpc(method, number, {**to, **params})
+            return await self.rpc(method, number, {**to, **params} if recipient else params)
         person = [recipient] if group is None else ["-g", group]
         return await self.execute(["-a", number, method, *before, *person, *after])
 
@@ -230,7 +236,14 @@ class Client:
         command = ["listContacts", *(["--all-recipients"] if everyone else [])]
         command += [recipient] if recipient else []
         params = {"allRecipients": everyone, "recipient": recipient or None}
-        return list(await self._ask(number, command, "listContacts", params))
+        if self.is_rpc:
+            return list(await self.rpc("listContacts", number, params))
+        output = await self.execute(["-o", "json", "-a", number, *command])
+        try:
+            return list(decoded(output))
+        except ServiceError:
+            text = "Couldn't process request - invalid signal-cli response"
+            raise ServiceError(text) from None
 
     async def identities(self, number: str) -> list[dict[str, Any]]:
         """Raises ServiceError."""

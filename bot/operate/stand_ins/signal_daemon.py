@@ -62,13 +62,13 @@ class Daemon:
     async def listen(self, receive: Receive) -> None:
         """Have what comes given to somebody."""
         self._listeners.add(receive)
-        self._cli.n_listening += 1
+        self._cli.n_connected = len(self._listeners)
         await self._cli.changed()
 
     async def leave(self, receive: Receive) -> None:
         """Undo `listen`."""
         self._listeners.discard(receive)
-        self._cli.n_listening -= 1
+        self._cli.n_connected = len(self._listeners)
         await self._cli.changed()
 
     async def request(self, method: str, params: Mapping[str, Any]) -> Any:
@@ -105,7 +105,7 @@ class Daemon:
             "sendReceipt": lambda: self._cli.receipt(account, options),
             "sendTyping": lambda: self._cli.typing(account, options),
             "remoteDelete": lambda: self._cli.delete(account, options),
-            "submitRateLimitChallenge": lambda: self._cli.solve(options),
+            "submitRateLimitChallenge": lambda: self._cli.solve(account, options),
         }
         if method in commands:
             return await commands[method]()

@@ -280,7 +280,7 @@ async def test_nobody_waits(stage: Stage) -> None:
 
 async def test_every_command_answers_within_a_second(stage: Stage) -> None:
     for text in ("/status", "/groups", "/runs", "/help", "/budget", "/model", "/persona", "/tasks",
-                 "/relays", "/logs", "/allow", "/approve", "/stop"):  # fmt: skip
+                 "/relays", "/signal", "/logs", "/allow", "/approve", "/stop"):  # fmt: skip
         began = time.monotonic()
         await stage.ask(text)
         assert time.monotonic() - began < 1, text

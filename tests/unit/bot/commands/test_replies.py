@@ -63,6 +63,7 @@ RELAYS = RelaysFacts(
 )  # fmt: skip
 EVERY = {
     "status": replies.status(STATUS, NOW),
+    "signal": replies.signal(SIGNAL, NOW),
     "status with signal": replies.status(replace(STATUS, signal=SIGNAL), NOW),
     "groups": replies.groups([GROUP] * 100),
     "group": replies.group(GROUP),
@@ -188,3 +189,23 @@ def test_amounts() -> None:
     ]  # fmt: skip
     assert amounts.ago(NOW, NOW) == "just now"
     assert amounts.ago(NOW - 60, NOW) == "1 min ago"
+
+
+def test_signal_alone_says_how_old_that_is() -> None:
+    reply = replies.signal(SIGNAL, NOW)
+    assert reply.text.splitlines() == [
+        "Signal: listening (normal 0.98)",
+        "From Signal since the start: 12 taken, 1 of strangers",
+        "To Signal: 2 on their way, 1 perhaps there",
+        "As of 20 s ago.",
+    ]
+    assert json.loads(json.dumps(reply.data))["well"] is True
+    assert replies.signal(replace(SIGNAL, state="away"), NOW).data["well"] is False
+
+
+def test_signal_that_nobody_keeps_up_to_date_is_not_well() -> None:
+    """What stands there may be of a start with an account, long ago."""
+    reply = replies.signal(replace(SIGNAL, as_of=NOW - 3_600), NOW)
+    assert "its bridge was last heard 1 h ago" in reply.text
+    assert reply.data["well"] is False
+    assert "nostrclaw signal link" in replies.signal(None, NOW).text

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from secrets import token_bytes
 from typing import Any
 
 from bot import registration
+from bot.author import Author
 from bot.bridges.bindings import Bindings
 from bot.bridges.incoming import Incoming
 from bot.bridges.signal.inbound import Inbound
@@ -150,6 +151,7 @@ class Stage:
     service: SignalService
     client: Service
     feed: Feed = field(default_factory=Feed)
+    batches: AsyncIterable[tuple[Item, ...]] | None = None  # in place of the feed
     inbound: Inbound | None = None
     receipts: bool = False
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
@@ -170,7 +172,7 @@ class Stage:
             self.house.roles,
             self.client,
             NUMBER,
-            self.feed,
+            self.batches or self.feed,
             bound,
             place,
             Incoming(self.house.place.data / "groups", 64 << 20),
@@ -227,7 +229,8 @@ class Stage:
     async def records(self) -> list[Event]:
         """What the bridge has written down of what came, dealt with or not."""
         wanted = Filter(kinds=frozenset({30078}), authors=frozenset({self.bridge.public}))
-        found = await self.house.author.stored([wanted])
+        # Nobody else may read them, the router neither.
+        found = await Author(self.link, self.bridge).stored([wanted])
         return [
             event
             for event in found

@@ -16,7 +16,8 @@ NAMES = {
 
 def read(text: str) -> tuple[str, list[tuple[int, int, str]]]:
     """The visible text, and each style as (begin, length, name) in UTF-16 units."""
-    seen, styles, opened = "", [], []
+    seen, styles = "", []
+    opened: list[tuple[str, int]] = []
     at, before = 0, ""
     while at < len(text):
         sign = SIGN.match(text, at)

@@ -40,7 +40,7 @@ async def alice(inward: Stage) -> Talk:
 def new(person: Person) -> Person:
     """Somebody else of the same name: what is bound in one test is nothing in another."""
     number = at_ms()
-    aci = f"{number % 10**8:08d}-{number % 10**4:04d}-4111-8111-{person.aci[-12:]}"
+    aci = f"{number % 2**32:08x}-abcd-4111-8111-{person.aci[-12:]}"
     return replace(person, aci=aci)
 
 
