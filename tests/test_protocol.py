@@ -15,6 +15,9 @@ from bot.bridges.nostr.outgoing import rumors
 from bot.bridges.signal import envelope, people, record
 from bot.bridges.signal import said as from_signal
 from bot.codes import code_of
+from bot.schedule import misfire, planning
+from bot.schedule.slots import Once
+from bot.zones import zone_of
 from nips import nip17, nip42, nip44, nip46, nip59
 from nips.event import Event, Template
 from nips.key import SecretKey
@@ -35,6 +38,8 @@ from nips.own import (
     place,
     question,
     stranger,
+    task,
+    wish,
 )
 from nips.own.once import once_key
 from nips.own.received import received_files
@@ -130,6 +135,27 @@ def test_our_own_events_parse() -> None:
         assert delivery.template(found, made.pubkey, made.created_at) == made.template
     shown = stranger.parse(the(Kind.APP_DATA, d="stranger/"), router)
     assert shown.code == code_of("stranger", shown.network, shown.id)
+
+
+def test_a_task_is_claimed_as_the_examples_show() -> None:
+    router = KEYS["router"]
+    first, second = of_kind(Kind.CALENDAR_EVENT, by="router")
+    planned, zone = task.parse(first, router), zone_of("Europe/Berlin")
+    assert planning.new(planned, zone, first.created_at) == planned
+    run = misfire.decide(planning.plan_of(planned, zone), planned.start, second.created_at)
+    assert isinstance(run, misfire.Run)
+    claimed = planning.claimed(planned, run)
+    assert task.parse(second, router) == claimed
+    assert task.template(claimed, router, second.created_at, first.id) == second.template
+
+
+def test_the_owners_own_event_is_a_task_to_be() -> None:
+    event = the(Kind.CALENDAR_EVENT, by="owner")
+    given = wish.parse(event)
+    assert given is not None
+    assert given.group == roles().main
+    rule = planning.rule_of(given.schedule, zone_of(given.zone or ""), given.start)
+    assert rule == Once(given.start)
 
 
 def test_the_once_keys_are_made_as_documented() -> None:
