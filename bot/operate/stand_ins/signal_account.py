@@ -18,6 +18,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from bot.operate.stand_ins.signal_faults import Fault
 LINK_S = 60.0
 _MENTION = re.compile(r"(\d+):(\d+):(.+)", re.DOTALL)
 _PERSON = re.compile(r"\+[0-9 ]{3,}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|u:.+")
+# The text of a send before its marks were read, known only where the service is in this process.
+RAW: ContextVar[str | None] = ContextVar("RAW", default=None)
 USER, IO, UNTRUSTED, RATE_LIMIT, CAPTCHA = 1, 3, 4, 5, 6  # exit codes; negative in JSON-RPC
 
 
@@ -163,6 +166,7 @@ class SignalCli:
         return await self._deliver(
             account, options, "message",
             message=text,
+            raw=RAW.get(),
             styles=[style(value) for value in options.many("text-style")],
             attachments=attachments,
             mentions=mentions(options.many("mention")),

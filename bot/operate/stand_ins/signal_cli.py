@@ -65,7 +65,18 @@ async def _receive(cli: SignalCli, options: Options, stdin: str, write: Print) -
         if line is None:
             return
         await write("out", line)
+        if options.has("send-read-receipts"):
+            await _read(cli, account, line)
         n_left -= 1
+
+
+async def _read(cli: SignalCli, account: Account, line: str) -> None:
+    """Tell the sender of a message that it was read."""
+    envelope = json.loads(line)["envelope"]
+    if "dataMessage" in envelope:
+        targets = [str(envelope["timestamp"])]
+        values = {"recipient": [envelope["sourceUuid"]], "target-timestamp": targets}
+        await cli.receipt(account, Options("sendReceipt", values=values))
 
 
 async def _send(cli: SignalCli, options: Options, stdin: str, write: Print) -> None:

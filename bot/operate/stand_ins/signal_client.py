@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.operate.stand_ins import signal_cli
-from bot.operate.stand_ins.signal_account import SignalCli
+from bot.operate.stand_ins.signal_account import RAW, SignalCli
 from bot.operate.stand_ins.signal_daemon import Daemon, RpcError
 from bot.operate.stand_ins.signal_recipients import GROUP, InvalidRecipient, Recipients, internal
 from bot.operate.stand_ins.signal_text import styled
@@ -129,6 +129,7 @@ class Client:
     async def send(self, number: str, to: Recipients, body: Mapping[str, Any]) -> Any:
         """One message. Returns signal-cli's outcome. Raises ServiceError."""
         text: str = body["message"]
+        RAW.set(text)
         ranges: tuple[str, ...] = ()
         if body.get("text_mode") == "styled":
             made = styled(text)

@@ -191,9 +191,6 @@ class Routes:
             if error.tokens:
                 more["challenge_tokens"] = error.tokens
             raise Refused(429, str(error) + CHALLENGE, **more) from None
-        sent = next((s for s in self._cli.sent if s.get("timestamp") == outcome["timestamp"]), None)
-        if sent is not None:
-            sent["raw"] = message["message"]
         return _ok([signal_entries.send_response(outcome)], 201)
 
     async def _typing(self, request: Request, named: Named) -> Reply:
