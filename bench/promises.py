@@ -479,6 +479,26 @@ PROMISES = (
         100,
         5,
     ),
+    Promise(
+        "wall-clock",
+        "Tasks around every change of the clock in two years, in every zone: a time that is passed "
+        "over runs at the first instant after, one that comes twice runs once.",
+        (f"{UNIT}/bot/schedule/test_slots.py::test_every_zone_around_every_change_of_its_clock",),
+        "zones",
+        8,
+        600,
+        4,
+    ),
+    Promise(
+        "clock-steps",
+        "Clocks are set by a day forward and back, machines sleep, in every zone: no slot of a "
+        "task is claimed twice, and none is lost while nobody touches the clock.",
+        (f"{UNIT}/bot/schedule/test_misfire.py::test_clocks_that_are_set_as_anybody_likes",),
+        "machines",
+        12,
+        5_000,
+        3,
+    ),
 )
 NAMES = tuple(promise.name for promise in PROMISES)
 
