@@ -290,7 +290,7 @@ async def test_what_comes_over_the_websocket() -> None:
 
 
 async def test_linking() -> None:
-    async with a_service(number=None) as stand_in, Service(stand_in.url) as service:
+    async with a_service(number="") as stand_in, Service(stand_in.url) as service:
         assert await service.accounts() == ()
         uri = await service.link_uri("nostrclaw on a desk")
         assert uri.startswith("sgnl://linkdevice?")
