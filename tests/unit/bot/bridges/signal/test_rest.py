@@ -128,6 +128,8 @@ async def test_reactions_typing_and_receipts(either: SignalService, recipient: s
         assert (await last(either, "typing"))["on"] is False
         await service.receipt(NUMBER, ALICE.aci, AT)
         assert (await last(either, "receipt"))["recipients"] == [ALICE.aci]
+        await service.remote_delete(NUMBER, recipient, AT)
+        assert (await last(either, "delete"))["target"] == AT
 
 
 async def test_a_received_file(either: SignalService) -> None:
