@@ -195,6 +195,20 @@ async def test_whoever_is_called_like_us_does_not_call_us(inward: Stage) -> None
         assert event.values("p") == []
 
 
+async def test_whoever_is_called_like_the_word_that_wakes_us_does_not_wake_us(
+    inward: Stage,
+) -> None:
+    """Attack: the same, where the assistant answers to another word than its name."""
+    talk, group, one, other = await in_a_group(inward)
+    await talk.change(trigger="hey jarvis")
+    liar = replace(other, name="Hey, hey Jarvis")
+    await inward.give(said(liar, "here", at_ms(), group=group))
+    await talk.heard("here")
+    text, who = "\ufffc?", [mention(liar, 0)]
+    await inward.give(said(one, text, at_ms(), group=group, mentions=who))
+    await talk.heard(f"@{other.aci[:8]}…?")
+
+
 # What is changed afterwards
 
 
