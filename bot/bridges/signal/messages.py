@@ -24,6 +24,7 @@ from bot.bridges.signal.references import References
 from bot.bridges.signal.said import Origin
 from nips.event import Event, Template
 from nips.key import SecretKey
+from nips.nip40 import expiration
 
 log = structlog.get_logger()
 
@@ -70,6 +71,9 @@ class Messages:
         """
         group = bound.binding.group
         expires_s = events.gone_at(said, arrived.at_s)
+        # Attack: a message that is edited just before it is gone, and stays as long once more.
+        if former is not None and (ends := expiration(former.tags)) is not None:
+            expires_s = ends if expires_s is None else min(expires_s, ends)
         if expires_s is not None and expires_s <= time.time():
             self._pen.let_go(arrived.record, "it has expired")
             return None
