@@ -17,7 +17,7 @@ from bot import address
 from bot.author import Author, of_kinds
 from bot.codes import code_of
 from bot.notice import notice
-from bot.registration import RegistryError, clean_name
+from bot.registration import RegistryError, clean_name, shown
 from bot.registry import Registry
 from nips.event import Event
 from nips.filter import Filter
@@ -109,7 +109,7 @@ class Strangers:
         found = self._find(code)
         is_room = len(found.people) > 1
         binding = await self._registry.register(
-            name or _plain_name(found) or found.code,
+            name or self._called(found),
             found.counterparts,
             # To one person everything said is said to the assistant; among several it is called.
             trigger="" if is_room or found.is_group else None,
@@ -118,6 +118,15 @@ class Strangers:
         )
         await self._keep(replace(found, status="allowed"))
         return binding
+
+    def _called(self, found: Stranger) -> str:
+        """What a conversation with a stranger is called, where the owner does not say."""
+        own = _plain_name(found)
+        groups = self._registry.all()
+        taken = {word.casefold() for each in groups for word in (each.name, shown(each))}
+        # Attack: a group of Signal's called Main, beside the owner's own in their client. What is
+        # meant for the one is written into the other.
+        return f"{own} {found.code}" if own.casefold() in taken else own or found.code
 
     async def deny(self, code: str) -> Stranger:
         """Never show a stranger again. Raises RegistryError."""

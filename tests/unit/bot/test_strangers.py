@@ -87,6 +87,21 @@ async def test_whoever_is_let_in_has_a_conversation(house: House) -> None:
     assert await strangers.report("nostr", ANN, "Ann") == "known"
 
 
+@pytest.mark.parametrize("called", ["Main", "MAIN", "Ann"])
+async def test_nobodys_conversation_is_called_like_another(house: House, called: str) -> None:
+    """Attack: somebody calls themselves, or their group, like a conversation that is there."""
+    await house.registry().register("Ann")
+    strangers = await started(house)
+    await strangers.report("signal", GROUP, f"{called} (Signal)")
+    ((code, _),) = strangers.open()
+    made = await strangers.allow(code)
+    assert house.group(made.group).name == f"{called} {code}"
+    # The owner may call it what they like.
+    await strangers.report("signal", ACI, called)
+    ((code, _),) = strangers.open()
+    assert house.group((await strangers.allow(code, called)).group).name == called
+
+
 async def test_whoever_is_denied_is_never_shown_again(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
