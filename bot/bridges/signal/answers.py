@@ -163,4 +163,12 @@ def nobody(failed: Sequence[str], tokens: tuple[str, ...] = ()) -> Rejected:
 def _failed(entry: Fields, address: Fields | None, reason: str) -> str:
     given = (address.text(it, MAX_WORD_CHARS) for it in ADDRESS) if address else ()
     who = next((it for it in given if it), "somebody")
-    return " ".join(f"{who}: {entry.text(reason, MAX_WORD_CHARS) or 'no reason'}".split())
+    reasons = entry.text(reason, MAX_WORD_CHARS) or "no reason"
+    return " ".join(f"{_told_apart(who)}: {reasons}".split())
+
+
+def _told_apart(who: str) -> str:
+    # Attack: why a message did not go out is said in main and logged, and with it who somebody is.
+    if is_aci(who):
+        return f"{who[:8]}…"
+    return f"+…{who[-2:]}" if is_number(who) else who

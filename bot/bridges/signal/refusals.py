@@ -36,6 +36,7 @@ _NOTHING_DONE = re.compile(
 )
 _CHATTER = re.compile(r"^(?:INFO|WARN).*\n?", re.MULTILINE)
 _NUMBER = re.compile(r"\+\d{5,}(?=\d\d)")
+_ACI = re.compile(r"([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _NOT_FOR_PEOPLE = ("\tat ", "usage:")
 
 
@@ -78,13 +79,15 @@ def said(error: str) -> str:
     """The sentence for a person: the last line that says something, short.
 
     Attack: what was received, or is being sent, is printed too: a sentence is logged and shown.
-    Lines with objects in them are left out whole, and of telephone numbers two digits are shown.
+    Lines with objects in them are left out whole, of telephone numbers two digits are shown, of
+    people's ids how they begin.
     """
     lines = [line for line in error.splitlines() if line.strip() and "{" not in line]
     plain = [line for line in lines if not line.startswith(_NOT_FOR_PEOPLE)]
-    last = (plain or ["it gives no reason"])[-1][:MAX_SENTENCE_CHARS]
-    shown = " ".join("".join(c if c.isprintable() else " " for c in last).split())
-    return f"The Signal service says: {_NUMBER.sub('+…', shown).rstrip('.')}."
+    last = _ACI.sub(r"\1…", _NUMBER.sub("+…", (plain or ["it gives no reason"])[-1]))
+    cut = last[:MAX_SENTENCE_CHARS]
+    shown = " ".join("".join(c if c.isprintable() else " " for c in cut).split())
+    return f"The Signal service says: {shown.rstrip('.')}."
 
 
 def _tokens(body: str) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ class About:
 @dataclass(frozen=True, slots=True)
 class Sent:
     """A message that is sent. timestamp: ms, by which others quote it.
-    failed: "recipient: reason" for each that did not get it.
+    failed: "recipient: reason" for each that did not get it; nobody can be found by it.
     """
 
     timestamp: int

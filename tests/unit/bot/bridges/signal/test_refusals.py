@@ -88,6 +88,10 @@ def test_a_rate_limit_has_tokens_that_are_plain() -> None:
         ('{"envelope":{"message":"sec', "it gives no reason"),
         ("\x1b[2J red", "[2J red"),
         ("User +4915112345678 is not registered.", "User +…78 is not registered"),
+        (
+            "Failed to send to 7b1e5c0a-3f52-4d0e-9a86-1c2f0b9d4e77",
+            "Failed to send to 7b1e5c0a…",
+        ),
         ("", "it gives no reason"),
     ],
 )

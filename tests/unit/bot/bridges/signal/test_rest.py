@@ -196,7 +196,7 @@ async def test_who_does_not_get_it_is_told() -> None:
         await stand_in.add_group(FRIENDS)
         await stand_in.faults(faults.failing(BOB.aci))
         sent = await service.send(NUMBER, GROUP, "hello")
-        assert sent.failed == (f"{BOB.aci}: UNREGISTERED_FAILURE",)
+        assert sent.failed == (f"{BOB.aci[:8]}…: UNREGISTERED_FAILURE",)
         with pytest.raises(Rejected, match="UNREGISTERED_FAILURE"):
             await service.send(NUMBER, BOB.aci, "hello")
 
