@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from bot.bridges import presence
-from bot.bridges.signal.people import known_as
+from bot.bridges.signal.envelope import Said, parse
+from bot.bridges.signal.people import known_as, once
 from bot.operate.stand_ins.signal_envelopes import (
     Group,
     Person,
@@ -427,13 +428,18 @@ async def test_an_archived_group_takes_nothing(inward: Stage, alice: Talk) -> No
     await alice.heard("before")
     await alice.change(archived=True)
     await known(inward)
-    await inward.give(said(alice.who, "while archived", at_ms()))
+    while_archived = said(alice.who, "while archived", at_ms())
+    await inward.give(while_archived)
     await alice.change(archived=False)
     await known(inward)
     await inward.give(said(alice.who, "after", at_ms()))
     await alice.heard("after")
     assert await alice.texts() == ["before", "after"]
-    assert not any("while archived" in event.content for event in await inward.records())
+    # Nothing is left of it, not even that it was there.
+    what = parse({"envelope": while_archived, "account": NUMBER}, NUMBER)
+    assert isinstance(what, Said)
+    d = f"signal/{once(what.identity)}"
+    assert d not in [event.tag("d") for event in await inward.records()]
 
 
 async def known(inward: Stage) -> None:

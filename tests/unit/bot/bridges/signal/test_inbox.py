@@ -387,9 +387,14 @@ async def test_the_owner_is_told_who_wrote_and_not_what() -> None:
         serving = asyncio.create_task(requests.serve(Others(report, never, never)))
         try:
             await stage.start()
+            archived = await stage.alone_with(new(ALICE))
+            await archived.change(archived=True)
+            await known(stage)
             for _ in range(3):
                 await stage.give(
-                    reacted(ALICE, "👍", US, at_ms(), at_ms()),
+                    # Neither who only reacts, nor whose conversation the owner has put away.
+                    reacted(new(ALICE), "👍", US, at_ms(), at_ms()),
+                    said(archived.who, "plugh", at_ms()),
                     said(BOB, "plugh", at_ms(), group=FRIENDS),
                     said(ALICE, "plugh", at_ms()),
                 )

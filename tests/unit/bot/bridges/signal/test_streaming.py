@@ -65,6 +65,20 @@ async def test_a_frame_without_end_ends_it(monkeypatch: pytest.MonkeyPatch) -> N
         assert await texts(url) == ["one"]
 
 
+async def test_nothing_comes_packed() -> None:
+    """Attack: a frame of some kB that is some GB."""
+    asked: list[str | None] = []
+
+    async def handle(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        asked.append(connection.request.headers.get("Sec-WebSocket-Extensions"))
+
+    async with serve(handle, "127.0.0.1", 0, compression="deflate") as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        assert await texts(f"ws://127.0.0.1:{port}{PATH}") == []
+    assert asked == [None]
+
+
 async def test_who_stops_reading_hangs_up() -> None:
     closed = asyncio.Event()
 
