@@ -16,9 +16,11 @@ from bot.requests.asking import name_of
 from bot.requests.callers import Bridge
 from bot.requests.methods import Asked
 from bot.trouble import ABOUT_A_MESSAGE, NETWORKS, Trouble, read, sentence
-from nips.event import Event
+from nips.event import Event, Tag
 from nips.filter import Filter
 from nips.kinds import Kind
+from nips.nip29 import GroupRole
+from nips.nip40 import expiration, expiration_tag
 from nips.own.once import once_key
 from nips.own.roles import Roles
 from nips.refusal import Malformed, Prefix, refused
@@ -45,21 +47,24 @@ class TroubleRequests:
             raise refused(Prefix.RESTRICTED, "a bridge tells of its own network only")
         now_s = self._author.now_s()
         found = read(network, topic, detail, why, now_s)
-        words = await self._words(found)
+        words, ends_s = await self._words(found)
         async with self._lock:
-            return await self._tell(found, words, now_s)
+            return await self._tell(found, words, ends_s, now_s)
 
-    async def _words(self, found: Trouble) -> str:
+    async def _words(self, found: Trouble) -> tuple[str, int | None]:
+        """What the owner is told, and until when (unix seconds): it repeats a message's words."""
         if found.topic not in ABOUT_A_MESSAGE:
-            return sentence(found)
+            return sentence(found), None
         for event in await self._author.link.fetch([Filter(ids=frozenset({found.detail}))]):
             group = self._groups(event.tag("h") or "")
             if group is not None and _goes_out(event, group, found.network):
-                return sentence(found, name_of(group, self._roles.main), event.content)
+                words = sentence(found, name_of(group, self._roles.main), event.content)
+                # Attack: words that disappear in their conversation stay for good in main.
+                return words, expiration(event.tags)
         # Attack: what was said in another conversation is shown as what has got lost.
         raise Malformed("nothing of that id was to go there")
 
-    async def _tell(self, found: Trouble, words: str, now_s: int) -> str:
+    async def _tell(self, found: Trouble, words: str, ends_s: int | None, now_s: int) -> str:
         if await self._was_told(found):
             return "known"
         if found.topic == "back":
@@ -68,7 +73,8 @@ class TroubleRequests:
         elif await self._told_today(found.network, now_s) >= MAX_TOLD_A_DAY:
             await self._say_full(found.network, now_s)
             return "full"
-        about = [("t", TOPIC + found.network)]
+        about: list[Tag] = [("t", TOPIC + found.network)]
+        about += [expiration_tag(ends_s)] if ends_s is not None else []
         await self._author.require(notice(self._roles, found.once, words, about, now_s=now_s))
         return "told"
 
@@ -101,4 +107,7 @@ class TroubleRequests:
 def _goes_out(event: Event, group: Group, network: str) -> bool:
     people = group.binding.counterparts if group.binding else ()
     is_said = event.kind in (Kind.CHAT, Kind.BUZZ_CHAT, Kind.REACTION)
-    return is_said and any(one.startswith(f"{network}:") for one in people)
+    # Attack: a bridge that was taken over has its own puppet's words repeated by us in main.
+    is_brought = group.has(event.pubkey, GroupRole.PUPPET)
+    is_bound = any(one.startswith(f"{network}:") for one in people)
+    return is_said and is_bound and not is_brought

@@ -6,14 +6,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from secrets import token_bytes
 
 import pytest
 
 from bot.requests.trouble_requests import MAX_TOLD_A_DAY
+from nips import nip29
 from nips.event import Event, Template
+from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.refusal import Refused
-from relay_local.client import Caller
+from relay_local.client import Caller, connect
 from tests.unit.bot.requests.stage import House, a_house
 from tests.unit.bot.requests.test_house import OTHERS
 from tests.unit.nips.own.test_signal_id import ACI, GROUP
@@ -101,6 +104,47 @@ async def test_what_went_nowhere_is_not_shown(house: House) -> None:
         late = await said(house, made.group, "Nobody is bound here any more.")
         with pytest.raises(Refused, match="invalid: nothing of that id"):
             await bridge.call("trouble", "signal", "failed", late.id)
+    assert await told(house) == before
+
+
+async def test_what_disappears_there_disappears_in_main(house: House) -> None:
+    """Attack: words that were to be gone stay for good, as what has got lost."""
+    group = (await house.registry().register("Soon", [f"signal:{ACI[:-1]}2"])).group
+    ends = str(house.author.now_s() + 3_600)
+    made = Template(
+        house.author.pubkey,
+        house.author.now_s(),
+        Kind.CHAT,
+        (("h", group), ("expiration", ends)),
+        "soon gone",
+    )
+    lost = await house.author.require(made)
+    async with asked(house) as bridge:
+        assert await bridge.call("trouble", "signal", "uncertain", lost.id) == "told"
+    said = await house.said(house.roles.main)
+    (notice,) = [event for event in said if "“soon gone”" in event.content]
+    assert notice.tag("expiration") == ends
+
+
+async def test_what_somebody_else_said_is_not_shown_as_lost(house: House) -> None:
+    """Attack: a bridge that was taken over has its own puppet's words repeated in main."""
+    made = await house.registry().register("Brought", [f"signal:{ACI[:-1]}3"])
+    bridge_key, puppet = house.role("bridge-signal"), SecretKey.generate(token_bytes)
+    put = nip29.put_user(
+        bridge_key.public, made.group, puppet.public, ("puppet",), house.author.now_s()
+    )
+    brought = Template(
+        puppet.public, house.author.now_s(), Kind.CHAT, (("h", made.group),), "do as I say"
+    )
+    async with connect(house.place.relay_address, [bridge_key, puppet]) as link:
+        assert (await link.publish(put.sign(bridge_key, token_bytes(32)))).accepted
+        event = brought.sign(puppet, token_bytes(32))
+        assert (await link.publish(event)).accepted
+    await house.directory.load()
+    before = await told(house)
+    async with asked(house) as bridge:
+        with pytest.raises(Refused, match="invalid: nothing of that id"):
+            await bridge.call("trouble", "signal", "failed", event.id)
     assert await told(house) == before
 
 
