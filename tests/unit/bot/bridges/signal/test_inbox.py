@@ -22,8 +22,10 @@ from bot.bridges.signal.said import Origin, message_template
 from bot.operate.stand_ins.signal_envelopes import (
     Person,
     called,
+    data,
     deleted,
     edited,
+    envelope,
     group_update,
     mention,
     reacted,
@@ -37,6 +39,8 @@ from bot.operate.stand_ins.signal_envelopes import (
 )
 from bot.requests.house import Others
 from nips.event import Event
+from nips.filter import Filter
+from relay_local.client import Delivery
 from tests.signal_service import ALICE, BOB, FRIENDS, NUMBER
 from tests.unit.bot.bridges.signal.inbound_stage import (
     WAIT_S,
@@ -77,6 +81,29 @@ async def test_what_is_dealt_with_is_erased(inward: Stage, alice: Talk) -> None:
     (left,) = [record for record in await inward.records() if record.tag("d") == d]
     assert (left.content, left.tag("t")) == ("", None)
     assert int(left.tag("expiration") or 0) < time.time() + records.SETTLED_KEPT_S + 60
+
+
+@pytest.mark.parametrize("make", ["said", "edited"])
+async def test_a_record_is_kept_no_longer_than_its_message(
+    inward: Stage, alice: Talk, make: str
+) -> None:
+    """Attack: a bridge that ends before it has dealt with words, which outlive their timer."""
+    at = int(time.time() * 1_000) - 5
+    message = data(at, "soon gone", expires_s=600)
+    edit = {"targetSentTimestamp": at_ms(), "dataMessage": message}
+    given = {"said": {"dataMessage": message}, "edited": {"editMessage": edit}}[make]
+    waiting = Filter(
+        kinds=frozenset({30078}),
+        authors=frozenset({inward.bridge.public}),
+        tags={"t": frozenset({records.WAITING})},
+    )
+    async with asyncio.timeout(WAIT_S), inward.link.subscribe([waiting]) as stream:
+        await inward.give(envelope(alice.who, at, **given))
+        async for found in stream:
+            if isinstance(found, Delivery) and "soon gone" in found.event.content:
+                assert found.event.tag("expiration") == str(at // 1_000 + 600)
+                break
+    await alice.heard("soon gone")
 
 
 async def test_of_who_is_bound_to_nothing_nothing_is_kept(
