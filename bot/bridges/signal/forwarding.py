@@ -112,8 +112,7 @@ class Forwarding:
         is written beside others' words waits for nothing more."""
         who = arrived.what.who
         aci = who.aci
-        # Attack: a number, where somebody without a name is called by it, is nobody's business.
-        self._known.learn(aci, None if who.name == who.number else who.name)
+        self._known.learn(aci, who.name)
         if await self._presence.ready(bound, aci) is None:
             self._pen.drop(arrived.record, "its author was removed from the group")
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,10 +21,11 @@ from bot.bridges.signal.rest import Service
 from bot.operate.stand_ins import signal_faults as faults
 from bot.operate.stand_ins.signal_envelopes import attachment, said
 from bot.operate.stand_ins.signal_service import SignalService
+from nips.nip29 import remove_user
 from nips.own.received import received_files
 from tests.signal_service import ALICE, a_service
 from tests.unit.bot.bridges.signal.inbound_stage import Stage, Talk, at_ms
-from tests.unit.bot.bridges.signal.test_forwarding import known, new
+from tests.unit.bot.bridges.signal.test_forwarding import in_a_group, known, new
 
 JPEG = b"\xff\xd8\xff\xe0" + b"a photo" * 9
 PHOTO = File("abc.jpg", "image/jpeg", "../my photo.png", len(JPEG), "800x600", None)
@@ -235,8 +237,26 @@ async def test_what_is_said_behind_a_slow_file_keeps_its_order(inward: Stage, al
     await inward.settled()
 
 
-async def test_for_who_was_put_out_nothing_is_fetched(inward: Stage, alice: Talk) -> None:
-    """Attack: somebody who was removed goes on filling the group's folder."""
+async def test_for_who_was_put_out_nothing_is_fetched(inward: Stage) -> None:
+    """Attack: somebody whom the owner has removed goes on filling the group's folder."""
+    talk, group, one, other = await in_a_group(inward)
+    await inward.give(said(one, "in", at_ms(), group=group))
+    await talk.heard("in")
+    await inward.service.add_file("out.jpg", JPEG)
+    key = inward.house.key
+    await inward.put(remove_user(key.public, talk.group, inward.puppet(one), int(time.time())))
+    file = attachment("out.jpg", "image/jpeg", len(JPEG))
+    await inward.give(
+        said(one, "x", at_ms(), group=group, attachments=[file]),
+        said(other, "end", at_ms(), group=group),
+    )
+    await talk.heard("end")
+    assert await talk.texts() == ["in", "end"]
+    assert await inward.service.calls("/v1/attachments/out.jpg") == []
+
+
+async def test_for_who_is_bound_no_more_nothing_is_fetched(inward: Stage, alice: Talk) -> None:
+    """Attack: the same, of somebody who was unbound."""
     await known(inward)
     await inward.service.add_file("filling.jpg", JPEG)
     await alice.change(counterparts=())

@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 
 from bot.bridges import presence
+from bot.bridges.signal import record as records
+from bot.bridges.signal import references
 from bot.bridges.signal.envelope import Said, parse
 from bot.bridges.signal.people import known_as, once
 from bot.operate.stand_ins.signal_envelopes import (
@@ -23,11 +25,13 @@ from bot.operate.stand_ins.signal_envelopes import (
     reacted,
     said,
 )
+from nips.event import Template
 from nips.filter import Filter
 from nips.nip29 import put_user, remove_user
 from nips.own.binding import mark
+from relay_local.client import connect
 from tests.signal_service import ALICE, BOB, FRIENDS, NUMBER
-from tests.unit.bot.bridges.signal.inbound_stage import Stage, Talk, at_ms
+from tests.unit.bot.bridges.signal.inbound_stage import Stage, Talk, at_ms, item
 
 CAROL = Person("33333333-3333-4333-8333-333333333333", "Carol", "+4915100000033")
 US = Person("99999999-9999-4999-8999-999999999999", "claw", NUMBER)
@@ -190,6 +194,34 @@ async def test_a_quote_of_another_group_names_nothing(inward: Stage, alice: Talk
     await inward.give(
         said(alice.who, "one", at_ms(), quote=quote(one, secret_at, "?")),
         said(alice.who, "two", at_ms(), quote=quote(replace(US, aci=CAROL.aci), ours_at, "?")),
+    )
+    for text in ("> ?\n\none", "> ?\n\ntwo"):
+        assert (await alice.heard(text)).values("q") == []
+
+
+async def test_a_name_on_signal_is_its_bridges_to_give(inward: Stage, alice: Talk) -> None:
+    """Attack: a member's message, or another bridge's delivery, bears the name of what somebody
+    said on Signal: what answers that answers this."""
+    forged_at, carried_at = at_ms(), at_ms()
+    owner, other = inward.house.owner, inward.house.role("bridge-nostr")
+    name = known_as(NUMBER, alice.who.aci, forged_at)
+    forged = Template(
+        owner.public, int(time.time()), 9, (("h", alice.group), ("i", name)), "forged"
+    )
+    ours = await alice.say(f"ours {carried_at}")
+    carried = Template(
+        other.public,
+        int(time.time()),
+        30078,
+        (("d", f"delivery/{ours.id}"), ("i", known_as(NUMBER, NUMBER, carried_at))),
+        "",
+    )
+    for template, key in ((forged, owner), (carried, other)):
+        async with connect(inward.house.place.relay_address, [key]) as link:
+            assert (await link.publish(template.sign(key, bytes(32)))).accepted
+    await inward.give(
+        said(alice.who, "one", at_ms(), quote=quote(alice.who, forged_at, "?")),
+        said(alice.who, "two", at_ms(), quote=quote(US, carried_at, "?")),
     )
     for text in ("> ?\n\none", "> ?\n\ntwo"):
         assert (await alice.heard(text)).values("q") == []
@@ -376,6 +408,22 @@ async def test_a_sign_under_what_is_not_known_is_set_aside(inward: Stage, alice:
     assert await talk.events(7) == []
 
 
+async def test_what_is_remembered_of_deletions_is_bounded(
+    inward: Stage, alice: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: a group whose members each delete what was never said."""
+    monkeypatch.setattr(references, "MAX_PEOPLE", 2)
+    monkeypatch.setattr(references, "MAX_REMEMBERED", 3)
+    others = [await inward.alone_with(new(BOB)) for _ in range(3)]
+    for talk in (*others, alice):
+        await inward.give(*(deleted(talk.who, at_ms(), at_ms()) for _ in range(5)))
+    await inward.settled()
+    assert inward.inbound is not None
+    remembered = inward.inbound._references._deleted
+    assert len(remembered) <= 2
+    assert [len(names) for aci, names in remembered.items() if aci == alice.who.aci] == [3]
+
+
 # What does not stay
 
 
@@ -420,7 +468,41 @@ async def test_what_may_be_seen_once_is_not_kept(inward: Stage, alice: Talk) -> 
     assert await inward.service.calls("/v1/attachments/once.jpg") == []
 
 
+async def test_what_has_expired_while_it_waited_is_let_go(inward: Stage, alice: Talk) -> None:
+    await known(inward)
+    await inward.stop()
+    photo = {"id": "expired.jpg", "contentType": "image/jpeg", "size": 5}
+    at = int(time.time() * 1_000) - 90_000
+    given = item(said(alice.who, "x", at, expires_s=5, attachments=[photo]))
+    what = parse(given, NUMBER)
+    assert isinstance(what, Said)
+    then_s, ends_s = at // 1_000, int(time.time()) + 60
+    record = records.template(given, what.identity, inward.bridge.public, then_s, ends_s)
+    await inward.put(record, inward.bridge)
+    inbound = await inward.start()
+    await inward.give(said(alice.who, "end", at_ms()))
+    await alice.heard("end")
+    assert await alice.texts() == ["end"]
+    assert (inbound.counts.gone, inbound.counts.set_aside) == (1, 0)
+    assert await inward.service.calls("/v1/attachments/expired.jpg") == []
+
+
 # Who may speak
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_of_two_conversations_the_one_that_is_not_archived_counts(
+    inward: Stage, is_first: bool
+) -> None:
+    """Who was put away may be let in anew."""
+    who = new(ALICE)
+    talks = [await inward.registered(f"twice-{at_ms()}", who.aci) for _ in range(2)]
+    live, archived = talks if is_first else reversed(talks)
+    await archived.change(archived=True)
+    await known(inward)
+    await inward.give(said(who, "hello", at_ms()))
+    await live.heard("hello")
+    assert await archived.texts() == []
 
 
 async def test_an_archived_group_takes_nothing(inward: Stage, alice: Talk) -> None:
@@ -436,7 +518,7 @@ async def test_an_archived_group_takes_nothing(inward: Stage, alice: Talk) -> No
     await alice.heard("after")
     assert await alice.texts() == ["before", "after"]
     # Nothing is left of it, not even that it was there.
-    what = parse({"envelope": while_archived, "account": NUMBER}, NUMBER)
+    what = parse(item(while_archived), NUMBER)
     assert isinstance(what, Said)
     d = f"signal/{once(what.identity)}"
     assert d not in [event.tag("d") for event in await inward.records()]
