@@ -280,3 +280,36 @@ def test_what_each_part_of_a_scope_opens_of_a_group(
     seen = found(database, f"SELECT seq FROM events e WHERE {condition.sql}", condition.values)
     assert {stored[seq].kind for seq in seen} == kinds
     assert {event.kind for event in stored.values() if scope.admits(event)} == kinds
+
+
+OF_NO_GROUP = [
+    Template(author.public, NOW, Kind.APP_DATA, (("d", d), ("p", to.public)), "")
+    for d, author, to in (
+        ("signal/x", SIGNAL, OWNER),
+        ("grant/x", ROUTER, SESSION),
+        ("place/x", BRIDGE, MEMBER),
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("scope", "names"),
+    [
+        # Attack: whoever reads all records reads what came from Signal, before anybody has judged
+        # whom it is for; or whoever it names does.
+        (Scope(records=True, all_rooms=True, wraps=True, profiles=True), {"place/x"}),
+        (Scope(grants=True), {"grant/x"}),
+        (Scope(keys=frozenset({SIGNAL.public})), {"signal/x"}),
+        (Scope(keys=frozenset({OWNER.public})), NOBODY),
+        (Scope(keys=frozenset({SESSION.public})), {"grant/x"}),
+        (Scope(keys=frozenset({MEMBER.public})), {"place/x"}),
+    ],
+)
+def test_what_each_part_of_a_scope_opens_of_records(
+    database: sqlite3.Connection, scope: Scope, names: set[str]
+) -> None:
+    stored = fill(database, OF_NO_GROUP)
+    condition = condition_of(scope)
+    seen = found(database, f"SELECT seq FROM events e WHERE {condition.sql}", condition.values)
+    assert {stored[seq].tag("d") for seq in seen} == names
+    assert {event.tag("d") for event in stored.values() if scope.admits(event)} == names

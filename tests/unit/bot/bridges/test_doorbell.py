@@ -9,6 +9,7 @@ from secrets import token_bytes
 
 import pytest
 
+from bot.bridges import doorbell
 from bot.bridges.doorbell import MAX_QUEUED, MAX_REMEMBERED, Doorbell
 from bot.requests.house import Others
 from bot.strangers import MAX_SHOWN_A_DAY, Strangers
@@ -71,6 +72,16 @@ async def test_the_router_is_told_who_and_shows_them(house: House) -> None:
     assert shown == {person, room}
     said = [event.content for event in await house.said(house.roles.main)]
     assert sum("wrote to me" in text for text in said) == 2
+
+
+async def test_so_many_are_remembered(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack: a key for each day of a year, none of which is ever forgotten."""
+    monkeypatch.setattr(doorbell, "MAX_REMEMBERED", 3)
+    async with at_the_door(house) as (bell, strangers):
+        for n in range(6):
+            bell.ring(somebody())
+            await until(strangers, n + 1)
+        assert len(bell._rung) <= 3
 
 
 async def test_ten_thousand_who_ring_leave_little(

@@ -237,6 +237,28 @@ async def test_what_is_said_behind_a_slow_file_keeps_its_order(inward: Stage, al
     await inward.settled()
 
 
+async def test_who_is_unbound_while_their_file_comes_says_nothing(
+    inward: Stage, alice: Talk
+) -> None:
+    """Attack: a file that takes its time, and with it whoever sent it comes back."""
+    file = attachment("one.jpg", "image/jpeg", len(JPEG), "one.jpg")
+    async with slow(JPEG) as (client, asked, go):
+        first, inward.client = inward.client, client
+        await inward.stop()
+        await inward.start()
+        await inward.give(said(alice.who, "look", at_ms(), attachments=[file]))
+        await asked.wait()
+        await alice.change(counterparts=())
+        await alice.has(set())
+        go.set()
+        await inward.settled()
+        inward.client = first
+        await inward.stop()
+        await inward.start()
+    assert await alice.texts() == []
+    assert await alice.puppets() == set()
+
+
 async def test_for_who_was_put_out_nothing_is_fetched(inward: Stage) -> None:
     """Attack: somebody whom the owner has removed goes on filling the group's folder."""
     talk, group, one, other = await in_a_group(inward)
