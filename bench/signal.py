@@ -139,7 +139,7 @@ async def _place(image: str) -> AsyncIterator[tuple[House, Person, SignalService
     keys = sdk.Keys.generate()
     secret = SecretKey(bytes.fromhex(keys.secret_key().to_hex()))
     async with AsyncExitStack() as stack:
-        phone = await stack.enter_async_context(signal_service.running(numbers=[NUMBER]))
+        phone = await stack.enter_async_context(signal_service.running(number=NUMBER))
         there = await stack.enter_async_context(
             house(
                 image=image,

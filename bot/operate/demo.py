@@ -79,7 +79,7 @@ async def _show(steps: Steps, image: str) -> None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="stand-in-"))
             model = await stack.enter_async_context(stand_in(Path(folder)))
             phone = await stack.enter_async_context(
-                signal_service.running(numbers=[NUMBER])
+                signal_service.running(number=NUMBER)
             )  # fmt: skip
             there = await stack.enter_async_context(
                 house(

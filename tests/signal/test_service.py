@@ -415,6 +415,13 @@ async def test_a_time_of_nothing_takes_nothing(polled: Asking) -> None:
     assert await polled.service.waiting() == 1
 
 
+async def test_receipts_of_reading_are_sent_where_they_are_asked_for(polled: Asking) -> None:
+    await polled.say("a")
+    await polled.get(RECEIVE, max_messages=1, send_read_receipts="true")
+    (receipt,) = await polled.service.sent("receipt")
+    assert (receipt["recipients"], receipt["targets"]) == ([ALICE.aci], [BASE_MS])
+
+
 async def test_it_waits_for_what_comes(polled: Asking) -> None:
     taking = asyncio.create_task(polled.take(1, timeout=10))
     await polled.say("a")
@@ -504,12 +511,15 @@ async def test_a_command_that_takes_too_long_is_killed_with_what_it_took(
     services: Services, which: tuple[str, str]
 ) -> None:
     asking = await services.alone(which, STRANGER, command_timeout_s=1)
+    other = replace(asking, service=await asking.service.another(STRANGER + "0"))
     await asking.say(*"abc")
-    await asking.service.faults(held("receive", late=True))
-    response = await asking.get(RECEIVE)
-    assert response.status_code == 400
-    assert error(response) == "process killed as timeout reached"
+    await asking.service.faults(held("receive", late=True), held("send", late=True))
+    responses = await asyncio.gather(asking.get(RECEIVE), other.send())
+    for response in responses:
+        assert response.status_code == 400
+        assert error(response) == "process killed as timeout reached"
     assert await asking.service.waiting() == 0
+    assert len(await other.service.sent()) == 1  # which it had done before
 
 
 async def test_an_account_does_one_thing_at_a_time(polled: Asking) -> None:

@@ -17,12 +17,15 @@ _LANGUAGE = re.compile(r"[\w+#.-]{0,20}")
 _QUOTE = re.compile(r" {0,3}>(?: ?>)*[ \t]?")
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(?=\S)")
 _BULLET = re.compile(r"([ \t]*)[-*+][ \t]+(?=\S)")
+_RULE = re.compile(r"[ \t]*(?:[*][ \t]*){3,}|[ \t]*(?:-[ \t]*){3,}|[ \t]*(?:_[ \t]*){3,}")
 _NUMBER = re.compile(r"[ \t]*[0-9]{1,9}[.)][ \t]")
 
 
 def styled(markdown: str) -> list[Run]:
     """Read Markdown."""
-    lines = [line.rstrip() for line in markdown.replace("\r\n", "\n").strip("\n").split("\n")]
+    # A NUL is dropped on the way, and what stood around it would be one sign.
+    text = markdown.replace("\0", "").replace("\r\n", "\n").strip("\n")
+    lines = [line.rstrip() for line in text.split("\n")]
     runs: list[Run] = []
     at = 0
     while at < len(lines):
@@ -39,6 +42,8 @@ def _block(lines: Sequence[str], at: int) -> tuple[list[Run], int]:
         return _fenced(lines, at, fence)
     if _is_table(lines, at):
         return _table(lines, at)
+    if _RULE.fullmatch(lines[at]):
+        return [Run(lines[at])], at + 1
     start, words, style = _start(lines[at])
     end = at + 1
     while style == PLAIN and end < len(lines) and not _begins_block(lines, end):
@@ -67,7 +72,7 @@ def _without_closing(heading: str) -> str:
 
 def _begins_block(lines: Sequence[str], at: int) -> bool:
     line = lines[at]
-    begins = (_QUOTE, _HEADING, _BULLET, _NUMBER)
+    begins = (_QUOTE, _HEADING, _BULLET, _NUMBER, _RULE)
     return (
         not line
         or any(begin.match(line) for begin in begins)

@@ -19,7 +19,7 @@ from bot.bridges.bindings import Bindings, Bound, bound_by
 from bot.bridges.signal.addresses import is_aci
 from bot.bridges.signal.book import Book, Page
 from bot.bridges.signal.origins import Origins
-from bot.bridges.signal.outgoing import emoji, letters, pending
+from bot.bridges.signal.outgoing import emoji, pending, says_something
 from bot.bridges.signal.people import NETWORK
 from bot.bridges.signal.queues import Queues
 from bot.bridges.signal.sender import Ended
@@ -119,7 +119,7 @@ class Outbox:
                 return self._of_words(event, bound)
 
     def _of_words(self, message: Event, bound: Bound) -> tuple[str, ...]:
-        if not letters(message, self._roles.router):
+        if not says_something(message, self._roles.router):
             return ()
         if message.pubkey == self._owner():
             return bound.people if bound.binding.owner_speaks else ()

@@ -51,20 +51,29 @@ def letters(message: Event, router: str, speaker: str = "") -> tuple[Letter, ...
 
     speaker: what a person is called who speaks through our account.
     """
-    files = handed_over(message) if message.pubkey == router else ()
-    # Where on this machine it is kept, the announcement says below.
-    text = message.content.partition("\n")[0] if files else message.content
-    runs = styled(text)
-    if not plain(runs).strip() and not files:
+    if not says_something(message, router):
         return ()
+    files = handed_over(message, router)
+    # Where on this machine it is kept, the announcement says below.
+    runs = styled(message.content.partition("\n")[0] if files else message.content)
     if speaker:
         runs = [Run(f"{speaker}:", Style.BOLD), Run(" "), *runs]
-    found = [Letter(written(part)) for part in parts(runs, MAX_UNITS)] or [Letter("")]
-    return (*found[:-1], replace(found[-1], files=files))
+    found = [Letter(written(part)) for part in parts(runs, MAX_UNITS)]
+    if not files:
+        return tuple(found)
+    last = found.pop() if found else Letter("")
+    return (*found, replace(last, files=files))
 
 
-def handed_over(message: Event) -> tuple[HandedOver, ...]:
-    """The files that an announcement of the router's names."""
+def says_something(message: Event, router: str) -> bool:
+    """Say whether a kind 9 has words, or files that an agent hands over."""
+    return bool(message.content.strip("\0 \t\r\n") or handed_over(message, router))
+
+
+def handed_over(message: Event, router: str) -> tuple[HandedOver, ...]:
+    """The files that an announcement of the router's names; of nobody else's."""
+    if message.pubkey != router:
+        return ()
     found = (_file(tag) for tag in message.tags if tag[0] == "imeta")
     return tuple(file for file in found if file is not None)
 

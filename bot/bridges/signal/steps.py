@@ -86,7 +86,8 @@ class Steps:
 
     async def _saying(self, message: Event, delivery: Delivery, bound: Bound) -> list[Step]:
         speaker = await self._owner_s_name() if message.pubkey == self._owner() else ""
-        made = letters(message, self._roles.router, speaker)
+        # Attack: an agent's half a megabyte of signs; everybody else waits for its styles.
+        made = await asyncio.to_thread(letters, message, self._roles.router, speaker)
         quoted = message.tag("q")
         about = (
             await self._origins.message(quoted, bound.binding.group) if quoted and made else None

@@ -81,7 +81,8 @@ def parts(runs: Sequence[Run], most: int) -> list[tuple[Run, ...]]:
 
 def _around(runs: Sequence[Run], firsts: Sequence[int], at: int) -> Style:
     """The style that is opened once more by who cuts there."""
-    return runs[min(bisect_right(firsts, at), len(runs)) - 1].style if runs else PLAIN
+    index = bisect_right(firsts, at) - 1
+    return PLAIN if firsts[index] == at else runs[index].style
 
 
 def _sizes(runs: Iterable[Run]) -> Iterable[int]:

@@ -17,8 +17,9 @@ import segno
 from bot.operate.stand_ins import signal_entries, signal_requests
 from bot.operate.stand_ins.http import Reply, Request
 from bot.operate.stand_ins.signal_account import SignalCli
-from bot.operate.stand_ins.signal_client import Client, ServiceError
+from bot.operate.stand_ins.signal_client import Client
 from bot.operate.stand_ins.signal_files import sniffed
+from bot.operate.stand_ins.signal_printed import ServiceError
 from bot.operate.stand_ins.signal_recipients import InvalidRecipient, sorted_recipients
 
 TEXT = "text/plain; charset=utf-8"
@@ -191,9 +192,6 @@ class Routes:
             if error.tokens:
                 more["challenge_tokens"] = error.tokens
             raise Refused(429, str(error) + CHALLENGE, **more) from None
-        sent = next((s for s in self._cli.sent if s.get("timestamp") == outcome["timestamp"]), None)
-        if sent is not None:
-            sent["raw"] = message["message"]
         return _ok([signal_entries.send_response(outcome)], 201)
 
     async def _typing(self, request: Request, named: Named) -> Reply:

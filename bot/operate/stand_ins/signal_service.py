@@ -107,8 +107,8 @@ class SignalService:
         return await self._until(n, "sent", timeout_s, kind=kind, account=self.number)
 
     async def calls(self, path: str = "") -> list[Json]:
-        """What the service was asked: `method`, `path`, `query`, `body`, and where its
-        answer is out, `answered` (unix s) and its `n_bytes` (of the stand-in only)."""
+        """What the service was asked: `method`, `path`, `query`, `body`, and once its
+        answer is out `answered` (unix s) and its `n_bytes` (of the stand-in only)."""
         return list(await self._get("calls", path=path))
 
     async def wait_calls(self, n: int, path: str = "") -> list[Json]:

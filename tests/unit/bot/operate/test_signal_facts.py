@@ -78,7 +78,10 @@ async def test_what_the_assistant_says_of_it() -> None:
         assert done.exit_code == 1
         assert "assistant  There is no Signal account." in done.output
         assert "The assistant runs without this account." in done.output
-        for state, status in (("away", 1), ("listening", 0)):
+        for state, status, said in (
+            ("away", 1, "Signal cannot be reached for 1 min"),
+            ("listening", 0, "listening (native)"),
+        ):
             content = {
                 "service": {
                     "state": state, "reason": "", "since_s": int(time.time()) - 61,
@@ -96,8 +99,8 @@ async def test_what_the_assistant_says_of_it() -> None:
                 assert ok.accepted, ok.message
             done = await signal(place, "status")
             assert done.exit_code == status, done.output
-            assert f"assistant  {state} for 1 min (native)" in done.output
-            assert "           On their way: 2" in done.output
+            assert f"assistant  {said}" in done.output
+            assert "           To Signal: 2 on their way" in done.output
             assert ("does not hear what comes" in done.output) is (status == 1)
         # The router logs in this process too.
         facts = json.loads((await signal(place, "status", "--json")).output.splitlines()[-1])

@@ -17,7 +17,7 @@ from bot.cli import app
 from bot.operate import assembly, signal_link, signal_service
 from bot.operate.assembly import Installation
 from bot.operate.stand_ins.signal_faults import no_link
-from bot.operate.stand_ins.signal_service import SignalService, running
+from bot.operate.stand_ins.signal_service import SignalService
 from config import settings
 from tests.signal_service import NUMBER, a_service
 from tests.unit.bot.operate.terminal import Terminal, at_terminal
@@ -43,7 +43,7 @@ def place(tmp_path: Path) -> Iterator[Installation]:
 
 @pytest.fixture
 async def service() -> AsyncIterator[SignalService]:
-    async with a_service(number=None) as made:
+    async with a_service(number="") as made:
         yield made
 
 
@@ -134,7 +134,8 @@ async def test_an_account_that_is_there_is_offered(
 
 
 async def test_of_several_accounts_one_is_chosen(place: Installation) -> None:
-    async with running("normal", (NUMBER, OTHER)) as service:
+    async with a_service() as service:
+        await service.another(OTHER)
         done = await linked(place, "--url", service.url)
         assert done.exit_code == 1
         assert f"the accounts {NUMBER}, {OTHER}. Say which with --number" in done.output
@@ -180,7 +181,7 @@ async def test_signal_gives_no_code(place: Installation, service: SignalService)
 
 
 async def test_a_service_that_is_too_old_is_not_used(place: Installation) -> None:
-    async with a_service(number=None, version="0.96") as service:
+    async with a_service(number="", version="0.96") as service:
         done = await linked(place, "--url", service.url)
         assert await service.calls("/v1/qrcodelink/raw") == []
     assert done.exit_code == 1
