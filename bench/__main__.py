@@ -1,5 +1,5 @@
-"""Shell: `python -m bench [first-light|relay|signer|model|router|spares|claude]`: measures, prints
-a table, writes bench/results."""
+"""Shell: `python -m bench [first-light|relay|signer|model|router|spares|claude|signal]`: measures,
+prints a table, writes bench/results."""
 
 from __future__ import annotations
 
@@ -87,6 +87,11 @@ def _measured(
 
             signed = signer.run(200 if quick else 1_000, announce)
             return _json(signed), signer.table(signed)
+        case "signal":
+            from bench import signal
+
+            figures = signal.run(options.messages or (50 if quick else 1_000), announce)
+            return _json(figures), signal.table(figures)
         case "spares":
             from bench import spares
 
@@ -113,16 +118,16 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "what",
         nargs="?",
-        choices=("first-light", "relay", "signer", "model", "router", "spares", "claude"),
+        choices=("first-light", "relay", "signer", "model", "router", "spares", "claude", "signal"),
         default="first-light",
     )
     add("--json", action="store_true", help="print JSON instead of a table")
-    add("--messages", type=int, help="first-light (50), claude (1,000): replies to wait for")
+    add("--messages", type=int, help="first-light (50), claude, signal (1,000): how many")
     add("--runs", type=int, default=5, help="relay: runs of which the median is told")
     add(
         "--quick",
         action="store_true",
-        help="relay: one run; signer: 200; model, router, spares, claude: 100",
+        help="relay: one run; signer: 200; model, router, spares, claude: 100; signal: 50",
     )
     add("--stored", type=int, help="relay: events stored when it is asked, default 100,000")
     add("--url", help="relay: measure the one at this ws:// address, and start none")

@@ -113,6 +113,33 @@ PROMISES = (
         9,
     ),
     Promise(
+        "signal-burst",
+        "A crowd writes on Signal at once, and again: all of it arrives, in order; memory is flat.",
+        ("tests/e2e/test_signal.py::test_a_burst_arrives_whole_and_in_order",),
+        "messages, twice",
+        100,
+        5_000,
+        10,
+    ),
+    Promise(
+        "signal-outage",
+        "Signal's service is away while much is said: all of it goes out afterwards, in order.",
+        ("tests/e2e/test_signal.py::test_an_outage_loses_nothing_that_waits",),
+        "messages",
+        12,
+        500,
+        5,
+    ),
+    Promise(
+        "signal-kills",
+        "The bot is killed while much comes from Signal: a batch at most is lost, nothing doubled.",
+        ("tests/e2e/test_signal.py::test_a_kill_costs_a_batch_at_most_and_doubles_nothing",),
+        "kills",
+        2,
+        50,
+        10,
+    ),
+    Promise(
         "router-kills",
         "The router is killed at any time: each message is answered once or its end is told.",
         ("tests/image/test_router.py::test_killed_at_any_time_it_answers_once",),
@@ -451,6 +478,26 @@ PROMISES = (
         10,
         100,
         5,
+    ),
+    Promise(
+        "wall-clock",
+        "Tasks around every change of the clock in two years, in every zone: a time that is passed "
+        "over runs at the first instant after, one that comes twice runs once.",
+        (f"{UNIT}/bot/schedule/test_slots.py::test_every_zone_around_every_change_of_its_clock",),
+        "zones",
+        8,
+        600,
+        4,
+    ),
+    Promise(
+        "clock-steps",
+        "Clocks are set by a day forward and back, machines sleep, in every zone: no slot of a "
+        "task is claimed twice, and none is lost while nobody touches the clock.",
+        (f"{UNIT}/bot/schedule/test_misfire.py::test_clocks_that_are_set_as_anybody_likes",),
+        "machines",
+        12,
+        5_000,
+        3,
     ),
 )
 NAMES = tuple(promise.name for promise in PROMISES)

@@ -24,6 +24,8 @@ from bot.backends import Backends, ConfiguredModel
 from bot.backends import model as model_of
 from bot.bridges.incoming import Incoming
 from bot.bridges.nostr.bridge import Bridge
+from bot.bridges.signal.bridge import Access
+from bot.bridges.signal.bridge import Bridge as SignalBridge
 from bot.budgets import Budgets
 from bot.elsewhere.carrier import Carrier
 from bot.elsewhere.login import BotLogin
@@ -36,7 +38,13 @@ from bot.router import Router
 from bot.run_folders import Layout
 from config import logs
 from config.roles import RolesError, load, read_key
-from config.settings import AgentSettings, BudgetSettings, Settings, SettingsError
+from config.settings import (
+    AgentSettings,
+    BudgetSettings,
+    Settings,
+    SettingsError,
+    SignalSettings,
+)
 from config.settings import load as load_settings
 from nips.key import SecretKey
 from nips.own.backend_name import parse
@@ -110,6 +118,7 @@ async def _run(
             name=settings.name,
             backends=Backends(tuple(map(parse, agent.backends)), tuple(arguments.model)),
         )
+        incoming = Incoming(arguments.data / "groups", agent.folder_mib * MIB)
         bridge = Bridge(
             outside,
             bridge_key,
@@ -118,17 +127,31 @@ async def _run(
             settings.relays,
             {"name": settings.name, "about": settings.about},
             [f"ws://{settings.listen}"],
-            Incoming(arguments.data / "groups", agent.folder_mib * MIB),
+            incoming,
             settings.allowed_private_hosts,
         )
-        bridged = asyncio.Event()
-        works = [router.serve(), bridge.serve(bridged)]
+        ready = [router.ready, asyncio.Event()]
+        works = [router.serve(), bridge.serve(ready[-1])]
+        if settings.signal.number:
+            phone = read_key(arguments.data / "keys" / "bridge-signal")
+            link = await links.enter_async_context(connect(address, [phone]))
+            on_signal = SignalBridge(
+                link,
+                phone,
+                roles,
+                access(settings.signal),
+                settings.name,
+                incoming,
+                arguments.data,
+            )
+            ready.append(asyncio.Event())
+            works.append(on_signal.serve(ready[-1]))
         if url := settings.router_relay:
             keys: list[SecretKey | Login] = [router_key, BotLogin(roles.bot, caller)]
             elsewhere = await links.enter_async_context(connect(url, keys))
             carrier = Carrier(inside, elsewhere, router_key, roles, url, _say)
             works.append(_carry(carrier, router))
-        await _until_stopped(works, router.ready, bridged)
+        await _until_stopped(works, *ready)
 
 
 async def _carry(carrier: Carrier, router: Router) -> None:
@@ -212,6 +235,13 @@ def source_shown(run: Path) -> Path | None:
     except (OSError, UnsafeFolder) as error:
         log.error("main's agent cannot read the source", reason=str(error))
         return None
+
+
+def access(signal: SignalSettings) -> Access:
+    """How Signal is reached, as a person set it."""
+    return Access(
+        signal.url, signal.number, signal.poll_s, signal.max_messages, signal.read_receipts
+    )
 
 
 def budgets(budget: BudgetSettings) -> Budgets:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bot.operate import changes, groups, publish, signal
+from bot.operate import changes, groups, publish, signal, task
 from bot.operate.terminal import Data, Json, default_data, explained, fail
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 app.add_typer(groups.app, name="group")
 app.add_typer(changes.app, name="changes")
 app.add_typer(publish.app, name="publish")
+app.add_typer(task.app, name="task")
 app.add_typer(signal.app, name="signal")
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 import structlog
 
 from bot.conversation import Phase, Signal
-from bot.ending import SEEN, Ending
+from bot.ending import SEEN, Ending, still_there
 from bot.failure import INTERRUPTED, Failure
 from bot.groups import Group
 from bot.intake import Intake
@@ -25,6 +25,7 @@ from nips.own import job as job_events
 from nips.own.job import Cancel
 from nips.own.roles import Roles
 
+JUST_MADE_S = 2
 SIGNER_WAIT_S = 86_400  # from its making on; who asked does not expect an answer after that
 UNDER_WAY = frozenset({Phase.RUNNING, Phase.STOPPING})
 STATES = {
@@ -140,6 +141,9 @@ class Dispatch:
                         attempt.cancel()
 
     async def _work(self, work: Open) -> None:
+        if not work.job.called_off and await self._has_lost_its_message(work.job):
+            log.info("its message is gone", job=work.job.id[:12])
+            await self._call(work, ())
         job, number = work.job, work.job.attempts + 1
         failure: Failure | None = None
         if not job.called_off:
@@ -163,6 +167,13 @@ class Dispatch:
             return
         await self._finish(work, step)
         self._signal(job.group, Signal.ENDED)
+
+    async def _has_lost_its_message(self, job: Job) -> bool:
+        """Say whether nothing is left of what a job was made for, so that a run would have nothing
+        to answer. One that was made a moment ago is not looked at: it costs a question."""
+        if not job.attempts and self._author.now_s() - job.created_at < JUST_MADE_S:
+            return False
+        return not await still_there(self._author, job.messages)
 
     async def _close(self, work: Open) -> bool:
         """Let nothing more be handed to it, and learn what the relay knows of it by now; True when
@@ -231,6 +242,10 @@ class Dispatch:
         # Attack: a member calls their own message off, and others' with it.
         of_router = cancel.author == self._author.pubkey
         self._call_off(work, cancel.messages if of_router else ())
+
+    def answering_any(self, messages: frozenset[str]) -> list[Open]:
+        """The open jobs that answer one of these messages, whichever their groups."""
+        return [one for one in self._open.values() if not messages.isdisjoint(one.job.all_messages)]
 
     def answering(self, group: str, event_id: str) -> Job | None:
         """The open job of this group that is this event, or answers it."""

@@ -6,7 +6,7 @@ and only then comes the end event, after which nobody looks at the job again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
 
 import structlog
@@ -43,15 +43,15 @@ log = structlog.get_logger()
 
 
 class Ending:
-    """groups: gives a group by its id. begin_again: makes a message (its group's id, its own, the
-    job that ended without it) work anew; may be called for the same one repeatedly."""
+    """groups: gives a group by its id. begin_again: makes a message (its id) work anew that a job
+    ended without; may be called for the same one repeatedly."""
 
     def __init__(
         self,
         author: Author,
         roles: Roles,
         groups: Callable[[str], Group | None],
-        begin_again: Callable[[str, str, str], Awaitable[None]],
+        begin_again: Callable[[Job, str], Awaitable[None]],
     ) -> None:
         self._author, self._roles, self._groups = author, roles, groups
         self._begin_again = begin_again
@@ -93,7 +93,7 @@ class Ending:
             case Again() | Nothing():
                 return
         for message in job.left_over:
-            await self._begin_again(job.group, message, job.id)
+            await self._begin_again(job, message)
         await self._sign_all(job, sign)
         if isinstance(step, GiveUp):
             await self._tell(job, step.words)
@@ -118,7 +118,11 @@ class Ending:
             return
         answered = dealt[: dealt.index(job.at)]
         await self.sign(job.group, answered, DONE)
-        await self.sign(job.group, dealt[len(answered) :], sign)
+        rest = dealt[len(answered) :]
+        if sign == CALLED_OFF:  # perhaps because it is gone, and nothing is said of that
+            there = await still_there(self._author, rest)
+            rest = [message for message in rest if message in there]
+        await self.sign(job.group, rest, sign)
 
     async def _tell(self, job: Job, words: str) -> None:
         """Tell the owner, in main; whoever asked there is told where they asked."""
@@ -136,6 +140,14 @@ class Ending:
         )
         if not ok.accepted:
             log.error("notice refused", job=job.id[:12], reason=ok.message)
+
+
+async def still_there(author: Author, messages: Collection[str]) -> frozenset[str]:
+    """Those of some messages (ids) that the relay has: not deleted, not expired."""
+    if not messages:
+        return frozenset()
+    wanted = Filter(ids=frozenset(messages), limit=len(messages))
+    return frozenset(event.id for event in await author.link.fetch([wanted]))
 
 
 async def job_on(author: Author, job: str) -> Job | None:

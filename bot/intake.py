@@ -96,9 +96,11 @@ class Intake:
             log.error("job refused", message=message[:12], reason=ok.message)
         return None
 
-    async def again(self, group: str, message: str, after: str) -> None:
-        """Make a message work that a job has ended without."""
-        await self.begin(group, message, after=after)
+    async def again(self, ended: Job, message: str) -> None:
+        """Make a message work that a job has ended without; not before that one was to begin."""
+        until_s = ended.not_before or 0
+        later = until_s if until_s > self._author.now_s() else None
+        await self.begin(ended.group, message, not_before=later, after=ended.id)
 
     async def _hand(self, to: Open, message: str, after: str | None) -> bool:
         """Hand the message to a job; False when the job has closed meanwhile."""

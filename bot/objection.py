@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import structlog
 
@@ -11,11 +10,10 @@ from bot.author import Author
 from bot.dispatch import Dispatch
 from bot.ending import CALLED_OFF, job_on
 from bot.groups import Group
-from bot.jobs import Job
+from bot.retraction import withdraw
 from nips.event import Event
 from nips.filter import Filter
 from nips.nip29 import GroupRole
-from nips.own import handed as handed_events
 from nips.own import job as job_events
 from nips.refusal import Malformed
 
@@ -60,19 +58,11 @@ class Objection:
         log.info("called off by a reaction", job=job.id[:12], message=message[:12])
         known = await job_on(self._author, job.id)
         if known is not None and message in known.left_over:
-            await self._withdraw(known, message)
+            await withdraw(self._author, self._dispatch, known, message)
+            self._dispatch.show(known.group, (message,), CALLED_OFF)
         # Attack: somebody whose message was answered stops the run, which is at another's by now.
         elif named[-1] == job.id or (known is not None and known.at == message):
             await self._dispatch.call_off(job.id)
-
-    async def _withdraw(self, job: Job, message: str) -> None:
-        """Take back a message that was handed to a job and that no session has begun with."""
-        now_s = self._author.now_s()
-        template = handed_events.withdrawn(self._author.pubkey, job.group, job.id, message, now_s)
-        await self._author.publish(template)
-        if (work := self._dispatch.find(job.id)) is not None:
-            work.job = replace(work.job, settled=work.job.settled | {message})
-        self._dispatch.show(job.group, (message,), CALLED_OFF)
 
     async def _may_call_off(self, pubkey: str, group: Group, message: str) -> bool:
         if pubkey in self._owners() or group.has(pubkey, GroupRole.ADMIN):

@@ -87,7 +87,7 @@ class Publications:
             return {}
         wanted = Filter(
             # Attack: the bridge of another network says where the bot's public words have got.
-            authors=self._roles.bridge_keys("nostr"),
+            authors=self._roles.bridge_keys(MAIL_BRIDGE),
             kinds=of_kinds(Kind.APP_DATA),
             tags={"d": names},
             limit=2 * len(names),

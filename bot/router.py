@@ -18,6 +18,7 @@ from functools import partial
 
 import structlog
 
+from bot import retraction
 from bot.adoption import Adoption
 from bot.attempt import Runner
 from bot.author import of_kinds
@@ -44,6 +45,7 @@ from bot.recollection import Recollection
 from bot.registry import Registry
 from bot.requests.house import Others, Requests
 from bot.requests.widening import Usual
+from bot.retraction import DELETION_KINDS
 from bot.routing import MESSAGE_KINDS, Context, Ignored, Later, Work, route
 from bot.session_grants import LAST_WORD_S
 from bot.spending import Spending
@@ -56,7 +58,12 @@ from nips.own.backend_name import BackendName
 from nips.own.roles import Roles
 from relay_local.client import Caller, Caught, Delivery, Link
 
-READ_KINDS = MESSAGE_KINDS | MEMBERSHIP_KINDS | {Kind.JOB_CANCEL, Kind.REACTION}
+READ_KINDS = frozenset(
+    {
+        *map(int, MESSAGE_KINDS | MEMBERSHIP_KINDS | {Kind.JOB_CANCEL, Kind.REACTION}),
+        *DELETION_KINDS,
+    }
+)
 
 log = structlog.get_logger()
 
@@ -253,7 +260,7 @@ class Router:
     async def _read(self, dispatch: Dispatch, adoption: Adoption, hearing: Hearing) -> None:
         objection = Objection(self._author, self._owners, self._directory.group, dispatch)
         epoch: str | None = None
-        async for item in follow(self._link, [Filter(kinds=of_kinds(*READ_KINDS))], self._place):
+        async for item in follow(self._link, [Filter(kinds=READ_KINDS)], self._place):
             match item:
                 case Caught(str(now_epoch), _):
                     epoch = now_epoch
@@ -272,6 +279,8 @@ class Router:
                             objection.cancelled(event)
                         case Kind.REACTION:
                             await objection.reacted(event)
+                        case kind if kind in DELETION_KINDS:
+                            await retraction.deleted(self._author, dispatch, event)
                         case _:
                             if event.pubkey != self._author.pubkey:
                                 # Read again after a crash, what came before would be decided

@@ -35,7 +35,7 @@ from nips.refusal import Malformed
 
 DEFAULTS = Path(__file__).with_name("defaults.toml")
 FILE_NAME = "nostrclaw.toml"
-E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+E164 = re.compile(r"\+[1-9][0-9]{4,14}")
 _HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 

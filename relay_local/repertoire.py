@@ -26,7 +26,7 @@ REPERTOIRE: dict[Standing, frozenset[int] | None] = {
     Standing.BOT: None,
     Standing.ROUTER: frozenset(
         {5, 7, 9, Kind.TYPING, Kind.REQUEST, Kind.APP_DATA, Kind.STATUS, Kind.JOB_PROGRESS}
-        | {Kind.JOB_CANCEL, Kind.PATCH, 31_923}
+        | {Kind.JOB_CANCEL, Kind.PATCH, Kind.CALENDAR_EVENT}
         | ROUTER_KINDS
         | MODERATION
     ),
@@ -39,8 +39,8 @@ REPERTOIRE: dict[Standing, frozenset[int] | None] = {
     Standing.SESSION: frozenset({Kind.REQUEST, Kind.JOB_PROGRESS}),
     Standing.PUPPET: _CHATTING | {Kind.JOB_CANCEL},
     Standing.MEMBER: _CHATTING
-    | {3, 31_922, 31_923, 31_925, Kind.RELAY_LIST, Kind.INBOX_RELAYS, Kind.REQUEST}
-    | {Kind.JOB_CANCEL, VANISH}
+    | {3, 31_922, Kind.CALENDAR_EVENT, 31_925, Kind.RELAY_LIST, Kind.INBOX_RELAYS}
+    | {Kind.REQUEST, Kind.JOB_CANCEL, VANISH}
     | ADMIN_KINDS
     | REQUESTS,
     Standing.VISITOR: frozenset(

@@ -18,6 +18,8 @@ from nips.own.roles import Roles
 
 ROOT = Path(__file__).resolve().parents[1]
 PROTOCOL = (ROOT / "PROTOCOL.md").read_text("utf-8")
+ALICE = "7b1e5c0a-3f52-4d0e-9a86-1c2f0b9d4e77"  # her account's id on Signal
+CHESS = "RWft4yVQMw/IprA6aLeIw2iNTaKEzwSqyZfR9Auxs6k="  # a group there
 UNSIGNED = frozenset({Kind.DIRECT_MESSAGE, Kind.FILE_MESSAGE})  # rumors
 
 
@@ -25,6 +27,8 @@ def secret_key(role: str) -> SecretKey:
     """The documented test key of a role."""
     if role == "puppet":
         return puppet_key(secret_key("bridge-nostr"), counterpart(secret_key("owner").public))
+    if role == "puppet-signal":
+        return puppet_key(secret_key("bridge-signal"), f"signal:{ALICE}")
     return SecretKey(sha256(f"nostrclaw example key: {role}".encode()).digest())
 
 
@@ -62,20 +66,21 @@ SIGNED = tuple(event for one in EXAMPLES if isinstance(event := one.event, Event
 IDS = [f"{one.title} {str(one.value['id'])[:8]}" for one in EXAMPLES]
 
 
-def of_kind(kind: Kind, *, by: str | None = None, d: str = "") -> list[Event]:
-    """The signed examples of a kind, an author's role and the beginning of their d."""
+def of_kind(kind: Kind, *, by: str | None = None, d: str = "", h: str = "") -> list[Event]:
+    """The signed examples of a kind, of an author's role, a beginning of their d, a group."""
     return [
         event
         for event in SIGNED
         if event.kind == kind
         and (by is None or event.pubkey == KEYS[by])
         and (event.tag("d") or "").startswith(d)
+        and h in ("", event.tag("h"))
     ]
 
 
-def the(kind: Kind, *, by: str | None = None, d: str = "") -> Event:
+def the(kind: Kind, *, by: str | None = None, d: str = "", h: str = "") -> Event:
     """The one example of that sort."""
-    (event,) = of_kind(kind, by=by, d=d)
+    (event,) = of_kind(kind, by=by, d=d, h=h)
     return event
 
 
@@ -83,6 +88,6 @@ def roles() -> Roles:
     """The examples' roles.toml, without an owner: a pairing names one."""
     return Roles(
         **{name: KEYS[name] for name in ("relay", "signer", "router", "bot", "chat")},
-        main=the(Kind.CREATE_GROUP, by="router").tag("h") or "",
-        bridges={"nostr": KEYS["bridge-nostr"]},
+        main=of_kind(Kind.CREATE_GROUP, by="router")[0].tag("h") or "",
+        bridges={"nostr": KEYS["bridge-nostr"], "signal": KEYS["bridge-signal"]},
     )

@@ -25,8 +25,7 @@ def a_service(
     mode: str = "normal", number: str | None = NUMBER, *, command_timeout_s: float = 120.0,
     version: str = "", port: int = 0,
 ) -> AbstractAsyncContextManager[SignalService]:  # fmt: skip
-    """The stand-in. number: of its account; None: no phone is linked yet."""
-    numbers = () if number is None else (number,)
+    """The stand-in. number: of its account; None or "": no phone is linked yet."""
     return running(
-        mode, numbers, command_timeout_s=command_timeout_s, version=version, port=port
-    )  # fmt: skip
+        mode, number or "", command_timeout_s=command_timeout_s, version=version, port=port
+    )

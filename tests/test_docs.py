@@ -12,9 +12,11 @@ from typer.main import get_command
 from bot.bridges.nostr import files, outgoing, puppets
 from bot.cli import app
 from bot.operate import debian
-from config.settings import AgentSettings, BudgetSettings, Settings
+from bot.schedule import expression, misfire
+from config.settings import AgentSettings, BudgetSettings, Settings, SignalSettings
 from nips import filter as filters
 from nips import frames, nip42, nip44, nip46
+from nips.own import schedule, task
 from relay_local import (
     access,
     connection,
@@ -115,6 +117,7 @@ def test_every_variable_in_the_readme_is_read_by_somebody() -> None:
     read |= {f"NOSTRCLAW_{name}".upper() for name in Settings.model_fields}
     read |= {f"NOSTRCLAW_AGENT__{name}".upper() for name in AgentSettings.model_fields}
     read |= {f"NOSTRCLAW_BUDGET__{name}".upper() for name in BudgetSettings.model_fields}
+    read |= {f"NOSTRCLAW_SIGNAL__{name}".upper() for name in SignalSettings.model_fields}
     named = set(re.findall(r"NOSTRCLAW_[A-Z_]+", document("README.md")))
     assert len(named) > 2
     assert named <= read
@@ -154,6 +157,11 @@ LIMITS = (
     f"`{model_proxy.ADDRESS}` and the path as asked",
     f"at most {files.MAX_FILE_BYTES >> 20} MiB and {files.DEADLINE_S:g} s to come, several",
     f"each redirect, of at most {('no', 'one', 'two', 'three')[files.MAX_REDIRECTS]}, is checked",
+    f"the prompt, 1 to {task.MAX_PROMPT_BYTES:,} bytes",
+    f"| 1 to {task.MAX_TITLE_CHARS} characters, on one line |",
+    f"from {expression.MIN_INTERVAL_MS:,} to {expression.MAX_INTERVAL_MS:,} |",
+    f"It is on time for {misfire.ON_TIME_S} s",
+    f"`run` alone means {schedule.Misfire().window_s:,} s",
     f"`subject` (NIP-17) is carried, of at most {puppets.MAX_SUBJECT_CHARS} characters",
 )
 

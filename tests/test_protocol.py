@@ -8,11 +8,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot import grants, jobs, routing
+from bot import grants, jobs, routing, trouble
 from bot import groups as router_groups
 from bot.bridges.file_names import stored_name
 from bot.bridges.nostr.outgoing import rumors
+from bot.bridges.signal import envelope, people, record
+from bot.bridges.signal import said as from_signal
 from bot.codes import code_of
+from bot.schedule import misfire, planning
+from bot.schedule.slots import Once
+from bot.zones import zone_of
 from nips import nip17, nip42, nip44, nip46, nip59
 from nips.event import Event, Template
 from nips.key import SecretKey
@@ -33,17 +38,22 @@ from nips.own import (
     place,
     question,
     stranger,
+    task,
+    wish,
 )
 from nips.own.once import once_key
 from nips.own.received import received_files
 from nips.refusal import Malformed
 from relay_local import groups as relay_groups
+from relay_local import retention
 from relay_local.access import may_read, may_write
 from relay_local.viewer import Standing, Viewer
 from relay_local.world import World
 from relay_local.write_rules import REPERTOIRE
 from signer import ceiling, policy
 from tests.examples import (
+    ALICE,
+    CHESS,
     EXAMPLES,
     IDS,
     KEYS,
@@ -75,12 +85,13 @@ def test_every_example_is_a_real_event(example: Example) -> None:
 def test_every_example_stands_in_the_section_of_its_kind(example: Example) -> None:
     records = (
         *("Grant", "Binding", "Owner", "Audit", "Order", "Place", "Stranger", "Budget", "Delivery"),
-        *("Health", "Persona", "Question"),
+        *("Health", "Persona", "Question", "What came from Signal"),
     )
+    called = {"Binding": "group", "What came from Signal": "signal"}
     if example.title in records:
         assert example.value["kind"] == Kind.APP_DATA
         d = str(example.event.tag("d")).split("/")[0]
-        assert d == {"Binding": "group"}.get(example.title, example.title.lower())
+        assert d == called.get(example.title, example.title.lower())
     else:
         assert example.title.startswith(f"Kind {example.value['kind']}: ")
 
@@ -101,9 +112,12 @@ def test_our_own_events_parse() -> None:
     assert (first.revoked, last.revoked) == (False, True)
     login = grant.parse(the(Kind.APP_DATA, by="owner", d="grant/"), KEYS["owner"])
     assert (login.role, login.client) == ("bunker", KEYS["login"])
-    assert binding.parse(the(Kind.APP_DATA, d="group/"), router).counterparts[0] == (
-        f"nostr:{KEYS['owner']}"
-    )
+    for bound, counterpart in zip(
+        of_kind(Kind.APP_DATA, d="group/"),
+        (f"nostr:{KEYS['owner']}", f"signal:{CHESS}"),
+        strict=True,
+    ):
+        assert binding.parse(bound, router).counterparts[0] == counterpart
     assert pairing.parse(the(Kind.APP_DATA, d="owner"), KEYS["signer"]) == KEYS["owner"]
     assert audit_head.parse(the(Kind.APP_DATA, d="audit/"), KEYS["signer"]).rows == 412
     ordered = order.parse(the(Kind.APP_DATA, d="order/"), KEYS["signer"])
@@ -115,14 +129,39 @@ def test_our_own_events_parse() -> None:
     assert place.parse(the(Kind.APP_DATA, d="place/"), router).seq > 0
     day = day_budget.parse(the(Kind.APP_DATA, d="budget/"), router)
     assert (day.tokens, day.raised[0].runs) == (13, 10)
-    assert delivery.parse(the(Kind.APP_DATA, d="delivery/")).delivered
+    for made in of_kind(Kind.APP_DATA, d="delivery/"):
+        found = delivery.parse(made)
+        assert found.delivered or found.sending
+        assert delivery.template(found, made.pubkey, made.created_at) == made.template
     shown = stranger.parse(the(Kind.APP_DATA, d="stranger/"), router)
     assert shown.code == code_of("stranger", shown.network, shown.id)
 
 
+def test_a_task_is_claimed_as_the_examples_show() -> None:
+    router = KEYS["router"]
+    first, second = of_kind(Kind.CALENDAR_EVENT, by="router")
+    planned, zone = task.parse(first, router), zone_of("Europe/Berlin")
+    assert planning.new(planned, zone, first.created_at) == planned
+    run = misfire.decide(planning.plan_of(planned, zone), planned.start, second.created_at)
+    assert isinstance(run, misfire.Run)
+    claimed = planning.claimed(planned, run)
+    assert task.parse(second, router) == claimed
+    assert task.template(claimed, router, second.created_at, first.id) == second.template
+
+
+def test_the_owners_own_event_is_a_task_to_be() -> None:
+    event = the(Kind.CALENDAR_EVENT, by="owner")
+    given = wish.parse(event)
+    assert given is not None
+    assert given.group == roles().main
+    rule = planning.rule_of(given.schedule, zone_of(given.zone or ""), given.start)
+    assert rule == Once(given.start)
+
+
 def test_the_once_keys_are_made_as_documented() -> None:
     request, message = the(Kind.JOB_REQUEST), the(Kind.CHAT, by="puppet")
-    puppet, bound = the(Kind.PUT_USER, by="bridge-nostr"), the(Kind.APP_DATA, d="group/")
+    puppet = the(Kind.PUT_USER, by="bridge-nostr")
+    bound = the(Kind.APP_DATA, d=f"group/{roles().main}")
     assert message.tag("o") == once_key(message.tag("proxy") or "")
     assert puppet.tag("o") == once_key("puppet", roles().main, KEYS["puppet"], bound.id)
     assert request.tag("o") == once_key("job", message.id)
@@ -148,7 +187,9 @@ def test_the_wraps_hold_what_is_shown() -> None:
     shown = [one.event for one in EXAMPLES if one.value["kind"] == Kind.DIRECT_MESSAGE]
     assert shown == [rumor, answer]
     assert DirectMessage.from_rumor(rumor).id == the(Kind.CHAT, by="puppet").tag("proxy")
-    assert delivery.parse(the(Kind.APP_DATA, d="delivery/")).known_as == (answer.id,)
+    assert delivery.parse(the(Kind.APP_DATA, by="bridge-nostr", d="delivery/")).known_as == (
+        answer.id,
+    )
     assert rumors(the(Kind.CHAT, by="bot"), KEYS["bot"], [KEYS["owner"]], rumor.id) == [answer]
 
 
@@ -223,14 +264,55 @@ def test_the_router_decides_as_the_jobs_section_says() -> None:
     for event in sorted(SIGNED, key=lambda event: event.created_at):
         if event.kind in router_groups.MEMBERSHIP_KINDS - {Kind.REMOVE_USER, Kind.DELETE_GROUP}:
             groups = groups.after(event)
-    bound = binding.parse(the(Kind.APP_DATA, d="group/"), KEYS["router"])
+    bound = binding.parse(the(Kind.APP_DATA, d=f"group/{roles().main}"), KEYS["router"])
     main = groups.bound(bound, 1).by_id[roles().main]
     said = the(Kind.CHAT, by="puppet")
     around = routing.Around(said.created_at, "nostrclaw", groups.owners(main.id, KEYS["owner"]))
     assert routing.route(said, main, roles(), around) == routing.Work(main.id, said.id)
-    for by in ("bot", "router"):
-        decided = routing.route(the(Kind.CHAT, by=by), main, roles(), around)
+    for said in of_kind(Kind.CHAT, by="bot") + of_kind(Kind.CHAT, by="router", h=main.id):
+        decided = routing.route(said, main, roles(), around)
         assert isinstance(decided, routing.Ignored)
+
+
+def test_what_came_from_signal_becomes_what_is_shown() -> None:
+    came, settled, _ = of_kind(Kind.APP_DATA, d="signal/")
+    told = envelope.parse(record.item_of(came), "+15550100")
+    assert isinstance(told, envelope.Said)
+    assert (told.who.aci, told.conversation.id) == (ALICE, CHESS)
+    assert (
+        record.template(
+            record.item_of(came), told.identity, KEYS["bridge-signal"], came.created_at, None
+        )
+        == came.template
+    )
+    assert record.settled_template(came, settled.created_at) == settled.template
+    said, edited = of_kind(Kind.CHAT, by="puppet-signal")
+    proxy = people.proxy_id(people.pseudonyms(secret_key("bridge-signal")), told.identity)
+    origin = from_signal.Origin(told.identity, proxy)
+    group = said.tag("h") or ""
+    now_s = said.created_at + 5
+    assert said.template == from_signal.message_template(
+        KEYS["puppet-signal"], group, origin, told.text, now_s
+    )
+    assert said.tag("i") == people.known_as("+15550100", ALICE, told.identity.timestamp)
+    assert edited.tag("edits") == said.id
+    assert said.tag("i") in edited.values("i")
+    gone = the(Kind.DELETION, by="puppet-signal")
+    assert gone.values("e") == [said.id]
+    assert retention.is_deleted_by(World(KEYS["relay"], roles()), gone, said)
+    entered = the(Kind.PUT_USER, by="bridge-signal")
+    assert entered.tag("for") == binding.mark(group, f"signal:{ALICE}")
+
+
+def test_a_trouble_is_told_as_it_says() -> None:
+    shown = re.search(r'\n(\{"id":[^\n]+"method":"trouble"[^\n]+\})\n', PROTOCOL)
+    assert shown
+    asked = nip46.parse_request(shown[1])
+    network, topic, detail, why = asked.params
+    found = trouble.read(network, topic, detail, why, 0)
+    (told,) = (event for event in of_kind(Kind.CHAT, by="router") if event.tag("t"))
+    assert told.content == trouble.sentence(found)
+    assert told.tag("o") == once_key(*found.once)
 
 
 # What relay and signer say to the examples
@@ -247,6 +329,8 @@ def in_their_time() -> Iterator[tuple[World, Event]]:
 def viewer_of(world: World, event: Event) -> Viewer:
     """The connection on which an example comes."""
     author = event.pubkey
+    if author == KEYS["puppet-signal"]:
+        return Viewer(frozenset({KEYS["bridge-signal"], author}))
     if event.kind == Kind.GIFT_WRAP or author == KEYS["puppet"]:
         return Viewer(frozenset({KEYS["bridge-nostr"], author}))
     if author == KEYS["bot"]:
@@ -296,13 +380,12 @@ def test_the_table_of_writers_is_true(row: str, standing: Standing) -> None:
 def test_nobody_else_brings_an_example() -> None:
     """The same event on the connection of a part that the section does not name."""
     for world, event in in_their_time():
-        for role in ("chat", "bridge-nostr", "session"):
+        for role in ("chat", "bridge-nostr", "bridge-signal", "session"):
             viewer = Viewer(
                 frozenset({KEYS[role]}), session=KEYS[role] if role == "session" else None
             )
-            if KEYS[role] == event.pubkey or event.kind in (
-                Kind.REQUEST, Kind.GIFT_WRAP, Kind.INBOX_RELAYS,
-            ):  # fmt: skip
+            is_mail = event.kind in (Kind.GIFT_WRAP, Kind.INBOX_RELAYS) and role != "bridge-signal"
+            if KEYS[role] == event.pubkey or event.kind == Kind.REQUEST or is_mail:
                 continue
             assert may_write(world, viewer, event, event.created_at) is not None, event.kind
 
@@ -336,9 +419,11 @@ def readers(event: Event) -> set[str]:
 
 
 def test_the_table_of_readers_is_true() -> None:
-    parts = {"signer", "router", "bridge-nostr"}
+    parts = {"signer", "router", "bridge-nostr", "bridge-signal"}
     group = {"owner", "session", *parts}
     assert readers(the(Kind.CHAT, by="bot")) == group
+    for event in of_kind(Kind.APP_DATA, d="signal/"):
+        assert readers(event) == {"bridge-signal"}
     assert readers(the(Kind.GROUP_MEMBERS)) == group
     assert readers(of_kind(Kind.GIFT_WRAP)[0]) == {"signer", "bridge-nostr"}
     assert readers(of_kind(Kind.GIFT_WRAP)[1]) == {"signer", "bridge-nostr", "owner"}

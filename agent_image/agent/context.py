@@ -102,7 +102,9 @@ def said(context: Context, bot: str, message: Message, max_bytes: int) -> str:
     over = f", over {message.network}" if message.network else ""
     about = f", subject {name(message.subject, MAX_NAME_CHARS)}" if message.subject else ""
     who = _who(context, bot, message)
-    head = f"{_time(message.created_at)}, {who}{over}{about}, message {message.id}:"
+    # Of what it was before nothing is said: that is gone, and whose it was only a claim.
+    edited = ", edited" if message.edited else ""
+    head = f"{_time(message.created_at)}, {who}{over}{about}{edited}, message {message.id}:"
     files = map(_file, message.files)
     return "\n".join((head, quote.text, *_left_out(quote.n_left_out, "the end"), *files))
 

@@ -32,7 +32,8 @@ NETWORK = re.compile(r"[a-z0-9-]{1,32}")
 class Message:
     """A message of the group. `created_at` in unix seconds; `from_agent`: we said it ourselves,
     or another assistant did. network: that it came through, as the bridge says; "" for none.
-    subject: as its author calls the conversation. files: that came with it, in our folder."""
+    subject: as its author calls the conversation. files: that came with it, in our folder. edited:
+    its author says that it is what another message, which is gone, was changed to."""
 
     id: str
     author: str
@@ -43,6 +44,7 @@ class Message:
     network: str = ""
     subject: str = ""
     files: tuple[ReceivedFile, ...] = ()
+    edited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ def message_of(event: Event, bot: str) -> Message:
         _network(event),
         event.tag("subject") or "",
         received_files(event),
+        edited=bool(event.values("edits")),
     )
 
 

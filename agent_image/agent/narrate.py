@@ -15,7 +15,7 @@ from agent_image.agent.job import Job
 from agent_image.agent.observer import Observer
 from nips.key import SecretKey
 from nips.own.backend_name import BackendName
-from nips.own.job import progress
+from nips.own.job import JobRequest, progress
 from nips.refusal import Refused
 from relay_local.client import Link
 
@@ -32,7 +32,7 @@ class Narrator:
         self,
         link: Link,
         key: SecretKey,
-        job: Job,
+        job: Job | JobRequest,
         now: Callable[[], float],
         observer: Observer,
     ) -> None:

@@ -107,18 +107,19 @@ async def serve(
         handed = HandedMessages(link, started, attempt)
         async with _alongside(handed.follow()), _shown(observer, to_signer):
             request, events = await _asked(link, started, attempt)
-            turn = read_job(request, events)
+            first = _read(request, events, request.message)
             known = Context(read_people(events, request.group), router=started.pubkey)
             search = Search(link, known)
 
             def toolbox(of: Job) -> Toolbox:
                 return Toolbox(of, speaker, asking, folder, search=search)
 
-            narrator = Narrator(link, key, turn, time.time, observer)
+            narrator = Narrator(link, key, request, time.time, observer)
             with_ = _With(known, toolbox, character, narrator, preferred, allowance, observer)
             dealt: list[str] = []
             async with _alongside(allowance.tell(narrator.say)):
-                await _answer(turn, with_)
+                if first is not None:
+                    await _answer(first, with_)
                 for further in request.messages[1:]:
                     if later := await _turn(link, request, further):
                         await _answer(later, with_)
@@ -214,7 +215,12 @@ async def _asked(link: Link, started: Event, attempt: Attempt) -> tuple[JobReque
 async def _turn(link: Link, request: JobRequest, message: str) -> Job | None:
     """The job as it is for one of its later messages; None where that was deleted meanwhile."""
     wanted = Filter(ids=frozenset({message}))
-    events = await _fetch(link, wanted, _last_messages(request.group))
+    return _read(request, await _fetch(link, wanted, _last_messages(request.group)), message)
+
+
+def _read(request: JobRequest, events: list[Event], message: str) -> Job | None:
+    """The same, of what was fetched. A run whose first message is gone goes on with what was handed
+    to it since, such as what that message was edited to."""
     try:
         return read_job(request, events, message)
     except Malformed:

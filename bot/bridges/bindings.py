@@ -1,4 +1,5 @@
-"""Shell: which people of one network are bound to which group, as the relay says now.
+"""Shell: which people of one network are bound to which group, and who the owner is, as the relay
+says now.
 
 What came from somebody who was not bound leaves nothing behind that says so. So the place of the
 inbox, which reads by the bindings, is written before one changes: a bridge that is killed then does
@@ -8,7 +9,6 @@ not judge it anew. What comes after a binding waits until it is known: `steady`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -17,7 +17,7 @@ from bot.place import Place
 from nips.event import Event
 from nips.filter import Filter
 from nips.kinds import Kind
-from nips.own import binding
+from nips.own import binding, pairing
 from nips.own.binding import Binding
 from nips.own.roles import Roles
 from nips.refusal import Malformed
@@ -60,15 +60,25 @@ class Bindings:
         self._network = network
         self._inbox = inbox
         self._bound: dict[str, Bound] = {}
+        self._paired: str | None = None
         self._change = asyncio.Event()
         self._steady = asyncio.Event()
         self.caught = asyncio.Event()
 
     async def run(self) -> None:
         """Follow the bindings until cancelled."""
+        app_data = frozenset({int(Kind.APP_DATA)})
+        wanted = [
+            Filter(kinds=app_data, authors=frozenset({self._roles.router})),
+            Filter(
+                kinds=app_data,
+                authors=frozenset({self._roles.signer}),
+                tags={"d": frozenset({pairing.D})},
+            ),
+        ]
         # By arrival: without it the relay would cap the stored events.
         is_caught = False
-        async with self._link.subscribe(self._wanted(), after_seq=0) as stream:
+        async with self._link.subscribe(wanted, after_seq=0) as stream:
             async for item in stream:
                 self._steady.clear()
                 match item:
@@ -90,6 +100,16 @@ class Bindings:
         while not self._steady.is_set():
             await self._steady.wait()
 
+    @property
+    def owner(self) -> str | None:
+        """The owner's key in hex; None until one is named."""
+        return pairing.owner_of(self._roles, self._paired)
+
+    def name_owner(self, public_key: str) -> None:
+        """Take the signer's word for a pairing, whose event may still be on its way."""
+        self._paired = public_key
+        self._notify()
+
     def groups(self) -> dict[str, Bound]:
         """Every bound group of which messages are taken, by its UUID, as of now."""
         return {group: b for group, b in self._bound.items() if not b.binding.archived}
@@ -100,24 +120,21 @@ class Bindings:
 
     @property
     def change(self) -> asyncio.Event:
-        """Set at the next change. Take it before looking, then wait."""
+        """Set at the next change of bindings or owner. Take it before looking, then wait."""
         return self._change
-
-    def _wanted(self) -> Sequence[Filter]:
-        """What is followed."""
-        return [
-            Filter(kinds=frozenset({int(Kind.APP_DATA)}), authors=frozenset({self._roles.router}))
-        ]
 
     def _learn(self, event: Event) -> None:
         try:
-            found = bound_by(event, self._roles.router, self._network)
+            if event.pubkey == self._roles.signer:
+                self._paired = pairing.parse(event, self._roles.signer)
+            elif found := bound_by(event, self._roles.router, self._network):
+                self._bound[found.binding.group] = found
+            else:
+                return
         except Malformed as error:
             log.error("binding not understood", event_id=event.id, reason=str(error))
             return
-        if found is not None:
-            self._bound[found.binding.group] = found
-            self._notify()
+        self._notify()
 
     def _notify(self) -> None:
         self._change.set()

@@ -14,6 +14,7 @@ import stat
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
+from threading import Lock
 
 from bot.engine import folders
 from bot.engine.folders import UnsafeFolder
@@ -36,13 +37,18 @@ class Incoming:
 
     def __init__(self, groups: Path, max_bytes: int) -> None:
         self._groups, self._max_bytes = groups, max_bytes
+        self._writing = Lock()  # two bridges may bring something for one group
 
     def keep(self, folder: str, name: str, content: bytes) -> str:
         """Write a file into a group's folder and return the name that it got: `name`, or one with
         a number where another file has it. The same file again is the one that is there.
 
-        Not for two at once in one folder. Raises NotKept.
+        One at a time; from any thread. Raises NotKept.
         """
+        with self._writing:
+            return self._kept(folder, name, content)
+
+    def _kept(self, folder: str, name: str, content: bytes) -> str:
         try:
             group = folders.container_folder(self._groups, folder)
             self._check_room(group, len(content))

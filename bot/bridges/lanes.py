@@ -46,6 +46,10 @@ class Lanes:
             if self._waiting[group] >= MAX_OF_GROUP:
                 self.hurry(group).set()
 
+    def is_busy(self, group: str) -> bool:
+        """Say whether work of a group goes on beside the reading, so that more of it would wait."""
+        return bool(self._before([group]))
+
     def hurry(self, group: str) -> asyncio.Event:
         """Set while too much of a group waits. Attack: one who is bound sends a file that never
         comes and hundreds of words behind it, and everybody's mail waits."""

@@ -40,7 +40,7 @@ class Presence:
         self._keys: dict[str, SecretKey] = {}
         self._members: set[tuple[str, str]] = set()
         self._seated: set[tuple[str, str]] = set()
-        self._profiles: dict[str, str] = {}
+        self._profiles: dict[str, tuple[str, int]] = {}  # content, created_at
         self._making = asyncio.Lock()
 
     def key_of(self, person: str) -> SecretKey:
@@ -157,16 +157,19 @@ class Presence:
         return await self._link.fetch([wanted])
 
     async def _name(self, key: SecretKey, person: str) -> None:
-        template = puppets.profile_template(key.public, self._name_of(person), _now_s())
-        if template.content == self._profiles[key.public]:
+        content, written_s = self._profiles[key.public]
+        # Two versions in one second tie and the lower id wins: each steps forward.
+        created_at = max(_now_s(), written_s + 1)
+        template = puppets.profile_template(key.public, self._name_of(person), created_at)
+        if template.content == content:
             return
         if (await self._put(template, key)).accepted:
-            self._profiles[key.public] = template.content
+            self._profiles[key.public] = template.content, created_at
 
-    async def _stored_profile(self, key: SecretKey) -> str:
+    async def _stored_profile(self, key: SecretKey) -> tuple[str, int]:
         wanted = Filter(authors=frozenset({key.public}), kinds=frozenset({int(Kind.PROFILE)}))
         found: list[Event] = await self._link.fetch([wanted])
-        return found[0].content if found else ""
+        return (found[0].content, found[0].created_at) if found else ("", 0)
 
     async def _put(self, template: Template, key: SecretKey) -> Ok:
         ok = await self._link.publish(template.sign(key, token_bytes(32)))

@@ -157,6 +157,11 @@ class Relays:
 
 
 @dataclass(frozen=True, slots=True)
+class Signal:
+    """`/signal`."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListPublished:
     """`/published`, `/published N`."""
 
@@ -269,7 +274,8 @@ class Pause:
 
 Reading = (
     Help | Status | ListGroups | ShowGroup | ListTasks | ShowTask | ListRuns | ShowRun | Relays
-    | ListPublished | Logs | ListStrangers | ListQuestions | ShowBudget | ShowModels | ShowPersona
+    | Signal | ListPublished | Logs | ListStrangers | ListQuestions | ShowBudget | ShowModels
+    | ShowPersona
 )  # fmt: skip
 Order = (
     NewGroup | RenameGroup | BindGroup | ChangeGroup | QuietHours | Mute | ArchiveGroup

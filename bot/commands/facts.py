@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nips.own.delivery import RelayState
@@ -182,9 +183,29 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalFacts:
+    """How the Signal bridge was, as it last wrote down. state: `listening`, `away` (its service is
+    not reached), `waiting` (for an account), `not known`; since_at: of the state; mode, version: of
+    the service. messages: how many since the start, by what became of them. pending, uncertain,
+    failed: of what goes out. as_of: when it was written; unix seconds."""
+
+    state: str
+    as_of: int
+    reason: str = ""
+    since_at: int | None = None
+    mode: str = ""
+    version: str = ""
+    messages: Mapping[str, int] = field(default_factory=dict)
+    pending: int = 0
+    uncertain: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class StatusFacts:
     """How the assistant is. engine: what is wrong with the engine of containers, None: nothing.
-    relays: listened to, of how many. set_aside: how many messages were."""
+    relays: listened to, of how many. set_aside: how many messages were. signal: None where that
+    bridge has never run."""
 
     name: str
     up_s: int
@@ -201,6 +222,7 @@ class StatusFacts:
     strangers: int
     models: int
     set_aside: int = 0
+    signal: SignalFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)

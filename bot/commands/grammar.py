@@ -167,6 +167,7 @@ READERS: dict[str, Reader] = {
     "runs": lambda _, words: _runs(words),
     "run": lambda _, words: _run(words),
     "relays": _nothing_after("relays", asked.Relays()),
+    "signal": _nothing_after("signal", asked.Signal()),
     "published": lambda _, words: _published(words),
     "allow": lambda _, words: _allow(words),
     "deny": lambda _, words: _settle("deny", words),

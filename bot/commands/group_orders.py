@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
-from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from bot import address
 from bot.author import of_kinds
@@ -15,11 +12,13 @@ from bot.commands.facts import Reply
 from bot.commands.hands import Hands
 from bot.groups import Group
 from bot.registration import RegistryError
+from bot.zones import machine_zone, zone_of
 from nips.event import Template
 from nips.filter import Filter
 from nips.kinds import Kind
 from nips.own.binding import Binding, Quiet
 from nips.own.once import once_key
+from nips.refusal import Malformed
 
 DELETION_D = "deletion/"
 DELETION_KEPT_S = 86_400  # longer than a command may be read again
@@ -185,8 +184,8 @@ class GroupOrders:
         zone = zone or (before.zone if before else machine_zone())
         try:
             # A zone that nobody knows would be found out in the night.
-            ZoneInfo(zone)
-        except (ValueError, OSError, LookupError):
+            zone_of(zone)
+        except Malformed:
             raise RegistryError(
                 f"There is no time zone {zone[:40]}. Write it as Europe/Berlin or UTC."
             ) from None
@@ -229,17 +228,6 @@ class GroupOrders:
         if "owner_speaks" in changed:
             said.append(_owner_speaks(made))
         return " ".join(said)
-
-
-def machine_zone() -> str:
-    """The IANA name of this machine's time zone; UTC where it does not tell."""
-    target = os.path.realpath("/etc/localtime")
-    _, found, zone = target.partition("/zoneinfo/")
-    if not found:
-        with_name = Path("/etc/timezone")
-        zone = with_name.read_text().strip() if with_name.is_file() else ""
-    zone = zone.removeprefix("posix/").removeprefix("right/")
-    return "UTC" if zone in ("", "Etc/UTC", "Universal", "Zulu") else zone
 
 
 def done(group: Group, said: str) -> Reply:

@@ -8,9 +8,10 @@ from typing import Any
 
 from bot import address
 from bot.author import Author, of_kinds
-from bot.commands.facts import RelayFacts, RelaysFacts, SetAsideFacts, TaskFacts
+from bot.commands.facts import RelayFacts, RelaysFacts, SetAsideFacts, SignalFacts, TaskFacts
 from bot.commands.run_index import RunIndex
 from bot.commands.runs import Run, fold
+from bot.commands.signal_facts import facts_of
 from bot.jobs import JOB_KINDS
 from nips.event import Event
 from nips.filter import Filter
@@ -110,7 +111,7 @@ class History:
             for key in wanted
         }
 
-    # Tasks and relays
+    # Tasks, and how the bridges are
 
     async def tasks(self) -> list[TaskFacts]:
         """What the bot or the owner has planned, the next first; `group` is a group's id."""
@@ -125,17 +126,16 @@ class History:
             key=lambda task: (task.status != "active", task.at or 0, task.id),
         )
 
+    async def signal(self) -> SignalFacts | None:
+        """The Signal bridge, as it last wrote itself down; None where it never did."""
+        newest = await self._health("signal")
+        return None if newest is None else facts_of(newest)
+
     async def relays(self) -> RelaysFacts:
         """The public relays, as the bridge last wrote them down."""
-        wanted = Filter(
-            authors=self._roles.bridge_keys("nostr"),
-            kinds=of_kinds(Kind.APP_DATA),
-            tags={"d": frozenset({HEALTH_D})},
-        )
-        found = await self._author.link.fetch([wanted])
-        if not found:
+        newest = await self._health("nostr")
+        if newest is None:
             return RelaysFacts((), None, {})
-        newest = max(found, key=lambda event: event.created_at)
         content = json.loads(newest.content)
         wraps = dict(content["wraps"])
         aside = wraps.pop("last_set_aside", [])
@@ -148,6 +148,16 @@ class History:
             outgoing.get("pending", 0),
             outgoing.get("no_list", 0),
         )
+
+    async def _health(self, network: str) -> Event | None:
+        # Both bridges keep a record of this name, each its own.
+        wanted = Filter(
+            authors=self._roles.bridge_keys(network),
+            kinds=of_kinds(Kind.APP_DATA),
+            tags={"d": frozenset({HEALTH_D})},
+        )
+        found = await self._author.link.fetch([wanted])
+        return max(found, key=lambda event: event.created_at, default=None)
 
 
 def _relay(url: str, known: Mapping[str, Any]) -> RelayFacts:

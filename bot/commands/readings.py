@@ -43,7 +43,7 @@ class Readings:
             case asked.Help(about):
                 return replies.help_of(about)
             case asked.Status():
-                return replies.status(await self._status(now_s))
+                return replies.status(await self._status(now_s), now_s)
             case asked.ListGroups():
                 return replies.groups(
                     [group_facts(each, self._hands) for each in self._hands.registry.all()]
@@ -56,7 +56,7 @@ class Readings:
                 return await self._runs(command, now_s)
             case asked.ListTasks() | asked.ShowTask():
                 return await self._tasks(command, now_s)
-            case asked.Relays() | asked.ListPublished():
+            case asked.Relays() | asked.Signal() | asked.ListPublished():
                 return await self._outside(command, now_s)
             case asked.Logs(count):
                 folder = self._hands.logs
@@ -76,7 +76,9 @@ class Readings:
 
     async def _status(self, now_s: int) -> StatusFacts:
         hands = self._hands
-        relays, engine = await asyncio.gather(self._history.relays(), hands.engine())
+        relays, signal, engine = await asyncio.gather(
+            self._history.relays(), self._history.signal(), hands.engine()
+        )
         listened = None
         # At the start none is listened to yet, and nothing is wrong.
         if any(relay.state != "connecting" or relay.reason for relay in relays.relays):
@@ -100,11 +102,17 @@ class Readings:
             questions=len(hands.questions.open()),
             strangers=len(hands.strangers.all()),
             models=len(hands.models),
+            signal=signal,
         )
 
-    async def _outside(self, command: asked.Relays | asked.ListPublished, now_s: int) -> Reply:
-        if isinstance(command, asked.Relays):
-            return replies.relays(await self._history.relays(), now_s)
+    async def _outside(
+        self, command: asked.Relays | asked.Signal | asked.ListPublished, now_s: int
+    ) -> Reply:
+        match command:
+            case asked.Relays():
+                return replies.relays(await self._history.relays(), now_s)
+            case asked.Signal():
+                return replies.signal(await self._history.signal(), now_s)
         found = await self._publications.last(command.count)
         return published.reply([published.facts_of(one) for one in found], now_s)
 

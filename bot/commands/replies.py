@@ -13,11 +13,14 @@ from bot.commands.facts import (
     RelaysFacts,
     Reply,
     RunFacts,
+    SignalFacts,
     StatusFacts,
     TaskFacts,
     Waiting,
     as_data,
 )
+from bot.commands.signal_facts import is_wrong
+from bot.commands.signal_facts import lines as signal_lines
 from bot.commands.table import AGENTS, TABLE
 
 MAX_LISTED = 40
@@ -49,8 +52,9 @@ def help_of(about: str | None) -> Reply:
     return Reply(True, text, {entry.name: list(entry.usage) for entry in TABLE.values()})
 
 
-def status(facts: StatusFacts) -> Reply:
+def status(facts: StatusFacts, now_s: int) -> Reply:
     """How the assistant is: what is wrong first."""
+    signal = signal_lines(facts.signal, now_s) if facts.signal else []
     wrong = []
     if not facts.signer:
         wrong.append("The signer does not answer: nothing is signed until it does.")
@@ -58,9 +62,12 @@ def status(facts: StatusFacts) -> Reply:
         wrong.append(f"No containers: {facts.engine}")
     if facts.relays is not None and facts.relays[0] == 0:
         wrong.append("No public relay is listened to: see /relays.")
+    if facts.signal is not None and is_wrong(facts.signal, now_s):
+        wrong.append(signal.pop(0))
     lines = wrong or [f"{facts.name} is well, up for {duration(facts.up_s)}."]
     if facts.relays is not None:
         lines.append(f"Public relays: {facts.relays[0]} of {facts.relays[1]}")
+    lines += signal
     more = [
         f"{n} {word}" for n, word in ((facts.paused, "paused"), (facts.archived, "archived")) if n
     ]
@@ -237,6 +244,15 @@ def relays(facts: RelaysFacts, now_s: int) -> Reply:
         lines.append(f"Waiting for people who tell no inbox relays (10050): {facts.no_list}")
     lines.append(f"As of {ago(facts.as_of, now_s)}.")
     return Reply(True, "\n".join(["Public relays:", *lines]), as_data(facts))
+
+
+def signal(facts: SignalFacts | None, now_s: int) -> Reply:
+    """How its bridge is, what came and went, and how old this is."""
+    if facts is None:
+        return Reply(True, "There is no Signal account. On the machine: nostrclaw signal link")
+    lines = [*signal_lines(facts, now_s), f"As of {ago(facts.as_of, now_s)}."]
+    well = facts.state == "listening" and not is_wrong(facts, now_s)
+    return Reply(True, "\n".join(lines), as_data(facts) | {"well": well})
 
 
 def _relay(relay: RelayFacts, now_s: int) -> str:

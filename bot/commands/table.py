@@ -52,6 +52,7 @@ TABLE: dict[str, Entry] = {
         Entry("runs", ("/runs [GROUP] [N]",), "what was worked on last", "/runs 20"),
         Entry("run", ("/run ID",), "one run, from its message to its end", "/run 9c01"),
         Entry("relays", ("/relays",), "the public relays", "/relays"),
+        Entry("signal", ("/signal",), "how Signal is doing", "/signal"),
         Entry("published", ("/published [N]",), "what is out in public, and where", "/published"),
         Entry("allow", ("/allow", "/allow CODE [NAME]"), "lets somebody in", "/allow kmpqrs Ann",
               orders=True),

@@ -79,7 +79,7 @@ async def _show(steps: Steps, image: str) -> None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="stand-in-"))
             model = await stack.enter_async_context(stand_in(Path(folder)))
             phone = await stack.enter_async_context(
-                signal_service.running(numbers=[NUMBER])
+                signal_service.running(number=NUMBER)
             )  # fmt: skip
             there = await stack.enter_async_context(
                 house(
@@ -139,7 +139,7 @@ async def _on_signal(steps: Steps, there: House, owner: Person, phone: SignalSer
     bot = there.roles.bot
     with steps.step("somebody writes on Signal: the owner is shown who, and never what"):
         await phone.push(said(ANN, "Is this the assistant?", _now_ms()))
-        shown = await _heard(owner, "👋 Ann (Signal)")
+        shown = await _heard(owner, "👋 Ann (Signal")
         _expect("Is this" not in shown.text, "the owner was shown what a stranger wrote")
         code = re.search(r"/allow (\S+)", shown.text)
         _expect(code is not None, "the owner was not told how to let them in")

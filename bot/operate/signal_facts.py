@@ -19,10 +19,13 @@ from rich.text import Text
 from bot.bridges.signal.rest import Group, Service, ServiceError
 from bot.engine.output import harmless
 from bot.operate.assembly import AssemblyError, installation
-from bot.operate.signal_versions import judged
+from bot.operate.order import ask
+from bot.operate.signal_versions import in_words, judged, read_version
 from config import settings
 from config.settings import SignalSettings
+from nips.refusal import Refused
 
+ORDER = "/signal"
 CAPTCHA_PAGE = "https://signalcaptchas.org/challenge/generate.html"
 CAPTCHA = "signalcaptcha://"
 # Attack: what begins with - is read as an option by the program behind the service.
@@ -36,11 +39,13 @@ def status(data: Path, *, as_json: bool) -> int:
     come and go. Raises SettingsError, AssemblyError."""
     chosen = settings.load(installation(data).data).signal
     facts = asyncio.run(_look(chosen))
+    if chosen.number:
+        facts |= _told(data, facts)
     if as_json:
         sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
     else:
         for name, value in _lines(facts):
-            sys.stdout.write(harmless(f"{name:<10}{value}") + "\n")
+            sys.stdout.write(harmless(f"{name:<11}{value}") + "\n")
     return 0 if facts["ok"] else 1
 
 
@@ -60,11 +65,26 @@ async def _look(chosen: SignalSettings) -> dict[str, Any]:
         trouble.append(f"The service has no account {chosen.number}: nostrclaw signal link")
     return facts | {
         "ok": not trouble,
-        "service": {"version": about.version, "mode": about.mode},
+        "service": {"version": in_words(read_version(about.version)), "mode": about.mode},
         "accounts": list(accounts),
         "trouble": trouble,
         "advice": list(verdict.warnings),
     }
+
+
+def _told(data: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """What the assistant says of it, where it runs."""
+    try:
+        answer = ask(data, ORDER)
+    except (AssemblyError, Refused) as error:
+        return {"ok": False, "assistant": None, "trouble": [*facts["trouble"], str(error)]}
+    found, trouble = answer["data"], list(facts["trouble"])
+    if not found:
+        trouble.append("The assistant runs without this account. Start it anew: nostrclaw up")
+    elif not found["well"]:
+        trouble.append("The assistant does not hear what comes there.")
+    said = answer["text"].splitlines()
+    return {"ok": not trouble, "assistant": found, "trouble": trouble, "says": said}
 
 
 def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -73,6 +93,8 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("service", f"{said} ({facts['url']})"),
         ("account", facts["number"] or "none"),
+        *(("assistant", each.removeprefix("Signal: ")) for each in facts.get("says", ())[:1]),
+        *(("", each) for each in facts.get("says", ())[1:]),
         *(("❌", each) for each in facts["trouble"]),
         *(("note", each) for each in facts.get("advice", ())),
     ]

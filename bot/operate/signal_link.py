@@ -11,23 +11,25 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import segno
 import typer
 
-from bot.bridges.signal.rest import About, Rejected, Service, ServiceError, Unreachable
+from bot.bridges.signal.rest import About, Service, ServiceError, Unreachable
 from bot.engine.host import of_machine
 from bot.engine.output import harmless
 from bot.operate import assembly, signal_service
 from bot.operate.assembly import AssemblyError, Installation
 from bot.operate.signal_service import BY_HAND, NotStarted
-from bot.operate.signal_versions import judged
+from bot.operate.signal_versions import in_words, judged, read_version
 from bot.operate.signers import is_listening
 from bot.operate.steps import Steps
 from config import settings
-from config.settings import E164, SignalSettings
+from config.settings import E164
 from config.settings_file import set_in_table
 
 CODE_LIVES_S = 60.0  # Signal lets go of a code soon after
@@ -35,6 +37,8 @@ CODES = 5
 LOOK_S = 1.0  # between two looks at the accounts
 START_S = 60.0
 FOLDER = "signal"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,46 +55,59 @@ class Wish:
 
 def link(data: Path, wish: Wish) -> None:
     """Do it all, asking at the terminal. Raises AssemblyError, SettingsError, EngineUnavailable."""
-    place = assembly.installation(data)
+    place, steps = assembly.installation(data), Steps()
     chosen = settings.load(place.data).signal
     if wish.url is not None:
         chosen = settings.with_url(chosen, wish.url)
     if wish.number is not None and not E164.fullmatch(wish.number):
         raise AssemblyError("--number is written in full, such as +491701234567.")
     try:
-        number = asyncio.run(_link(place, chosen, wish, Steps()))
+        number = _link(place, chosen.url, wish, steps)
     except (ServiceError, NotStarted) as error:
         raise AssemblyError(str(error)) from error
-    except typer.Abort:
+    except typer.Abort:  # Ctrl-C at a question
         raise KeyboardInterrupt from None
     file = set_in_table(place.data, "signal", {"url": chosen.url, "number": number})
     _next_step(place, file, number)
 
 
-async def _link(place: Installation, chosen: SignalSettings, wish: Wish, steps: Steps) -> str:
-    async with Service(chosen.url) as service:
-        about = await _found(service, place, chosen.url, wish, steps)
-        verdict = judged(about.mode, about.version, about.versions)
-        if verdict.refusal:
-            raise AssemblyError(verdict.refusal)
-        steps.fact("Signal service", f"{harmless(about.version)}, mode {about.mode}")
-        for warning in verdict.warnings:
-            steps.announce(warning)
-        known = frozenset(filter(E164.fullmatch, await service.accounts()))
-        there = None if wish.another else _there(known, wish.number)
-        return there or await _linked(service, known, wish, steps)
+def _link(place: Installation, url: str, wish: Wish, steps: Steps) -> str:
+    about = _found(place, url, wish, steps)
+    verdict = judged(about.mode, about.version, about.versions)
+    if verdict.refusal:
+        raise AssemblyError(harmless(verdict.refusal))
+    version = in_words(read_version(about.version))
+    steps.fact("Signal service", f"version {version}, mode {about.mode}")
+    for warning in verdict.warnings:
+        steps.announce(warning)
+    known = frozenset(filter(E164.fullmatch, _ask(url, lambda service: service.accounts())))
+    there = None if wish.another else _there(known, wish.number)
+    return there or _ask(url, lambda service: _linked(service, known, wish, steps))
+
+
+def _ask(url: str, question: Callable[[Service], Awaitable[T]]) -> T:
+    """Ask the service. The person is never asked inside of this: there, Ctrl-C would wait for the
+    answer. Raises ServiceError."""
+
+    async def ask() -> T:
+        async with Service(url) as service:
+            return await question(service)
+
+    return asyncio.run(ask())
 
 
 # The service
 
 
-async def _found(
-    service: Service, place: Installation, url: str, wish: Wish, steps: Steps
-) -> About:
+def _found(place: Installation, url: str, wish: Wish, steps: Steps) -> About:
     try:
-        return await service.about()
+        return _ask(url, lambda service: service.about())
     except Unreachable:
         port = signal_service.port_of(url)
+    except ServiceError as error:  # something else listens there
+        raise AssemblyError(
+            f"At {url} answers what is no Signal service. {error} Give its address with --url."
+        ) from error
     if not _may_start(url, wish.start):
         raise AssemblyError(
             f"No Signal service answers at {url}. Start one, in the folder of this program: "
@@ -104,10 +121,9 @@ async def _found(
             f"{BY_HAND} – then run this again, with --url where it is another machine."
         )
     with steps.step(f"{signal_service.IMAGE} in a container"):
-        folder = place.data / FOLDER
-        name = await asyncio.to_thread(signal_service.start, engine, folder, port, steps.announce)
+        name = signal_service.start(engine, place.data / FOLDER, port, steps.announce)
     with steps.step("it answers"):
-        return await _answering(service, name)
+        return _ask(url, lambda service: _answering(service, name))
 
 
 def _may_start(url: str, said: bool | None) -> bool:
@@ -163,7 +179,13 @@ def _there(known: frozenset[str], number: str | None) -> str | None:
 async def _linked(service: Service, known: frozenset[str], wish: Wish, steps: Steps) -> str:
     """The number of an account that was not there, once a phone has let us in."""
     for nth in range(CODES):
-        uri = await service.link_uri(wish.device)
+        try:
+            uri = await service.link_uri(wish.device)
+        except ServiceError as error:
+            raise AssemblyError(
+                f"There is no code to scan. {error} Look whether the service reaches Signal, then "
+                "run this again."
+            ) from error
         _show(uri, again=nth > 0)
         until_s = time.monotonic() + CODE_LIVES_S
         with steps.waiting("waiting for the phone") as left:
@@ -181,7 +203,7 @@ async def _linked(service: Service, known: frozenset[str], wish: Wish, steps: St
 async def _new(service: Service, known: frozenset[str]) -> str | None:
     try:
         found = frozenset(filter(E164.fullmatch, await service.accounts()))
-    except (Rejected, Unreachable):  # busy with the linking itself
+    except ServiceError:  # busy with the linking itself
         return None
     return min(found - known, default=None)
 

@@ -64,6 +64,6 @@ def read_version(text: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def in_words(version: tuple[int, int]) -> str:
+def in_words(version: tuple[int, int] | None) -> str:
     """The version as people write it."""
-    return ".".join(map(str, version))
+    return ".".join(map(str, version)) if version else "not told"

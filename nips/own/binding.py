@@ -27,6 +27,7 @@ from nips.own.fields import (
     of_kind,
     only_tag,
     text,
+    zone_name,
 )
 from nips.own.once import once_key
 from nips.refusal import Malformed
@@ -40,8 +41,6 @@ MAX_MODELS = 50
 MAX_NAME_CHARS = 200
 _COUNTERPART = re.compile(r"([a-z0-9-]{1,32}):(.{1,256})")
 _TIME_OF_DAY = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
-# Attack: a zone such as ../../etc/passwd is a file's name to whoever looks it up.
-_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z][A-Za-z0-9_+-]{0,31}){0,2}")
 
 Senders = Literal["trusted", "members"]
 
@@ -69,10 +68,7 @@ class Quiet:
             raise Malformed("binding: quiet.start and quiet.end must be times such as 22:00")
         if times[0] == times[1]:
             raise Malformed("binding: quiet hours must end at another time than they start")
-        zone = text("binding: quiet.zone", given.get("zone"))
-        if not _ZONE.fullmatch(zone):
-            raise Malformed("binding: quiet.zone must be a zone's name such as Europe/Berlin")
-        return cls(times[0], times[1], zone)
+        return cls(times[0], times[1], zone_name("binding: quiet.zone", given.get("zone")))
 
 
 @dataclass(frozen=True, slots=True)

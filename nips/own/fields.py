@@ -14,6 +14,8 @@ from nips.refusal import Malformed
 
 GROUP_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 MAX_SECONDS = 2**53 - 1  # what every JSON reader keeps exactly
+# Attack: a zone such as ../../etc/passwd is a file's name to whoever looks it up.
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z][A-Za-z0-9_+-]{0,31}){0,2}")
 
 
 def known_only(what: str, mapping: Mapping[str, Any], known: Collection[str]) -> None:
@@ -59,6 +61,14 @@ def group_id(what: str, value: object) -> str:
     """A group's id: a lower-case UUID."""
     if not isinstance(value, str) or not GROUP_ID.fullmatch(value):
         raise Malformed(f"{what} must be a lower-case UUID")
+    return value
+
+
+def zone_name(what: str, value: object) -> str:
+    """The name of a time zone in the IANA database; whether there is such a zone, the reader's
+    machine knows."""
+    if not isinstance(value, str) or not _ZONE.fullmatch(value):
+        raise Malformed(f"{what} must be a zone's name such as Europe/Berlin")
     return value
 
 

@@ -11,17 +11,16 @@ import base64
 import binascii
 import re
 
+from nips.own import signal_id
+
 GROUP_PREFIX = "group."
-GROUP_ID_BYTES = 32
 MAX_FILE_ID_BYTES = 255
-_ACI = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 _NUMBER = re.compile(r"\+[1-9][0-9]{4,18}", re.ASCII)
-_NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
 def is_aci(text: str) -> bool:
     """Say whether this is a person's id for good: a UUID in small letters."""
-    return _ACI.fullmatch(text) is not None and text != _NOBODY
+    return signal_id.is_person(text)
 
 
 def is_number(text: str) -> bool:
@@ -30,15 +29,8 @@ def is_number(text: str) -> bool:
 
 
 def is_group_id(text: str) -> bool:
-    """Say whether this is a group's internal id: 32 bytes as base64, in its one right form.
-
-    Attack: base64 has several forms of the same bytes; a group would be several.
-    """
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return len(raw) == GROUP_ID_BYTES and base64.b64encode(raw).decode("ascii") == text
+    """Say whether this is a group's internal id: 32 bytes as base64, in its one right form."""
+    return signal_id.is_group(text)
 
 
 def group_recipient(internal_id: str) -> str:

@@ -8,6 +8,7 @@ not followed and not used.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ HEADERS = {
     "accept-encoding": "identity",
     "user-agent": "nostrclaw",
 }
+_HOST = re.compile(rb"[A-Za-z0-9._:-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,10 @@ def plain_url(url: str) -> str:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise ValueError(f"not an address: {error}") from None
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
+    if parsed.scheme not in {"http", "https"}:
         raise ValueError("the service's address begins with http:// or https://")
+    if not _HOST.fullmatch(parsed.raw_host) or (parsed.port or 0) > 65_535:
+        raise ValueError("the service's address has no host, or no port, that can be one")
     if parsed.userinfo or parsed.query or parsed.fragment:
         raise ValueError("the service's address holds host, port and path, and nothing else")
     return str(parsed).rstrip("/")

@@ -15,19 +15,20 @@ import argparse
 import asyncio
 import socket
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import h11
 
-from bot.operate.stand_ins import signal_stream
 from bot.operate.stand_ins.http import Answer, Reply, Request, read_request
 from bot.operate.stand_ins.signal_account import SignalCli
 from bot.operate.stand_ins.signal_client import MODES, Client
 from bot.operate.stand_ins.signal_daemon import Daemon
 from bot.operate.stand_ins.signal_door import Door
 from bot.operate.stand_ins.signal_routes import Routes
+from bot.operate.stand_ins.signal_stream import Streams, is_asked_for
 
 VERSION = "0.98"
 
@@ -37,6 +38,7 @@ class Api:
 
     def __init__(self, cli: SignalCli, daemon: Daemon, client: Client, routes: Routes) -> None:
         self._cli, self._daemon, self._client, self._routes = cli, daemon, client, routes
+        self._streams = Streams(cli)
         self.calls: list[dict[str, Any]] = []
         self.port = 0
         self._server: asyncio.Server | None = None
@@ -44,6 +46,8 @@ class Api:
 
     async def open(self, port: int = 0) -> None:
         """Serve, on the former port where none is named. Raises OSError."""
+        if self._client.is_rpc:
+            await self._daemon.listen(self._streams.hand_over)
         self._server = await asyncio.start_server(
             self._connected, "127.0.0.1", port or self.port, family=socket.AF_INET
         )
@@ -56,6 +60,7 @@ class Api:
         self._server.close()
         self._server = None
         self._client.kill()
+        await self._daemon.leave(self._streams.hand_over)
         for task, writer in self._connections.items():
             writer.transport.abort()
             task.cancel()
@@ -72,13 +77,13 @@ class Api:
             with suppress(ConnectionError, h11.ProtocolError, asyncio.CancelledError):
                 while (request := await read_request(connection, reader)) is not None:
                     answer = Answer(connection, writer)
-                    await self._note(request)
-                    if self._client.is_rpc and signal_stream.is_asked_for(request):
-                        await signal_stream.serve(
-                            self._cli, self._daemon, request, answer, reader, writer
-                        )
+                    noted = await self._note(request)
+                    if self._client.is_rpc and is_asked_for(request):
+                        await self._streams.serve(request, answer, reader, writer)
                         return
-                    await answer.reply(await self._reply(request))
+                    reply = await self._reply(request)
+                    await answer.reply(reply)
+                    noted |= {"answered": time.time(), "n_bytes": len(reply.body)}
                     if connection.our_state is not h11.DONE:
                         return
                     connection.start_next_cycle()
@@ -86,14 +91,14 @@ class Api:
             self._connections.pop(task, None)
             writer.close()
 
-    async def _note(self, request: Request) -> None:
-        self.calls.append(
-            {
-                "method": request.method, "path": request.path(), "query": request.query(),
-                "body": request.fields(),
-            }
-        )  # fmt: skip
+    async def _note(self, request: Request) -> dict[str, Any]:
+        noted = {
+            "method": request.method, "path": request.path(), "query": request.query(),
+            "body": request.fields(),
+        }  # fmt: skip
+        self.calls.append(noted)
         await self._cli.changed()
+        return noted
 
     async def _reply(self, request: Request) -> Reply:
         """Raises ConnectionError, to hang up on the caller."""

@@ -3,15 +3,17 @@
 Plain HTTP with JSON under `/stand-in/`:
 
     POST messages   [{account, envelope}, …]   they wait to be received; {"line": "…"} as it is
-    GET  sent       ?kind=&at_least=&timeout_s=   what was sent, once there is so much of it
-    GET  calls      ?path=&at_least=&timeout_s=   what the service was asked
-    GET  state      ?held=&listening=&waiting=&links=&timeout_s=   once that is so
+    GET  sent       ?account=&kind=            what was sent …
+    GET  calls      ?path=                     what the service was asked …
+                    … &at_least=&timeout_s=    once there is so much of it, or the time is over
+    GET  state      ?waiting=&timeout_s=       its numbers, once they are so, or the time is over
     POST faults     [fault, …]                 instead of those before
     POST release                               what stands still goes on
     POST groups     {account, group}           as signal-cli lists them
     POST contacts   {account, contact}
     POST files      {id, base64}               an attachment that was received
     POST scan       {number, uri?}             a phone scans the address; the last one
+    POST expire     {}                         the addresses to scan are good no more
     POST accounts   {number, aci?}
     POST service    {up}                       the service goes, and comes back on its port
     POST run        {arguments, stdin}         signal-cli itself: prints as it goes, a line each
@@ -55,6 +57,7 @@ class Door:
             ("POST", "faults"): self._faults, ("POST", "release"): self._release,
             ("POST", "groups"): self._groups, ("POST", "contacts"): self._contacts,
             ("POST", "files"): self._files, ("POST", "scan"): self._scan,
+            ("POST", "expire"): self._expire,
             ("POST", "accounts"): self._accounts, ("POST", "service"): self._up,
         }  # fmt: skip
 
@@ -82,7 +85,7 @@ class Door:
         elif handle := self._handles.get((request.method, name)):
             try:
                 await answer.whole(200, await handle(request))
-            except (KeyError, TypeError, ValueError) as error:
+            except (LookupError, TypeError, ValueError) as error:
                 await answer.whole(400, {"error": repr(error)})
         else:
             await answer.whole(404, {"error": "There is no such thing here."})
@@ -126,6 +129,12 @@ class Door:
         link.scanned.set_result(given["number"])
         return {"name": link.name}
 
+    async def _expire(self, request: Request) -> Any:
+        for link in self._cli.links.values():
+            if not link.scanned.done():
+                link.scanned.set_exception(TimeoutError())
+        return {}
+
     # --- what is seen of it -------------------------------------------------------------------
 
     async def _sent(self, request: Request) -> Any:
@@ -133,7 +142,12 @@ class Door:
 
         def found() -> list[dict[str, Any]]:
             kind = query.get("kind")
-            return [sent for sent in self._cli.sent if not kind or sent["kind"] == kind]
+            account = query.get("account") or ""
+            return [
+                sent
+                for sent in self._cli.sent
+                if kind in (None, sent["kind"]) and account in ("", sent["account"])
+            ]
 
         await self._wait(query, lambda: len(found()) >= int(query.get("at_least", 0)))
         return found()
@@ -150,12 +164,15 @@ class Door:
 
     async def _state(self, request: Request) -> Any:
         query, cli = request.query(), self._cli
+        one = query.get("account", "")
+        accounts = [a for a in cli.accounts.values() if one in ("", a.number)]
 
         def state() -> dict[str, int]:
             return {
                 "held": cli.n_held,
                 "listening": cli.n_listening,
-                "waiting": sum(len(account.waiting) for account in cli.accounts.values()),
+                "connected": cli.n_connected,
+                "waiting": sum(len(account.waiting) for account in accounts),
                 "links": len(cli.links),
             }
 

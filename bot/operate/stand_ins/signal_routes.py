@@ -8,16 +8,18 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
 import segno
 
-from bot.operate.stand_ins import signal_entries
+from bot.operate.stand_ins import signal_entries, signal_requests
 from bot.operate.stand_ins.http import Reply, Request
 from bot.operate.stand_ins.signal_account import SignalCli
-from bot.operate.stand_ins.signal_client import Client, ServiceError
+from bot.operate.stand_ins.signal_client import Client
+from bot.operate.stand_ins.signal_files import sniffed
+from bot.operate.stand_ins.signal_printed import ServiceError
 from bot.operate.stand_ins.signal_recipients import InvalidRecipient, sorted_recipients
 
 TEXT = "text/plain; charset=utf-8"
@@ -28,15 +30,11 @@ CHALLENGE = (
     "'/v1/accounts/{number}/rate-limit-challenge' endpoint."
 )
 QR_VERSION = 10
+NO_DATA = "no data to encode"
 QR_PIXELS = 256
 RECEIVE_FLAGS = (
     "ignore_attachments", "ignore_stories", "ignore_avatars", "ignore_stickers",
     "send_read_receipts",
-)  # fmt: skip
-MAGIC = (
-    (b"\x89PNG\r\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"),
-    (b"%PDF-", "application/pdf"), (b"PK\x03\x04", "application/zip"),
-    (b"OggS", "application/ogg"), (b"RIFF", "image/webp"),
 )  # fmt: skip
 Named = dict[str, str]  # the parts of an address: number, group, …
 
@@ -116,7 +114,7 @@ class Routes:
             raise Refused(500, f"Couldn't get list of accounts: {error}") from None
 
     async def _solve(self, request: Request, named: Named) -> Reply:
-        body = _body(request)
+        body = _body(request, signal_requests.SOLVE)
         for name, word in (("challenge_token", "challenge token"), ("captcha", "captcha")):
             _need(body, name, word)
         await self._client.solve(named["number"], body["challenge_token"], body["captcha"])
@@ -138,9 +136,13 @@ class Routes:
             raise Refused(400, text) from None
         uri = await self._client.link(name, "Couldn't create QR code")
         try:
+            if not uri:
+                raise ValueError
             code = segno.make(uri, version=version, error="h", boost_error=False, micro=False)
         except ValueError as error:
-            raise Refused(400, f"Couldn't create QR code: {error}") from None
+            size = f"fixed size QR Code version {version}"
+            text = f"Cannot encode QR code: content too large for {size}" if uri else NO_DATA
+            raise Refused(400, f"Couldn't create QR code: {text}") from error
         image = io.BytesIO()
         code.save(image, kind="png", scale=QR_PIXELS / code.symbol_size()[0])
         return Reply(200, image.getvalue(), "image/png")
@@ -166,13 +168,15 @@ class Routes:
         return Reply(200, array.encode(), TEXT)
 
     async def _send(self, request: Request, named: Named) -> Reply:
-        body = _body(request)
+        body = _body(request, signal_requests.SEND)
         recipients = list(body.get("recipients") or [])
         if body.get("recipient"):
             recipients.append(body["recipient"])
         if not recipients:
             raise Refused(400, BAD + "please provide at least one recipient")
         number = _need(body, "number", "", BAD + "please provide a valid number")
+        if body.get("sticker") and ":" not in body["sticker"]:
+            raise Refused(400, BAD + "please provide valid sticker delimiter")
         if body.get("view_once") and not body.get("base64_attachments"):
             raise Refused(400, "'view_once' can only be set for image attachments!")
         try:
@@ -188,19 +192,16 @@ class Routes:
             if error.tokens:
                 more["challenge_tokens"] = error.tokens
             raise Refused(429, str(error) + CHALLENGE, **more) from None
-        sent = next((s for s in self._cli.sent if s["timestamp"] == outcome["timestamp"]), None)
-        if sent is not None:
-            sent["raw"] = message["message"]
         return _ok([signal_entries.send_response(outcome)], 201)
 
     async def _typing(self, request: Request, named: Named) -> Reply:
-        body = _body(request)
+        body = _body(request, signal_requests.TYPING)
         stop = request.method == "DELETE"
         await self._client.typing(named["number"], body.get("recipient") or "", stop=stop)
         return Reply(204)
 
     async def _react(self, request: Request, named: Named) -> Reply:
-        body = _body(request)
+        body = _body(request, signal_requests.REACTION)
         remove = request.method == "DELETE"
         recipient = _need(body, "recipient", "recipient")
         emoji = body.get("reaction") or "" if remove else _need(body, "reaction", "reaction")
@@ -212,7 +213,7 @@ class Routes:
         return Reply(204)
 
     async def _receipt(self, request: Request, named: Named) -> Reply:
-        body = _body(request)
+        body = _body(request, signal_requests.RECEIPT)
         recipient = _need(body, "recipient", "recipient")
         if body.get("receipt_type") not in ("read", "viewed"):
             raise Refused(400, BAD + "receipt type must be read or viewed")
@@ -221,13 +222,12 @@ class Routes:
         return Reply(204)
 
     async def _delete(self, request: Request, named: Named) -> Reply:
-        body = _body(request)
+        body = _body(request, signal_requests.DELETE)
         try:
-            sorted_recipients([body.get("recipient") or ""])
+            to = sorted_recipients([body.get("recipient", "")])
         except InvalidRecipient as error:
             raise Refused(400, str(error)) from None
-        at = body.get("timestamp") or 0
-        timestamp = await self._client.delete(named["number"], body.get("recipient") or "", at)
+        timestamp = await self._client.delete(named["number"], to, body.get("timestamp", 0))
         return _ok({"timestamp": str(timestamp)}, 201)
 
     # --- files --------------------------------------------------------------------------------
@@ -238,6 +238,8 @@ class Routes:
 
     async def _attachment(self, request: Request, named: Named) -> Reply:
         path = self._cli.attachments / named["id"]
+        if path.is_dir():
+            raise Refused(500, "Couldn't read attachment - please try again later")
         if not path.is_file():
             raise Refused(404, "No attachment with that name found")
         if request.method == "DELETE":
@@ -280,17 +282,6 @@ class Routes:
         return _ok([signal_entries.identity(entry) for entry in found])
 
 
-def sniffed(content: bytes) -> str:
-    """The type of a file by how it begins."""
-    for start, kind in MAGIC:
-        if content.startswith(start):
-            return kind
-    try:
-        return "application/octet-stream" if "\0" in content.decode() else TEXT
-    except UnicodeDecodeError:
-        return "application/octet-stream"
-
-
 def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -299,20 +290,11 @@ def _ok(value: object, status: int = 200) -> Reply:
     return Reply(status, _json(value), JSON)
 
 
-def _body(request: Request) -> dict[str, Any]:
-    body = json.loads(request.body) if _is_json(request.body) else None
-    if not isinstance(body, dict):
+def _body(request: Request, fields: Mapping[str, str]) -> dict[str, Any]:
+    if (body := signal_requests.read(request.body, fields)) is None:
         # The head of this answer is written before its kind is known.
         raise Refused(400, BAD + "invalid request", TEXT)
     return body
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _need(body: dict[str, Any], name: str, word: str, text: str = "") -> Any:

@@ -1,6 +1,6 @@
 """Shell: Signal's stand-in as a process, and everything that one does to it from outside.
 
-async with running("json-rpc", numbers=("+4915…",)) as service:
+async with running("json-rpc", "+4915…") as service:
     await service.push(said(alice, "hello", at_ms))
     (answer,) = await service.wait_sent(1)
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -31,14 +31,23 @@ class StandInError(Exception):
 
 
 class SignalService:
-    """A service that runs. url: where it is; every `wait_…` raises TimeoutError after WAIT_S."""
+    """A service that runs, and one account of it; every `wait_…` raises TimeoutError at WAIT_S.
 
-    def __init__(self, url: str, door: httpx.AsyncClient, numbers: Sequence[str]) -> None:
-        self.url, self._door, self._numbers = url, door, numbers
+    url: where the service is. number: of the account; "" where no phone is linked.
+    """
+
+    def __init__(self, url: str, door: httpx.AsyncClient, number: str) -> None:
+        self.url, self.number, self._door = url, number, door
+
+    async def another(self, number: str, aci: str = "") -> SignalService:
+        """The same service with another account, which is made where it is not there yet."""
+        if number not in (await self._get("state"))["accounts"]:
+            await self._post("accounts", {"number": number, "aci": aci})
+        return SignalService(self.url, self._door, number)
 
     # --- what people do -----------------------------------------------------------------------
 
-    async def push(self, *envelopes: Mapping[str, Any], account: str = "") -> None:
+    async def push(self, *envelopes: Mapping[str, Any]) -> None:
         """Have envelopes wait to be received, in this order.
 
         Each is an envelope, or what signal-cli prints around one (`{"envelope": …}`), or a line
@@ -48,18 +57,17 @@ class SignalService:
             {**given} if "envelope" in given or "line" in given else {"envelope": given}
             for given in envelopes
         ]
-        number = account or (self._numbers[0] if self._numbers else "")
-        await self._post("messages", [{"account": number, **message} for message in whole])
+        await self._post("messages", [{"account": self.number, **message} for message in whole])
 
-    async def add_group(self, group: Group | Mapping[str, Any], account: str = "") -> None:
+    async def add_group(self, group: Group | Mapping[str, Any]) -> None:
         """Be a member of a group; a mapping is what `signal-cli listGroups` prints for it."""
         entry = group.entry() if isinstance(group, Group) else {**group}
-        await self._post("groups", {"account": account or self._numbers[0], "group": entry})
+        await self._post("groups", {"account": self.number, "group": entry})
 
-    async def add_contact(self, person: Person | Mapping[str, Any], account: str = "") -> None:
+    async def add_contact(self, person: Person | Mapping[str, Any]) -> None:
         """Know a person; a mapping is what `signal-cli listContacts` prints for them."""
         given = signal_envelopes.contact(person) if isinstance(person, Person) else {**person}
-        await self._post("contacts", {"account": account or self._numbers[0], "contact": given})
+        await self._post("contacts", {"account": self.number, "contact": given})
 
     async def add_file(self, id_: str, content: bytes) -> None:
         """Have a file among those that were received."""
@@ -68,14 +76,18 @@ class SignalService:
     async def scan(self, number: str, uri: str | None = None) -> str:
         """Scan the address that was given out last, or this one, with the phone of a number.
 
-        Returns the name that the new device gave itself.
+        Returns the name that the new device gave itself. Raises StandInError where no address
+        waits for a phone.
         """
         return str((await self._post("scan", {"number": number, "uri": uri}))["name"])
 
-    async def aci(self, account: str = "") -> str:
-        """The id of an account of ours."""
-        accounts = (await self._get("state"))["accounts"]
-        return str(accounts[account or self._numbers[0]])
+    async def expire(self) -> None:
+        """Have no address be good to scan any more; as after a minute."""
+        await self._post("expire", {})
+
+    async def aci(self) -> str:
+        """The account's id."""
+        return str((await self._get("state"))["accounts"][self.number])
 
     # --- what they see ------------------------------------------------------------------------
 
@@ -86,16 +98,17 @@ class SignalService:
         `recipients`. A message has `message`, `styles`, `quote`, `attachments` (with `base64`),
         `mentions`, `edit`, and `raw`, the text before its marks were read (of the stand-in only).
         """
-        return list(await self._get("sent", kind=kind))
+        return list(await self._get("sent", kind=kind, account=self.number))
 
     async def wait_sent(
         self, n: int, kind: str = "message", timeout_s: float = WAIT_S
     ) -> list[Json]:
         """What was sent, once there are n of it."""
-        return await self._until(n, "sent", timeout_s, kind=kind)
+        return await self._until(n, "sent", timeout_s, kind=kind, account=self.number)
 
     async def calls(self, path: str = "") -> list[Json]:
-        """What the service was asked: `method`, `path`, `query`, `body` (of the stand-in only)."""
+        """What the service was asked: `method`, `path`, `query`, `body`, and once its
+        answer is out `answered` (unix s) and its `n_bytes` (of the stand-in only)."""
         return list(await self._get("calls", path=path))
 
     async def wait_calls(self, n: int, path: str = "") -> list[Json]:
@@ -104,11 +117,14 @@ class SignalService:
 
     async def waiting(self) -> int:
         """How many messages wait to be received."""
-        return int((await self._get("state"))["waiting"])
+        return int((await self._get("state", account=self.number))["waiting"])
 
     async def wait_for(self, **state: int) -> None:
-        """Wait until so many are `waiting`, `listening`, `held`, or to be linked (`links`)."""
-        found = await self._get("state", timeout_s=WAIT_S, **state)
+        """Wait until so many messages are `waiting`, commands `held`, addresses `links`.
+
+        Or so many are `listening` on the websocket (of the stand-in only).
+        """
+        found = await self._get("state", timeout_s=WAIT_S, account=self.number, **state)
         if any(found[name] != n for name, n in state.items()):
             raise TimeoutError(f"{found} is not {state}")
 
@@ -156,15 +172,14 @@ class SignalService:
 
 @asynccontextmanager
 async def running(
-    mode: str = "normal", numbers: Sequence[str] = (), *, command_timeout_s: float = 120.0,
+    mode: str = "normal", number: str = "", *, command_timeout_s: float = 120.0,
     version: str = "", port: int = 0,
 ) -> AsyncIterator[SignalService]:  # fmt: skip
     """Run the stand-in for the length of the block. Raises StandInError."""
-    more = [part for number in numbers for part in ("--number", number)]
-    more += ["--version", version] if version else []
+    more = [*(("--number", number) if number else ()), *(("--version", version) if version else ())]
     more += ["--command-timeout", str(command_timeout_s), "--port", str(port)]
     async with process("--mode", mode, *more) as (api, door, *_), entered(door) as client:
-        yield SignalService(f"http://127.0.0.1:{api}", client, numbers)
+        yield SignalService(f"http://127.0.0.1:{api}", client, number)
 
 
 @asynccontextmanager

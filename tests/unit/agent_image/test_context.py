@@ -77,6 +77,12 @@ def test_who_said_what_when_and_through_which_network_oldest_first() -> None:
     )
 
 
+def test_an_edited_message_is_shown_as_one() -> None:
+    was = replace(message("at noon", at=60), edited=True)
+    head = f"2027-01-15 12:01 UTC, somebody (key a1a1a1a1), edited, message {was.id}:"
+    assert f"{head}\n{MARK}at noon" in user_prompt(a_task("well?", was))
+
+
 def test_a_file_is_shown_where_it_can_be_opened() -> None:
     file = ReceivedFile("cat-0b0b.jpg", "image/jpeg", "0b" * 32, 120_000)
     photo = replace(message("[file: cat.jpg, image/jpeg, 120 kB]"), files=(file,), subject="cats")

@@ -65,6 +65,13 @@ def test_a_message_has_its_subject_and_its_files(scene: Any) -> None:
     assert (job.history[0].subject, job.history[0].files) == ("", ())
 
 
+def test_a_message_is_edited_where_its_author_says_so(scene: Any) -> None:
+    tags = (("h", scene.group), ("edits", "0a" * 32))
+    asked = scene.sign(scene.person, 9, *tags, content="at noon")
+    job = scene.job(asked, scene.message("earlier", at=-1))
+    assert (job.message.edited, job.history[0].edited) == (True, False)
+
+
 def test_messages_of_one_second_stand_in_the_order_of_their_ids(scene: Any) -> None:
     several = [scene.message(f"at once {n}", at=-1) for n in range(5)]
     job = scene.job(scene.message("now"), *several)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,16 @@ def test_what_a_killed_predecessor_left_is_gone(tmp_path: Path) -> None:
     (there(tmp_path) / ".part-0011").write_bytes(b"hel")
     keeper(tmp_path).keep(FOLDER, "b.txt", b"hello")
     assert names(there(tmp_path)) == ["a.txt", "b.txt"]
+
+
+def test_two_bridges_may_bring_something_at_once(tmp_path: Path) -> None:
+    """Each clears away what a killed predecessor left unfinished."""
+    incoming = keeper(tmp_path)
+    given = [f"{number}.txt" for number in range(100)]
+    with ThreadPoolExecutor(8) as threads:
+        kept = list(threads.map(lambda name: incoming.keep(FOLDER, name, name.encode()), given))
+    assert kept == given
+    assert names(there(tmp_path)) == sorted(given)
 
 
 # Attacks by the agent, which writes in the same folder

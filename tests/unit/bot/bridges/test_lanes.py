@@ -52,8 +52,11 @@ async def test_a_conversation_keeps_its_order_and_others_go_on(place: Place) -> 
         await lanes.run("of either", ["h", "g"], says(done, "of either"))
         await lanes.run("behind it", ["h"], says(done, "behind it"))
         assert done == ["elsewhere"]
+        assert [lanes.is_busy(group) for group in "ghi"] == [True, True, False]
         assert place.held == ("file", "about it", "of either", "behind it")
         go.set()
+        await until(lambda: len(done) == 5)
+        assert not lanes.is_busy("g")
     assert done == ["elsewhere", "file", "about it", "of either", "behind it"]
     assert not place.held
 

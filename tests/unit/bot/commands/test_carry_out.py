@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
+from dataclasses import replace
 from secrets import token_hex
 
 import pytest
@@ -261,6 +263,14 @@ async def test_another_networks_bridge_says_nothing_of_the_public_relays(stage: 
         ok = await link.publish(made.sign(bridge, bytes(32)), deadline_s=10)
         assert ok.accepted, ok.message
     assert "evil.example" not in before + await stage.ask("/relays")
+    assert "Signal: not known" in await stage.ask("/status")
+    content = '{"service":{"state":"listening","mode":"normal","version":"0.98"}}'
+    made = replace(made, created_at=made.created_at + 1, content=content)
+    async with connect(stage.place.relay_address, [bridge]) as link:
+        assert (await link.publish(made.sign(bridge, bytes(32)), deadline_s=10)).accepted
+    assert "Signal: listening (normal 0.98)" in await stage.ask("/status")
+    told = json.loads(await stage.console("/status"))["data"]["signal"]
+    assert (told["state"], told["mode"]) == ("listening", "normal")
 
 
 async def test_nobody_waits(stage: Stage) -> None:
@@ -270,7 +280,7 @@ async def test_nobody_waits(stage: Stage) -> None:
 
 async def test_every_command_answers_within_a_second(stage: Stage) -> None:
     for text in ("/status", "/groups", "/runs", "/help", "/budget", "/model", "/persona", "/tasks",
-                 "/relays", "/logs", "/allow", "/approve", "/stop"):  # fmt: skip
+                 "/relays", "/signal", "/logs", "/allow", "/approve", "/stop"):  # fmt: skip
         began = time.monotonic()
         await stage.ask(text)
         assert time.monotonic() - began < 1, text
@@ -282,6 +292,20 @@ async def test_everything_that_is_under_way_is_stopped_at_once(stage: Stage) -> 
         await stage.job(await stage.say("work", group=(await binding(stage, name)).group))
     assert re.search(r"Runs: \d+ at work, \d+ waiting", await stage.ask("/status"))
     assert await stage.ask("/stop all") == "✅ Stopped 6 runs."
+
+
+async def test_what_its_author_deletes_is_worked_on_no_more(stage: Stage) -> None:
+    made = await binding(stage, await group(stage, "trigger none"))
+    message = await stage.say("work", group=made.group)
+    job = await stage.job(message)
+    tags = (("h", made.group), ("e", message.id), ("k", "9"))
+    gone = Template(stage.owner.public, int(time.time()), Kind.DELETION, tags, "")
+    ok = await stage.client.publish(gone.sign(stage.owner, bytes(32)), deadline_s=10)
+    assert ok.accepted, ok.message
+    assert await stage.ask("/status")  # which comes after it
+    calls = await stage.find(Kind.JOB_CANCEL, e=job.id)
+    assert [event.pubkey for event in calls] == [stage.roles.router] * len(calls)
+    assert calls
 
 
 @pytest.mark.parametrize("text", ["/group Ann delete wipe", "/stop", "/status"])

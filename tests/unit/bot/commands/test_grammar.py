@@ -99,6 +99,7 @@ READ: list[tuple[str, asked.Command]] = [
     ("/run 9C01", asked.ShowRun("9c01")),
     (f"/run {'a' * 64}", asked.ShowRun("a" * 64)),
     ("/relays", asked.Relays()),
+    ("/signal", asked.Signal()),
     ("/published", asked.ListPublished()),
     ("/published 5", asked.ListPublished(5)),
     ("/logs", asked.Logs()),

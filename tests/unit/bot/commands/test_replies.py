@@ -17,6 +17,7 @@ from bot.commands.facts import (
     Reply,
     RunFacts,
     SetAsideFacts,
+    SignalFacts,
     StatusFacts,
     TaskFacts,
     Waiting,
@@ -35,6 +36,10 @@ STATUS = StatusFacts(
     name="Claw", up_s=7_500, signer=True, engine=None, relays=(4, 5), groups=3, archived=1,
     paused=1, working=1, waiting=2, today=Money(41, 120_300, 1_320_000), questions=1, strangers=2,
     models=2,
+)  # fmt: skip
+SIGNAL = SignalFacts(
+    "listening", NOW - 20, "", NOW - 500, "normal", "0.98",
+    {"forwarded": 12, "strangers": 1, "ignored": 40, "lost": 0}, pending=2, uncertain=1,
 )  # fmt: skip
 RUN = RunFacts(
     id="9c01" + "0" * 60, group="family", state="failed", asked_at=NOW - 125, asked_by="Ann",
@@ -57,7 +62,9 @@ RELAYS = RelaysFacts(
     no_list=1,
 )  # fmt: skip
 EVERY = {
-    "status": replies.status(STATUS),
+    "status": replies.status(STATUS, NOW),
+    "signal": replies.signal(SIGNAL, NOW),
+    "status with signal": replies.status(replace(STATUS, signal=SIGNAL), NOW),
     "groups": replies.groups([GROUP] * 100),
     "group": replies.group(GROUP),
     "runs": replies.runs([RUN] * 50, NOW),
@@ -93,12 +100,40 @@ def test_what_is_wrong_is_said_first() -> None:
     sick = StatusFacts(**{name: getattr(STATUS, name) for name in STATUS.__slots__} | {
         "signer": False, "engine": "The container engine does not answer.", "relays": (0, 5),
     })  # fmt: skip
-    first, second, third, *_ = replies.status(sick).text.splitlines()
+    first, second, third, *_ = replies.status(sick, NOW).text.splitlines()
     assert "signer" in first
     assert "engine" in second
     assert "public relay" in third
-    assert replies.status(sick).data["well"] is False
-    assert replies.status(STATUS).text.startswith("Claw is well, up for 2 h 5 min.")
+    assert replies.status(sick, NOW).data["well"] is False
+    assert replies.status(STATUS, NOW).text.startswith("Claw is well, up for 2 h 5 min.")
+
+
+@pytest.mark.parametrize(
+    ("signal", "wrong", "said"),
+    [
+        (SIGNAL, False, ["Signal: listening (normal 0.98)",
+                         "From Signal since the start: 12 taken, 1 of strangers",
+                         "To Signal: 2 on their way, 1 perhaps there"]),
+        (replace(SIGNAL, state="away", reason="no answer", since_at=NOW - 600), True,
+         ["Signal cannot be reached for 10 min (no answer): nostrclaw signal status",
+          "From Signal since the start: 12 taken, 1 of strangers"]),
+        (SignalFacts("waiting", NOW), False, ["Signal: connecting"]),
+        (SignalFacts("not known", NOW), False, ["Signal: not known"]),
+        (replace(SIGNAL, as_of=NOW - 7_200), True,
+         ["Signal: its bridge was last heard 2 h ago."]),
+        (None, False, []),
+    ],
+)  # fmt: skip
+def test_signal_is_shown_where_it_is_there(
+    signal: SignalFacts | None, wrong: bool, said: list[str]
+) -> None:
+    reply = replies.status(replace(STATUS, signal=signal), NOW)
+    lines = reply.text.splitlines()
+    assert [line for line in lines if line in said] == said
+    assert ("Signal" in reply.text) is bool(said)
+    assert reply.data["well"] is not wrong
+    if wrong:
+        assert lines[0] == said[0]
 
 
 def test_nothing_to_show_is_said_in_a_sentence() -> None:
@@ -154,3 +189,23 @@ def test_amounts() -> None:
     ]  # fmt: skip
     assert amounts.ago(NOW, NOW) == "just now"
     assert amounts.ago(NOW - 60, NOW) == "1 min ago"
+
+
+def test_signal_alone_says_how_old_that_is() -> None:
+    reply = replies.signal(SIGNAL, NOW)
+    assert reply.text.splitlines() == [
+        "Signal: listening (normal 0.98)",
+        "From Signal since the start: 12 taken, 1 of strangers",
+        "To Signal: 2 on their way, 1 perhaps there",
+        "As of 20 s ago.",
+    ]
+    assert json.loads(json.dumps(reply.data))["well"] is True
+    assert replies.signal(replace(SIGNAL, state="away"), NOW).data["well"] is False
+
+
+def test_signal_that_nobody_keeps_up_to_date_is_not_well() -> None:
+    """What stands there may be of a start with an account, long ago."""
+    reply = replies.signal(replace(SIGNAL, as_of=NOW - 3_600), NOW)
+    assert "its bridge was last heard 1 h ago" in reply.text
+    assert reply.data["well"] is False
+    assert "nostrclaw signal link" in replies.signal(None, NOW).text

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,19 @@ def test_an_engine_elsewhere_is_refused(
     monkeypatch.setenv("DOCKER_HOST", url)
     with pytest.raises(EngineUnavailable, match="Name a unix:// socket"):
         host.find(tmp_path, install=True, announce=quiet)
+
+
+def test_the_machines_own_engine_is_found_and_none_is_started(
+    engine: Engine, tmp_path: Path
+) -> None:
+    assert host.of_machine({"DOCKER_HOST": engine.url}) == replace(
+        engine, ours=False, pid=None, place=None, lease=None
+    )
+    with pytest.raises(EngineUnavailable, match="unset DOCKER_HOST"):
+        host.of_machine({"DOCKER_HOST": f"unix://{tmp_path}/docker.sock"})
+    found = host.of_machine({"HOME": str(tmp_path)})
+    assert found == host._usual({"HOME": str(tmp_path)})  # None, unless this machine has one
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_block_gives_back_what_it_took(

@@ -40,6 +40,22 @@ def test_what_is_no_group(value: object) -> None:
         fields.group_id("x", value)
 
 
+@pytest.mark.parametrize("name", ["UTC", "Europe/Berlin", "Etc/GMT+5", "America/Argentina/Salta"])
+def test_the_name_of_a_zone(name: str) -> None:
+    assert fields.zone_name("x", name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "../../etc/passwd", "/etc/localtime", "Europe/", "Europe/../Berlin", "a/b/c/d", "1/2",
+     "Europe/Berlin\n", "Europe/Berlin\0", "x" * 33, None, 5],
+)  # fmt: skip
+def test_what_is_the_name_of_a_file(name: object) -> None:
+    """Attack: a zone is a file's name to whoever looks it up."""
+    with pytest.raises(Malformed, match="such as Europe/Berlin"):
+        fields.zone_name("x", name)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "null", "NaN", '{"a":NaN}', "{", '{"a":1}x', "\ud800"])
 def test_what_is_no_object(text: str) -> None:
     with pytest.raises(Malformed):

@@ -1,0 +1,102 @@
+"""A stream read ahead of whoever works on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from bot.bridges.signal.ahead import Ahead
+
+
+class Source:
+    """Texts as they are put; it knows how far it was read, and whether it was closed."""
+
+    def __init__(self) -> None:
+        self.given: asyncio.Queue[str | Exception | None] = asyncio.Queue()
+        self.n_read, self.is_closed = 0, False
+
+    async def texts(self) -> AsyncGenerator[str, None]:
+        try:
+            while (text := await self.given.get()) is not None:
+                if isinstance(text, Exception):
+                    raise text
+                self.n_read += 1
+                yield text
+        finally:
+            self.is_closed = True
+
+    def put(self, *texts: str | Exception | None) -> None:
+        for text in texts:
+            self.given.put_nowait(text)
+
+
+async def turns(n: int = 20) -> None:
+    for _ in range(n):
+        await asyncio.sleep(0)
+
+
+async def test_all_comes_in_order_and_then_the_end() -> None:
+    source = Source()
+    source.put("a", "b", "c", None)
+    async with Ahead(source.texts()) as ahead:
+        assert await ahead.next(2) == ["a", "b"]
+        assert await ahead.next(2) == ["c"]
+        assert await ahead.next(2) == []
+        assert await ahead.next(2) == []
+
+
+async def test_who_waits_gets_the_first_that_comes() -> None:
+    source = Source()
+    async with Ahead(source.texts()) as ahead:
+        waiting = asyncio.create_task(ahead.next(9))
+        await turns()
+        assert not waiting.done()
+        source.put("a")
+        assert await waiting == ["a"]
+        again = asyncio.create_task(ahead.next(9))
+        await turns()
+        assert not again.done()
+        source.put(None)
+        assert await again == []
+
+
+async def test_nobody_is_waited_for() -> None:
+    source = Source()
+    source.put(*(str(i) for i in range(1_000)))
+    async with Ahead(source.texts()) as ahead:
+        while source.n_read < 1_000:
+            await asyncio.sleep(0)
+        assert await ahead.next(3) == ["0", "1", "2"]
+
+
+async def test_there_is_an_end_to_what_is_read_ahead() -> None:
+    source = Source()
+    source.put(*("x" * 10 for _ in range(100)), None)
+    async with Ahead(source.texts(), max_chars=50) as ahead:
+        await turns(500)
+        assert source.n_read < 10
+        n_taken = 0
+        while texts := await ahead.next(3):
+            n_taken += len(texts)
+        assert n_taken == 100
+
+
+async def test_what_ended_it_is_raised_when_all_is_taken() -> None:
+    source = Source()
+    source.put("a", RuntimeError("broken"))
+    async with Ahead(source.texts()) as ahead:
+        await turns()
+        assert await ahead.next(9) == ["a"]
+        with pytest.raises(RuntimeError, match="broken"):
+            await ahead.next(9)
+
+
+@pytest.mark.parametrize("max_chars", [0, 100])
+async def test_at_the_end_the_stream_is_closed(max_chars: int) -> None:
+    source = Source()
+    source.put("a", "b", "c")
+    async with Ahead(source.texts(), max_chars=max_chars):
+        await turns()
+    assert source.is_closed
