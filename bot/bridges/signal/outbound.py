@@ -58,7 +58,7 @@ class Outbound:
 
         book = Book(link, key)
         origins = Origins(link, book, account, speaks, own_aci, aci_of)
-        steps = Steps(link, book, origins, service, account, roles, owner, data)
+        steps = Steps(link, origins, service, account, roles, owner, data)
         self._gate = Gate()
         self._signs = TypingSigns(link, service, account, roles, bindings, is_there)
         self._sender = Sender(

@@ -12,7 +12,6 @@ import structlog
 from bot.bridges.bindings import Bound
 from bot.bridges.puppets import clean_name
 from bot.bridges.signal.addresses import recipient_of
-from bot.bridges.signal.book import Book
 from bot.bridges.signal.kept_files import NotThere, read_kept
 from bot.bridges.signal.origins import Origin, Origins
 from bot.bridges.signal.outgoing import (
@@ -62,7 +61,6 @@ class Steps:
     def __init__(
         self,
         link: Link,
-        book: Book,
         origins: Origins,
         service: Service,
         account: str,
@@ -70,7 +68,7 @@ class Steps:
         owner: Callable[[], str | None],
         data: Path,
     ) -> None:
-        self._link, self._book, self._origins = link, book, origins
+        self._link, self._origins = link, origins
         self._service, self._account, self._roles = service, account, roles
         self._owner, self._data = owner, data
 
@@ -80,7 +78,7 @@ class Steps:
             case Kind.REACTION:
                 return await self._reacting(event, delivery, bound)
             case Kind.DELETION | nip29.DELETE_EVENT:
-                return await self._retracting(event)
+                return await self._retracting(event, delivery)
             case _:
                 return await self._saying(event, delivery, bound)
 
@@ -147,14 +145,14 @@ class Steps:
 
         return _at_once(post)
 
-    async def _retracting(self, event: Event) -> list[Step]:
-        pages = [await self._book.find(event_id) for event_id in event.values("e")]
+    async def _retracting(self, event: Event, delivery: Delivery) -> list[Step]:
         return [
-            self._retraction(conversation_of(page.delivery, one.part), one.timestamp_ms)
-            for page in pages
-            if page is not None
+            self._retraction(conversation, one.timestamp_ms)
+            for page in await self._origins.taken_back(event)
             for one in page.delivery.sent
-            if one.timestamp_ms  # a reaction has none
+            # A reaction has no time; and only conversations that are registered now.
+            if one.timestamp_ms
+            and (conversation := conversation_of(page.delivery, one.part)) in delivery.to
         ]
 
     def _retraction(self, conversation: str, timestamp_ms: int) -> Step:
