@@ -47,9 +47,11 @@ Post = Callable[[], Awaitable[Sent | None]]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request to the service. ready: looks up all that it needs. once: whether twice is more
-    than once; a reaction, or taking a message back, is the same however often."""
+    """One request to the service. conversation: whither. ready: looks up all that it needs. once:
+    whether twice is more than once; a reaction, or taking a message back, is the same however
+    often."""
 
+    conversation: str
     ready: Callable[[], Awaitable[Post]]
     once: bool = True
 
@@ -110,7 +112,7 @@ class Steps:
                 self._account, recipient_of(conversation), text, quote=quote, attachments=files
             )
 
-        return Step(ready)
+        return Step(conversation, ready)
 
     async def _quote(self, about: Event, bound: Bound, conversation: str) -> Quote | None:
         origin = await self._origins.of(about, bound, conversation)
@@ -143,7 +145,7 @@ class Steps:
                 self._account, recipient_of(conversation), about.author, about.timestamp_ms, sign
             )
 
-        return _at_once(post)
+        return _at_once(conversation, post)
 
     async def _retracting(self, event: Event, delivery: Delivery) -> list[Step]:
         return [
@@ -161,7 +163,7 @@ class Steps:
                 self._account, recipient_of(conversation), timestamp_ms
             )
 
-        return _at_once(post)
+        return _at_once(conversation, post)
 
     async def _owner_s_name(self) -> str:
         """What the owner calls themselves, as the local relay has it."""
@@ -179,8 +181,8 @@ class Steps:
         return OWNER
 
 
-def _at_once(post: Post) -> Step:
+def _at_once(conversation: str, post: Post) -> Step:
     async def ready() -> Post:
         return post
 
-    return Step(ready, once=False)
+    return Step(conversation, ready, once=False)
