@@ -209,7 +209,8 @@ class Sender:
         )
         self.ended.uncertain += status is Status.UNCERTAIN
         self.ended.failed += status is Status.FAILED
-        log.info("sent to Signal", event_id=page.delivery.event_id, status=status, reason=reason)
+        # The reason may name people, by their number even; the delivery has it.
+        log.info("sent to Signal", event_id=page.delivery.event_id, status=status)
 
 
 async def _to_its_end(work: Coroutine[None, None, Sent | None]) -> Sent | None:

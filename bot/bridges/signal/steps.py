@@ -118,7 +118,7 @@ class Steps:
         origin = await self._origins.of(about, bound, conversation)
         if origin is None:
             return None
-        return Quote(origin.author, origin.timestamp_ms, quoted_text(about))
+        return Quote(origin.author, origin.timestamp_ms, quoted_text(about, self._roles.router))
 
     async def _attachment(self, file: HandedOver, folder: str) -> Attachment:
         content = await asyncio.to_thread(read_kept, self._data, folder, file.sha256)

@@ -23,6 +23,7 @@ from nips.event import Event
 from nips.own import delivery as deliveries
 from nips.own.delivery import Delivery, Status
 from relay_local.client import Link, connect
+from tests.signal_service import NUMBER
 from tests.unit.bot.bridges.signal.outbound_stage import Stage, a_bridge, a_person, put, seen
 
 SEND = "/v2/send"
@@ -391,3 +392,5 @@ async def test_no_words_are_logged(stage: Stage) -> None:
             await state(stage, said)
     assert logs
     assert "a secret" not in repr(logs)
+    assert alice not in repr(logs)
+    assert NUMBER not in repr(logs)
