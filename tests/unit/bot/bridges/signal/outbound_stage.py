@@ -23,6 +23,7 @@ from bot.bridges.signal.receiving import Receiving, State
 from bot.bridges.signal.rest import Service
 from bot.bridges.signal.troubles import Troubles
 from bot.operate.stand_ins.signal_service import SignalService
+from bot.place import Place
 from nips.event import Event, Tag, Template
 from nips.filter import Filter
 from nips.key import SecretKey
@@ -188,11 +189,13 @@ async def a_bridge(
     stage: Stage,
     link: Callable[[Link], Link] = lambda link: link,
     service: Callable[[Service], Service] = lambda service: service,
+    inbox: Callable[[Link], Place | None] = lambda link: None,
 ) -> AsyncIterator[Outbound]:
-    """The way out, at work. link, service: what stands in front of these."""
+    """The way out, at work. link, service: what stands in front of these. inbox: the place that is
+    written before a binding changes."""
     key, house = stage.bridge, stage.house
     async with connect(house.place.relay_address, [key]) as own, Service(stage.signal.url) as api:
-        bindings = Bindings(own, house.roles, "signal")
+        bindings = Bindings(own, house.roles, "signal", inbox(own))
         receiving = Receiving(api, NUMBER)
         receiving._to(State.LISTENING, "", None)
         stage.receiving = receiving
