@@ -97,7 +97,7 @@ async def test_the_owner_speaks_where_the_group_says_so(stage: Stage, bridge: Ou
     (got,) = await stage.got(alice, 1)
     assert (got["message"], styles(got)) == ("Owner: me", ["0:6:BOLD", "7:2:ITALIC"])
     name = json.dumps({"name": "Ada"})
-    await stage.owner_says(stage.house.roles.main, name, kind=0)
+    await stage.owner_says(group, name, kind=0)
     said = await stage.owner_says(group, "me again", kind=40002)
     assert seen(await stage.got(alice, 2)) == ["Owner: me", "Ada: me again"]
     assert await settled(stage, said) == (Status.OK, "")
