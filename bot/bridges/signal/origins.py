@@ -12,6 +12,7 @@ from bot.bridges.signal.outgoing import conversation_of
 from bot.bridges.signal.people import NETWORK
 from nips.event import Event
 from nips.filter import Filter
+from nips.key import is_hex
 from relay_local.client import Link
 
 _PROXY = re.compile(r"signal:[0-9a-f]{32}:([0-9]{1,15})")
@@ -49,6 +50,8 @@ class Origins:
 
     async def message(self, event_id: str, group: str) -> Event | None:
         """A message of the group; None where it is not there, or in another."""
+        if not is_hex(event_id, 32):  # Attack: a filter that the relay refuses, and we end
+            return None
         # Attack: an answer that quotes another group's message to these people.
         wanted = Filter(ids=frozenset({event_id}), tags={"h": frozenset({group})})
         return next(iter(await self._link.fetch([wanted])), None)

@@ -120,13 +120,12 @@ class Sender:
             match await self._part(page, event, part, step):
                 case Failed(reason, told):
                     failed[conversation] = reason
-                    if told and step.once and not _is_of_a_trouble(event):
+                    if told and step.once:
                         await self._troubles.tell(Topic.FAILED, event.id, reason)
                 case Sent(_, others):
                     missed += others
         if page.delivery.sending:
-            if not _is_of_a_trouble(event):
-                await self._troubles.tell(Topic.UNCERTAIN, event.id)
+            await self._troubles.tell(Topic.UNCERTAIN, event.id)
             parts = ", ".join(map(str, sorted(page.delivery.sending)))
             reason = f"of {len(steps)} parts may have gone or not: {parts}"
             await self._end(page, Status.UNCERTAIN, reason)
@@ -213,9 +212,3 @@ class Sender:
         self.ended.uncertain += status is Status.UNCERTAIN
         self.ended.failed += status is Status.FAILED
         log.info("sent to Signal", event_id=page.delivery.event_id, status=status, reason=reason)
-
-
-def _is_of_a_trouble(event: Event) -> bool:
-    """Say whether it tells of a trouble itself: one that does not reach the owner either would be
-    told of in the same way, without end."""
-    return any(topic.startswith("trouble/") for topic in event.values("t"))
