@@ -11,6 +11,7 @@ jobs resolved at the next start.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -48,6 +49,7 @@ from bot.requests.house import Others, Requests
 from bot.requests.widening import Usual
 from bot.retraction import DELETION_KINDS
 from bot.routing import MESSAGE_KINDS, Context, Ignored, Later, Work, route
+from bot.schedule.expression import MIN_INTERVAL_MS
 from bot.scheduler import Doing, Scheduler
 from bot.session_grants import LAST_WORD_S
 from bot.spending import Spending
@@ -82,7 +84,7 @@ class Router:
     `spares` are kept. say: shows a sentence at the terminal. places: jobs that run at once.
     pauses_s: before a job's second attempt, its third. name: what the assistant is called until
     its owner says otherwise. budgets: of a day, where a group has none of its own. backends: what
-    agents work with.
+    agents work with. least_ms: the shortest interval at which people may have a task run.
     """
 
     def __init__(
@@ -98,12 +100,13 @@ class Router:
         name: str = "nostrclaw",
         budgets: Budgets | None = None,
         backends: Backends | None = None,
+        least_ms: int = MIN_INTERVAL_MS,
     ) -> None:
         self.ready = asyncio.Event()
         self.owner: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._link, self._key, self._roles = link, key, roles
         self._author = runner.author
-        self._places, self._pauses_s = places, pauses_s
+        self._places, self._pauses_s, self._least_ms = places, pauses_s, least_ms
         self._personas = Personas(self._author, name)
         self._say = say
         signer = Caller(link, key, roles.signer)
@@ -205,9 +208,14 @@ class Router:
         doing = Doing(
             dispatch.intake.perform, self._directory.group, spending.why_not, spending.tell
         )
-        scheduler = Scheduler(author, self._roles, book, doing, Alarm(), author.now_s)
+        scheduler = Scheduler(author, self._roles, book, doing, Alarm(), time.time)
         world = World(
-            self._directory.group, self._owners, author.now_s, machine_zone(), scheduler.changed
+            self._directory.group,
+            self._owners,
+            author.now_s,
+            machine_zone(),
+            scheduler.changed,
+            self._least_ms,
         )
         return scheduler, Wishes(author, self._roles, book, world)
 

@@ -49,7 +49,8 @@ class Doing:
 
 
 class Scheduler:
-    """`run` until cancelled. now_s: the clock, in unix seconds."""
+    """`run` until cancelled. now_s: the clock, in unix seconds with their fractions: by whole ones
+    a task would begin up to a second late."""
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class Scheduler:
         book: TaskBook,
         doing: Doing,
         alarm: Alarm,
-        now_s: Callable[[], int],
+        now_s: Callable[[], float],
     ) -> None:
         self._author, self._roles, self._book = author, roles, book
         self._doing, self._alarm, self._now_s = doing, alarm, now_s
@@ -69,7 +70,7 @@ class Scheduler:
         await self.resume()
         async with self._alarm:
             while True:
-                looked_at_s = self._now_s()
+                looked_at_s = int(self._now_s())
                 await self.look(looked_at_s)
                 self._alarm.set(self._next_after(looked_at_s) - self._now_s())
                 await self._alarm.wait()
@@ -93,10 +94,8 @@ class Scheduler:
 
     async def look(self, now_s: int) -> None:
         """Do all that is due at that second."""
-        timed = (p for p in self._book.all.values() if _has_time(p.task))
-        for planned in sorted(timed, key=lambda p: p.task.start):
-            if planned.task.start > now_s:
-                break
+        due = [p for p in self._book.all.values() if _has_time(p.task) and p.task.start <= now_s]
+        for planned in sorted(due, key=lambda p: (p.task.start, p.task.name)):
             try:
                 await self._attend_to(planned, now_s)
             except Refused as error:  # the disk is full, say: looked at again soon

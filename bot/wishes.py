@@ -19,6 +19,7 @@ from bot.ending import sign_template
 from bot.groups import Group
 from bot.notice import notice
 from bot.schedule import planning
+from bot.schedule.expression import MIN_INTERVAL_MS
 from bot.task_book import Conflict, Planned, TaskBook
 from bot.zones import zone_of
 from nips.event import Event
@@ -44,13 +45,14 @@ log = structlog.get_logger()
 class World:
     """groups: gives a group by its id. owners: the keys by which the owner speaks. now_s: the
     clock. zone: the name of the zone of who names none. changed: is called when a task is another
-    one."""
+    one. least_ms: the shortest interval that people may have."""
 
     groups: Callable[[str], Group | None]
     owners: Callable[[], frozenset[str]]
     now_s: Callable[[], int]
     zone: str
     changed: Callable[[], None]
+    least_ms: int = MIN_INTERVAL_MS
 
 
 class Wishes:
@@ -122,7 +124,9 @@ class Wishes:
             name,
             wish.start,
         )
-        wanted, not_before_s = planning.wished(wish, old.task if old else blank, zone, now_s)
+        wanted, not_before_s = planning.wished(
+            wish, old.task if old else blank, zone, now_s, self._world.least_ms
+        )
         if old is None:
             return planning.new(wanted, zone, now_s, not_before_s=not_before_s)
         return planning.edited(old.task, wanted, zone, now_s, not_before_s=not_before_s)

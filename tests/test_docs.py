@@ -159,7 +159,7 @@ LIMITS = (
     f"each redirect, of at most {('no', 'one', 'two', 'three')[files.MAX_REDIRECTS]}, is checked",
     f"the prompt, 1 to {task.MAX_PROMPT_BYTES:,} bytes",
     f"| 1 to {task.MAX_TITLE_CHARS} characters, on one line |",
-    f"from {expression.MIN_INTERVAL_MS:,} to {expression.MAX_INTERVAL_MS:,} |",
+    f"from {expression.SHORTEST_INTERVAL_MS:,} to {expression.MAX_INTERVAL_MS:,} |",
     f"It is on time for {misfire.ON_TIME_S} s",
     f"`run` alone means {schedule.Misfire().window_s:,} s",
     f"`subject` (NIP-17) is carried, of at most {puppets.MAX_SUBJECT_CHARS} characters",
