@@ -214,6 +214,25 @@ async def test_a_claimed_slot_without_a_job_gets_it_at_the_next_start(house: Hou
     assert await said(house, made) == ["done"]
 
 
+async def test_what_another_claimed_and_did_not_come_to_is_made_before_the_next_claim(
+    house: House,
+) -> None:
+    desk = Desk(house)
+    await desk.plan(await house.group("other killed"))
+    other = Desk(house)
+    await other.book.load()
+
+    async def killed(_group: str, _run: TaskRun, *_: object) -> None:
+        raise asyncio.CancelledError
+
+    desk.scheduler = desk.over(killed)
+    with pytest.raises(asyncio.CancelledError):
+        await desk.at(FOUR)
+    assert await other.at(FOUR) == []  # beaten; the other may be at it this very moment
+    assert await other.at(FOUR + DAY_S) == [FOUR, FOUR + DAY_S]
+    assert await other.at(FOUR + 2 * DAY_S) == [FOUR + 2 * DAY_S]
+
+
 async def test_it_finishes_what_was_claimed_and_wakes_for_what_is_new(house: House) -> None:
     desk = Desk(house)
     group = await house.group("runs on")
@@ -320,12 +339,12 @@ async def test_a_task_runs_and_its_cancellation_before_is_a_calling_off(house: H
 
 async def test_killed_at_any_time_each_slot_runs_once(house: House) -> None:
     """Two at a time, cut off again and again at any moment: one job a slot, no slot without."""
-    source = dice("task-kills")
+    source = dice("task-cuts")
     group = await house.group("killed")
     maker = Desk(house)
     task = await maker.plan(group, schedule=Schedule("interval", "60000", NOW + 60))
     now_s = NOW
-    for _ in range(figure("task-kills")):
+    for _ in range(figure("task-cuts")):
         now_s += source.randrange(30, 200)
         desks = [Desk(house, now_s=now_s) for _ in range(2)]
 
