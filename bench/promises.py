@@ -516,7 +516,7 @@ PROMISES = (
         "machines",
         12,
         5_000,
-        3,
+        6,
     ),
 )
 NAMES = tuple(promise.name for promise in PROMISES)
