@@ -59,8 +59,8 @@ class Cron:
         for year in range(first.year, last_year + 1):
             for month in sorted(self.months):
                 if (year, month) >= (first.year, first.month):
-                    is_this = (year, month) == (first.year, first.month)
-                    for number in range(first.day if is_this else 1, monthrange(year, month)[1] + 1):
+                    least = first.day if (year, month) == (first.year, first.month) else 1
+                    for number in range(least, monthrange(year, month)[1] + 1):
                         if self.matches(day := date(year, month, number)):
                             yield day
 
