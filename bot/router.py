@@ -20,6 +20,7 @@ import structlog
 
 from bot import retraction
 from bot.adoption import Adoption
+from bot.alarm import Alarm
 from bot.attempt import Runner
 from bot.author import of_kinds
 from bot.backends import Backends
@@ -47,9 +48,11 @@ from bot.requests.house import Others, Requests
 from bot.requests.widening import Usual
 from bot.retraction import DELETION_KINDS
 from bot.routing import MESSAGE_KINDS, Context, Ignored, Later, Work, route
+from bot.scheduler import Doing, Scheduler
 from bot.session_grants import LAST_WORD_S
 from bot.spending import Spending
 from bot.strangers import Strangers
+from bot.task_book import TaskBook
 from nips.event import Event
 from nips.filter import Filter
 from nips.key import SecretKey
@@ -184,9 +187,20 @@ class Router:
         tasks.create_task(self.spares.serve())
         tasks.create_task(self._engine.run())
         await self._resolve(dispatch)
+        tasks.create_task((await self._scheduler(dispatch)).run())
         if dispatch.is_idle:
             self.spares.used(roles.main)  # the first message after a start need not wait either
         await self._read(dispatch, adoption, hearing)
+
+    async def _scheduler(self, dispatch: Dispatch) -> Scheduler:
+        """What runs the tasks that there are, when they are due."""
+        author, spending = self._author, self._spending
+        book = TaskBook(author)
+        await book.load()
+        doing = Doing(
+            dispatch.intake.perform, self._directory.group, spending.why_not, spending.tell
+        )
+        return Scheduler(author, self._roles, book, doing, Alarm(), author.now_s)
 
     def _learn(self, event: Event) -> None:
         self._directory.learn(event)
