@@ -58,6 +58,10 @@ class Keeper:
         order = {"active": 0, "paused": 1, "done": 2}
         return tuple(sorted(found, key=lambda p: (order[p.task.status], p.task.start, p.task.id)))
 
+    def get(self, name: str) -> Planned | None:
+        """The task of that name (`Task.name`), None where there is none."""
+        return self._book.all.get(name)
+
     def find(self, word: str, group: str | None = None) -> Planned:
         """The task that somebody means by an id, its beginning, or a title; only of a group (its
         UUID), where one is given. Raises TaskError.
