@@ -55,6 +55,8 @@ from bot.strangers import Strangers
 from bot.task_book import TaskBook
 from bot.tasks.desk import Desk
 from bot.tasks.keeper import Keeper
+from bot.wishes import Wishes, World
+from bot.zones import machine_zone
 from nips.event import Event
 from nips.filter import Filter
 from nips.key import SecretKey
@@ -67,6 +69,7 @@ from relay_local.client import Caller, Caught, Delivery, Link
 READ_KINDS = frozenset(
     {
         *map(int, MESSAGE_KINDS | MEMBERSHIP_KINDS | {Kind.JOB_CANCEL, Kind.REACTION}),
+        int(Kind.CALENDAR_EVENT),
         *DELETION_KINDS,
     }
 )
@@ -186,7 +189,7 @@ class Router:
         await self._personas.load(directory.groups.by_id)
         book = TaskBook(author)
         await book.load()
-        scheduler = self._scheduler(dispatch, book)
+        scheduler, wishes = self._of_tasks(dispatch, book)
         hearing = await self._open(
             owner, dispatch, registry, self._desk(dispatch, book, scheduler), tasks
         )
@@ -200,15 +203,20 @@ class Router:
         tasks.create_task(scheduler.run())
         if dispatch.is_idle:
             self.spares.used(roles.main)  # the first message after a start need not wait either
-        await self._read(dispatch, adoption, hearing)
+        await self._read(dispatch, adoption, hearing, wishes)
 
-    def _scheduler(self, dispatch: Dispatch, book: TaskBook) -> Scheduler:
-        """What runs the tasks that there are, when they are due."""
+    def _of_tasks(self, dispatch: Dispatch, book: TaskBook) -> tuple[Scheduler, Wishes]:
+        """What runs the tasks that there are, when they are due; what makes them of calendar
+        events."""
         author, spending = self._author, self._spending
         doing = Doing(
             dispatch.intake.perform, self._directory.group, spending.why_not, spending.tell
         )
-        return Scheduler(author, self._roles, book, doing, Alarm(), author.now_s)
+        scheduler = Scheduler(author, self._roles, book, doing, Alarm(), author.now_s)
+        world = World(
+            self._directory.group, self._owners, author.now_s, machine_zone(), scheduler.changed
+        )
+        return scheduler, Wishes(author, self._roles, book, world)
 
     def _desk(self, dispatch: Dispatch, book: TaskBook, scheduler: Scheduler) -> Desk:
         """By what people and agents deal with them."""
@@ -297,7 +305,9 @@ class Router:
 
     # What comes, in order of arrival
 
-    async def _read(self, dispatch: Dispatch, adoption: Adoption, hearing: Hearing) -> None:
+    async def _read(
+        self, dispatch: Dispatch, adoption: Adoption, hearing: Hearing, wishes: Wishes
+    ) -> None:
         objection = Objection(self._author, self._owners, self._directory.group, dispatch)
         epoch: str | None = None
         async for item in follow(self._link, [Filter(kinds=READ_KINDS)], self._place):
@@ -319,8 +329,11 @@ class Router:
                             objection.cancelled(event)
                         case Kind.REACTION:
                             await objection.reacted(event)
+                        case Kind.CALENDAR_EVENT:
+                            await wishes.saw(event)
                         case kind if kind in DELETION_KINDS:
                             await retraction.deleted(self._author, dispatch, event)
+                            await wishes.deleted(event)
                         case _:
                             if event.pubkey != self._author.pubkey:
                                 # Read again after a crash, what came before would be decided

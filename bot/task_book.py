@@ -43,6 +43,7 @@ class TaskBook:
     def __init__(self, author: Author) -> None:
         self._author = author
         self._known: dict[str, Planned] = {}
+        self._gone_at: dict[str, int] = {}
 
     @property
     def all(self) -> Mapping[str, Planned]:
@@ -58,7 +59,8 @@ class TaskBook:
     async def put(self, task: Task, old: Planned | None) -> Planned:
         """Write a version in the place of `old`, None for a new task. Raises Conflict, Refused."""
         # Two versions in one second tie and the lower id wins: each steps forward.
-        created_at = max(self._author.now_s(), old.event.created_at + 1 if old else 0)
+        before = old.event.created_at if old else self._gone_at.get(task.name, 0)
+        created_at = max(self._author.now_s(), before + 1)
         prev = old.event.id if old else ""
         made = self._author.sign(tasks.template(task, self._author.pubkey, created_at, prev))
         ok = await self._author.insist(made)
@@ -74,14 +76,19 @@ class TaskBook:
             now = await self.refresh(task.name)
             if now is None or now.event.id != made.id:
                 raise Conflict
+            return now
         planned = self._known[task.name] = Planned(task, made)
         return planned
 
     async def remove(self, planned: Planned) -> None:
-        """Cancel a task: it is gone, with its address. Raises Refused."""
-        group: Tags = (("h", planned.task.group),)
-        gone = nip09.retraction(planned.event, self._author.now_s(), group)
+        """Cancel a task: it is gone. Which version of a person's own event it followed is said
+        with it, so that this one does not make it anew. Raises Refused."""
+        source = planned.task.source
+        followed: Tags = () if source is None else (("source", source.version),)
+        more = (("h", planned.task.group), *followed)
+        gone = nip09.retraction(planned.event, self._author.now_s(), more)
         await self._author.require(gone)
+        self._gone_at[planned.task.name] = gone.created_at
         self._known.pop(planned.task.name, None)
 
     async def refresh(self, name: str) -> Planned | None:

@@ -133,6 +133,26 @@ async def test_two_editors_cannot_overwrite_each_other(stage: Stage) -> None:
     assert title in late or "look at it again" in late
 
 
+async def test_what_follows_a_calendar_event_is_shown_and_changed_like_any_other(
+    stage: Stage,
+) -> None:
+    title = f"T{token_hex(4)}"
+    tags = (
+        ("d", token_hex(16)), ("title", title), ("h", stage.roles.main),
+        ("start", str(int(time()) + 7_260)), ("schedule", "interval", "5400000"),
+    )  # fmt: skip
+    event = Template(stage.owner.public, int(time()), 31_923, tags, "Say it nicely.").sign(
+        stage.owner, token_bytes(32)
+    )
+    await _put(stage.client, event)
+    assert (await stage.first(Kind.REACTION, e=event.id)).content == "✅"
+    shown = await stage.ask(f"/task {title}")
+    assert "When: every 1h30m" in shown
+    assert "It follows somebody's own calendar event" in shown
+    assert "│ Say it nicely." in shown
+    assert (await stage.ask(f"/task cancel {title}"))[0] == "✅"
+
+
 async def test_in_another_conversation(stage: Stage) -> None:
     name = f"g{token_hex(4)}"
     await stage.ask(f"/group new {name} trigger none")
