@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bot.commands.amounts import ago, duration, money
 from bot.commands.facts import Reply, RunFacts, as_data
@@ -10,7 +11,9 @@ from bot.tasks.telling import SHORT, TaskFacts, cut, line, state
 from nips.own.visible import quoted
 
 MAX_LISTED = 40
+MAX_DATA = 100
 MAX_GROUP_SHOWN = 25
+MAX_PROMPT_LISTED = 200
 MAX_PROMPT_SHOWN = 1_500
 SIGNS = {"done": "✅", "failed": "❌", "stopped": "🚫", "at work": "👀", "waiting": "⏳"}
 
@@ -26,7 +29,9 @@ def tasks(facts: Sequence[TaskFacts], now_s: int, *, with_group: bool = True) ->
     if len(facts) > MAX_LISTED:
         lines.append(f"… and {len(facts) - MAX_LISTED} more")
     lines.append("/task ID shows one.")
-    return Reply(True, "\n".join(["Planned:", *lines]), as_data(list(facts)))
+    # Fifty prompts at their longest are more than an answer can hold.
+    data = [replace(task, prompt=cut(task.prompt, MAX_PROMPT_LISTED)) for task in facts[:MAX_DATA]]
+    return Reply(True, "\n".join(["Planned:", *lines]), as_data(data))
 
 
 def task(facts: TaskFacts, now_s: int) -> Reply:

@@ -38,6 +38,7 @@ MAX_RUNS_A_DAY = 100
 MAX_NEW_OF_A_JOB = 10
 MAX_RUNS_OF_A_JOB = 3
 SOONEST_S = 600
+MAX_LISTED = 100
 JOBS_COUNTED = 1_000
 
 
@@ -96,7 +97,9 @@ class TaskRequests:
             found = [p.task for p in self._desk.keeper.all(group)]
         if not found:
             return "Nothing is planned."
-        return "\n".join(self._line(task, with_group=group is None) for task in found)
+        lines = [self._line(task, with_group=group is None) for task in found[:MAX_LISTED]]
+        more = len(found) - len(lines)
+        return "\n".join([*lines, *([f"… and {more} more; name a conversation"] if more else [])])
 
     async def update_task(self, asked: Asked) -> str:
         """`[task, changes, version]`: changes as for a new one; version: of the task as it was

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -87,6 +88,9 @@ def test_a_list() -> None:
         "7c9e6679 “Water the plants”: 0 16 * * 1-5, next Mon 2026-03-02 16:00 CET, in 3 h (family)",
     ]
     assert lines[-2:] == ["… and 10 more", "/task ID shows one."]
+    long = task_replies.tasks([LONGEST] * 1_000, NOW)
+    assert len(long.data) == 100
+    assert len(json.dumps(long.data)) < 300_000
     assert task_replies.tasks([], NOW).text == "Nothing is planned."
 
 
