@@ -21,6 +21,7 @@ from bot.notice import notice
 from bot.schedule import planning
 from bot.schedule.expression import MIN_INTERVAL_MS
 from bot.task_book import Conflict, Planned, TaskBook
+from bot.tasks import bounds
 from bot.zones import zone_of
 from nips.event import Event
 from nips.filter import Filter
@@ -128,6 +129,9 @@ class Wishes:
             wish, old.task if old else blank, zone, now_s, self._world.least_ms
         )
         if old is None:
+            tasks = (planned.task for planned in self._book.all.values())
+            if (why := bounds.why_full(tasks, group.id)) is not None:
+                raise Malformed(why[:1].lower() + why[1:])
             return planning.new(wanted, zone, now_s, not_before_s=not_before_s)
         return planning.edited(old.task, wanted, zone, now_s, not_before_s=not_before_s)
 

@@ -58,7 +58,7 @@ class Outbound:
 
         book = Book(link, key)
         origins = Origins(link, book, account, speaks, own_aci, aci_of)
-        steps = Steps(link, book, origins, service, account, roles, owner, data)
+        steps = Steps(link, origins, service, account, roles, owner, data)
         self._gate = Gate()
         self._signs = TypingSigns(link, service, account, roles, bindings, is_there)
         self._sender = Sender(
@@ -81,10 +81,6 @@ class Outbound:
         ended = self._sender.ended
         pending = len(self._queues) if self._queues else 0
         return Outgoing(pending, ended.uncertain, ended.failed)
-
-    def go_on(self) -> None:
-        """Try at once what waits since Signal wanted a proof: somebody has given it."""
-        self._gate.open()
 
     async def run(self) -> None:
         """Work until cancelled."""

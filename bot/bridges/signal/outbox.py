@@ -150,8 +150,7 @@ class Outbox:
 
     async def _of_retraction(self, event: Event, bound: Bound) -> tuple[str, ...]:
         """Those in which something of it was said, or is about to be."""
-        pages = [await self._book.find(event_id) for event_id in event.values("e")]
-        said = {one for page in pages if page for one in page.delivery.to}
+        said = {one for page in await self._origins.retracted(event) for one in page.delivery.to}
         return tuple(one for one in bound.people if one in said)
 
     async def _resume(self, queues: Queues, ended: Ended) -> None:

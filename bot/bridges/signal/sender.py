@@ -29,7 +29,6 @@ from bot.bridges.signal.outgoing import (
     UNBOUND,
     answered,
     begun,
-    conversation_of,
     not_begun,
     settled,
 )
@@ -114,12 +113,11 @@ class Sender:
         failed: dict[str, str] = {}
         missed: list[str] = []
         for part, step in enumerate(steps, start=1):
-            conversation = conversation_of(page.delivery, part)
-            if part in gone or conversation in failed or (part in found and step.once):
+            if part in gone or step.conversation in failed or (part in found and step.once):
                 continue
             match await self._part(page, event, part, step):
                 case Failed(reason, told):
-                    failed[conversation] = reason
+                    failed[step.conversation] = reason
                     if told and step.once:
                         await self._troubles.tell(Topic.FAILED, event.id, reason)
                 case Sent(_, others):

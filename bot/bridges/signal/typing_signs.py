@@ -41,8 +41,9 @@ class _Sign:
 
 
 class TypingSigns:
-    """`caught` is set once work is heard of. account: our number. is_there: whether the service is, as far as is known. refresh_s: how
-    often a sign is put again. silent_s: without a word of the router's the work has ended."""
+    """`caught` is set once work is heard of. account: our number. is_there: whether the service is,
+    as far as is known. refresh_s: how often a sign is put again. silent_s: without a word of the
+    router's the work has ended."""
 
     def __init__(
         self,
