@@ -491,9 +491,19 @@ PROMISES = (
     ),
     Promise(
         "task-kills",
-        "Two schedulers of the same tasks are cut off at any moment: one job a slot, none without.",
-        (f"{UNIT}/bot/test_scheduler.py::test_killed_at_any_time_each_slot_runs_once",),
+        "Two schedulers of the same tasks are killed at any moment: one job a slot, none without.",
+        (f"{UNIT}/bot/test_scheduler_kills.py",),
         "kills",
+        4,
+        200,
+        5,
+    ),
+    Promise(
+        "task-cuts",
+        "Two schedulers of the same tasks are cut off between any two of their steps: one job a "
+        "slot, none without.",
+        (f"{UNIT}/bot/test_scheduler.py::test_killed_at_any_time_each_slot_runs_once",),
+        "cuts",
         40,
         2_000,
         2,
@@ -506,7 +516,7 @@ PROMISES = (
         "machines",
         12,
         5_000,
-        3,
+        6,
     ),
 )
 NAMES = tuple(promise.name for promise in PROMISES)

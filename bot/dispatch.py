@@ -260,7 +260,9 @@ class Dispatch:
         if work.ending:
             return False  # a 43005 after its 43004 would show as called off what was answered
         job, now_s = work.job, self._author.now_s()
-        template = job_events.cancel(self._author.pubkey, job.group, job.id, now_s, messages)
+        template = job_events.cancel(
+            self._author.pubkey, job.group, job.id, now_s, messages, task=job.task
+        )
         ok = await self._author.publish(template)
         if not ok.accepted:
             log.error("calling off refused", job=job.id[:12], reason=ok.message)

@@ -83,13 +83,19 @@ class Ending:
         match step:
             case Complete():
                 log.info("job done", job=job.id[:12])
-                sign, end = DONE, job_events.result(pubkey, job.group, job.id, now_s)
+                sign, end = DONE, job_events.result(pubkey, job.group, job.id, now_s, task=job.task)
             case CallOff():
                 log.info("job called off", job=job.id[:12])
-                sign, end = CALLED_OFF, job_events.cancelled(pubkey, job.group, job.id, now_s)
+                sign, end = (
+                    CALLED_OFF,
+                    job_events.cancelled(pubkey, job.group, job.id, now_s, task=job.task),
+                )
             case GiveUp(words):
                 log.warning("job given up", job=job.id[:12], reason=words)
-                sign, end = FAILED, job_events.error(pubkey, job.group, job.id, words, now_s)
+                sign, end = (
+                    FAILED,
+                    job_events.error(pubkey, job.group, job.id, words, now_s, task=job.task),
+                )
             case Again() | Nothing():
                 return
         for message in job.left_over:

@@ -4,7 +4,8 @@
 
 The version that names the slot as claimed, and the next run, is on the relay before the job is. A
 start after a kill makes the job of a slot that was claimed and has none. Of two schedulers one
-claims: the other is refused, and looks at what is there now. Source: PROTOCOL.md "Kind 31923".
+claims: the other is refused, and looks at what is there now; should the first be killed before it
+makes the job, the second does so before it claims the next. Source: PROTOCOL.md "Kind 31923".
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class Doing:
 
 
 class Scheduler:
-    """`run` until cancelled. now_s: the clock, in unix seconds."""
+    """`run` until cancelled. now_s: the clock, in unix seconds with their fractions: by whole ones
+    a task would begin up to a second late."""
 
     def __init__(
         self,
@@ -58,18 +60,21 @@ class Scheduler:
         book: TaskBook,
         doing: Doing,
         alarm: Alarm,
-        now_s: Callable[[], int],
+        now_s: Callable[[], float],
     ) -> None:
         self._author, self._roles, self._book = author, roles, book
         self._doing, self._alarm, self._now_s = doing, alarm, now_s
         self._misread: set[str] = set()  # versions that were complained of
+        self._made: dict[
+            str, int
+        ] = {}  # by a task's name the last slot that is known to have a job
 
     async def run(self) -> None:
         """Finish what was claimed, then run what is due. The book has been loaded."""
         await self.resume()
         async with self._alarm:
             while True:
-                looked_at_s = self._now_s()
+                looked_at_s = int(self._now_s())
                 await self.look(looked_at_s)
                 self._alarm.set(self._next_after(looked_at_s) - self._now_s())
                 await self._alarm.wait()
@@ -80,23 +85,26 @@ class Scheduler:
 
     async def resume(self) -> None:
         """Make the jobs of slots that were claimed by a predecessor who did not come to it."""
+        await self._finish([planned.task for planned in self._book.all.values()])
+
+    async def _finish(self, tasks: list[Task]) -> None:
+        """The same for these tasks."""
         claimed = {
             (task.address(self._author.pubkey), str(task.last)): task
-            for task in (planned.task for planned in self._book.all.values())
+            for task in tasks
             if task.last is not None
         }
-        made = await self._made({address for address, _ in claimed})
+        found = await self._found({address for address, _ in claimed})
         for (address, slot), task in sorted(claimed.items(), key=lambda one: one[0][1]):
-            if (address, slot) not in made:
+            if (address, slot) not in found:
                 log.info("a claimed slot has no job yet", task=task.id[:8], slot=slot)
                 await self._doing.perform(task.group, TaskRun(address, slot))
+            self._made[task.name] = int(slot)
 
     async def look(self, now_s: int) -> None:
         """Do all that is due at that second."""
-        timed = (p for p in self._book.all.values() if _has_time(p.task))
-        for planned in sorted(timed, key=lambda p: p.task.start):
-            if planned.task.start > now_s:
-                break
+        due = [p for p in self._book.all.values() if _has_time(p.task) and p.task.start <= now_s]
+        for planned in sorted(due, key=lambda p: (p.task.start, p.task.name)):
             try:
                 await self._attend_to(planned, now_s)
             except Refused as error:  # the disk is full, say: looked at again soon
@@ -110,9 +118,12 @@ class Scheduler:
             self._complain(planned, error)
             return
         verdict = decide(plan, task.start, now_s)
+        if isinstance(verdict, Wait):
+            return
+        if task.last is not None and self._made.get(task.name) != task.last:
+            # Another scheduler has claimed that slot, and may have been killed right then.
+            await self._finish([task])
         match verdict:
-            case Wait():
-                return
             case Run(slot) if (why := self._why_not(task)) is not None:
                 log.info("task passed over", task=task.id[:8], slot=slot, reason=why)
                 after = planning.passed(task, Pass(slot, plan.next(slot)))
@@ -125,6 +136,7 @@ class Scheduler:
                     log.info("slot claimed", task=task.id[:8], slot=slot, late_s=late_s)
                     run = TaskRun(task.address(self._author.pubkey), str(slot))
                     await self._doing.perform(task.group, run)
+                    self._made[task.name] = slot
             case Pass(slot, _):
                 log.info("task missed", task=task.id[:8], slot=slot)
                 after = planning.passed(task, verdict)
@@ -150,7 +162,7 @@ class Scheduler:
             return "its group is paused"
         return self._doing.why_not(task.group)
 
-    async def _made(self, addresses: set[str]) -> set[tuple[str, str]]:
+    async def _found(self, addresses: set[str]) -> set[tuple[str, str]]:
         """The runs of these tasks that have a job, whatever became of it."""
         found, wanted = set[tuple[str, str]](), sorted(addresses)
         for first in range(0, len(wanted), MAX_VALUES):

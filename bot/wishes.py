@@ -19,7 +19,9 @@ from bot.ending import sign_template
 from bot.groups import Group
 from bot.notice import notice
 from bot.schedule import planning
+from bot.schedule.expression import MIN_INTERVAL_MS
 from bot.task_book import Conflict, Planned, TaskBook
+from bot.tasks import bounds
 from bot.zones import zone_of
 from nips.event import Event
 from nips.filter import Filter
@@ -44,13 +46,14 @@ log = structlog.get_logger()
 class World:
     """groups: gives a group by its id. owners: the keys by which the owner speaks. now_s: the
     clock. zone: the name of the zone of who names none. changed: is called when a task is another
-    one."""
+    one. least_ms: the shortest interval that people may have."""
 
     groups: Callable[[str], Group | None]
     owners: Callable[[], frozenset[str]]
     now_s: Callable[[], int]
     zone: str
     changed: Callable[[], None]
+    least_ms: int = MIN_INTERVAL_MS
 
 
 class Wishes:
@@ -122,8 +125,13 @@ class Wishes:
             name,
             wish.start,
         )
-        wanted, not_before_s = planning.wished(wish, old.task if old else blank, zone, now_s)
+        wanted, not_before_s = planning.wished(
+            wish, old.task if old else blank, zone, now_s, self._world.least_ms
+        )
         if old is None:
+            tasks = (planned.task for planned in self._book.all.values())
+            if (why := bounds.why_full(tasks, group.id)) is not None:
+                raise Malformed(why[:1].lower() + why[1:])
             return planning.new(wanted, zone, now_s, not_before_s=not_before_s)
         return planning.edited(old.task, wanted, zone, now_s, not_before_s=not_before_s)
 

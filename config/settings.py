@@ -88,6 +88,14 @@ class BudgetSettings(BaseModel):
     group_usd_per_day: Annotated[float, Field(ge=0, le=1_000_000)]
 
 
+class TaskSettings(BaseModel):
+    """Scheduled tasks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min_interval_s: Annotated[int, Field(ge=1, le=86_400)]
+
+
 class SignalSettings(BaseModel):
     """The Signal account and the service that holds it; without a number there is no Signal."""
 
@@ -178,6 +186,7 @@ class Settings(BaseSettings):
     signal: SignalSettings
     agent: AgentSettings
     budget: BudgetSettings
+    tasks: TaskSettings
 
     @field_validator("relays", "allowed_private_hosts", mode="before")
     @classmethod

@@ -12,11 +12,13 @@ from typer.main import get_command
 from bot.bridges.nostr import files, outgoing, puppets
 from bot.cli import app
 from bot.operate import debian
+from bot.requests import task_requests
 from bot.schedule import expression, misfire
+from bot.tasks import bounds
 from config.settings import AgentSettings, BudgetSettings, Settings, SignalSettings
 from nips import filter as filters
 from nips import frames, nip42, nip44, nip46
-from nips.own import schedule, task
+from nips.own import order, schedule, task
 from relay_local import (
     access,
     connection,
@@ -159,9 +161,17 @@ LIMITS = (
     f"each redirect, of at most {('no', 'one', 'two', 'three')[files.MAX_REDIRECTS]}, is checked",
     f"the prompt, 1 to {task.MAX_PROMPT_BYTES:,} bytes",
     f"| 1 to {task.MAX_TITLE_CHARS} characters, on one line |",
-    f"from {expression.MIN_INTERVAL_MS:,} to {expression.MAX_INTERVAL_MS:,} |",
+    f"from {expression.SHORTEST_INTERVAL_MS:,} to {expression.MAX_INTERVAL_MS:,} |",
     f"It is on time for {misfire.ON_TIME_S} s",
     f"`run` alone means {schedule.Misfire().window_s:,} s",
+    f"that are not done, all groups {bounds.MAX_OF_ALL:,} together, and of those that are",
+    f"group has at most {bounds.MAX_OF_A_GROUP} tasks that are not done",
+    f"last {bounds.MAX_DONE}. A session elsewhere",
+    f"at most {task_requests.MAX_RUNS_A_DAY} runs on the fullest day",
+    f"at most {task_requests.MAX_NEW_OF_A_JOB} tasks, and has",
+    f"make at most {task_requests.MAX_RUNS_OF_A_JOB} runs",
+    f"plans nothing sooner than in {task_requests.SOONEST_S // 60} minutes",
+    f"of at most {order.MAX_CHARS:,} characters, that begins",
     f"`subject` (NIP-17) is carried, of at most {puppets.MAX_SUBJECT_CHARS} characters",
 )
 

@@ -38,6 +38,7 @@ class Narrator:
     ) -> None:
         self._link, self._key, self._job, self._now = link, key, job, now
         self._observer = observer
+        self._task = job.task if isinstance(job, JobRequest) else None
         self._newest: str | None = None
         self._sending: asyncio.Task[None] | None = None
 
@@ -90,7 +91,14 @@ class Narrator:
     async def _publish(self, line: str, *, done: bool, messages: Sequence[str] = ()) -> None:
         group, job, now_s = self._job.group, self._job.id, int(self._now())
         event = progress(
-            self._key.public, group, job, line, now_s, done=done, messages=messages
+            self._key.public,
+            group,
+            job,
+            line,
+            now_s,
+            done=done,
+            messages=messages,
+            task=self._task,
         ).sign(self._key, secrets.token_bytes(32))
         ok = await self._link.publish(event, deadline_s=DEADLINE_S)
         if ok.refusal is not None:

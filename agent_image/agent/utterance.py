@@ -2,7 +2,8 @@
 
 All carry the bot's key as author, the job and a once-key made of (job, call key), for a message
 that is not the job's first of (job, message, call key): a second attempt that comes to the same
-call gets the first attempt's signature, so it speaks once.
+call gets the first attempt's signature, so it speaks once. The run of a task is one job, of (task,
+slot): however often it is begun, each call of it is signed once.
 """
 
 from __future__ import annotations

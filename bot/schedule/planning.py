@@ -22,12 +22,15 @@ from nips.refusal import Malformed
 
 def rule_of(schedule: Schedule, zone: tzinfo, start_s: int) -> Rule:
     """What the slots of a schedule with a clock are. start_s: where an interval, or a moment,
-    begins that does not say so itself. Raises Malformed."""
+    begins that does not say so itself. How often people may have a task run is looked at where they
+    ask for it. Raises Malformed."""
     match schedule.how:
         case "cron":
             return cron_text.parse(schedule.expression)
         case "interval":
-            every_ms = expression.interval_ms(int(schedule.expression))
+            every_ms = expression.interval_ms(
+                int(schedule.expression), expression.SHORTEST_INTERVAL_MS
+            )
             return Every(every_ms, start_s if schedule.first_s is None else schedule.first_s)
         case "once" if not schedule.expression:
             return Once(start_s)
@@ -81,12 +84,21 @@ def edited(old: Task, wanted: Task, zone: tzinfo, now_s: int, *, not_before_s: i
     return replace(wanted, start=old.start)
 
 
-def wished(wish: Wish, task: Task, zone: tzinfo, now_s: int) -> tuple[Task, int]:
+def wished(
+    wish: Wish,
+    task: Task,
+    zone: tzinfo,
+    now_s: int,
+    least_ms: int = expression.MIN_INTERVAL_MS,
+) -> tuple[Task, int]:
     """`task` as a person's own event asks for it, for `new` or `edited`, and not before when it
-    runs. zone: the one that is meant. Raises Malformed."""
+    runs. zone: the one that is meant. least_ms: the shortest interval that people may have. Raises
+    Malformed."""
     schedule, not_before_s = wish.schedule, wish.start
     if schedule.has_clock:
         rule = rule_of(schedule, zone, wish.start)
+        if isinstance(rule, Every):
+            expression.interval_ms(rule.every_ms, least_ms)
         schedule = schedule_of(rule, schedule.expression)
         if isinstance(rule, Once):
             not_before_s = expression.once(rule.at_s, zone, now_s).at_s

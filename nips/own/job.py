@@ -11,7 +11,8 @@ error, 43005 cancel. Source: PROTOCOL.md "Jobs".
     43005  h, ["e", job], ["status", "cancelled"], o             router   the end
 
 Messages that come later are handed to it (handed.py). A job ends once: the three
-ends share one once-key. Parsers check forms, not signatures.
+ends share one once-key. Of a task's run all of them have its ["a", task]. Parsers check forms, not
+signatures.
 """
 
 from __future__ import annotations
@@ -139,7 +140,14 @@ def request(
 
 
 def attempt(
-    router: str, group: str, job: str, number: int, session: str, created_at: int
+    router: str,
+    group: str,
+    job: str,
+    number: int,
+    session: str,
+    created_at: int,
+    *,
+    task: TaskRun | None = None,
 ) -> Template:
     """43002 for a job's id. Two sessions for one attempt have one once-key: one of them runs."""
     return Template(
@@ -149,6 +157,7 @@ def attempt(
         (
             ("h", group),
             ("e", job),
+            *_about(task),
             ("attempt", str(number)),
             ("p", session),
             ("o", once_key("attempt", job, str(number))),
@@ -167,12 +176,14 @@ def progress(
     *,
     done: bool = False,
     messages: Sequence[str] = (),
+    task: TaskRun | None = None,
 ) -> Template:
     """43003 by the session itself; `messages` as `Progress` has them."""
     status = "done" if done else "running"
     tags: tuple[Tag, ...] = (
         ("h", group),
         ("e", job),
+        *_about(task),
         ("status", status),
         *(("q", message) for message in messages),
         ("alt", f"Work on a request: {status}"),
@@ -180,32 +191,57 @@ def progress(
     return Template(session, created_at, Kind.JOB_PROGRESS, tags, line[:MAX_LINE_CHARS])
 
 
-def result(router: str, group: str, job: str, created_at: int, words: str = "") -> Template:
+def result(
+    router: str,
+    group: str,
+    job: str,
+    created_at: int,
+    words: str = "",
+    *,
+    task: TaskRun | None = None,
+) -> Template:
     """43004: the job is done."""
-    return _end(router, group, job, created_at, Kind.JOB_RESULT, "completed", words)
+    return _end(router, group, job, created_at, Kind.JOB_RESULT, "completed", words, task)
 
 
-def error(router: str, group: str, job: str, words: str, created_at: int) -> Template:
+def error(
+    router: str,
+    group: str,
+    job: str,
+    words: str,
+    created_at: int,
+    *,
+    task: TaskRun | None = None,
+) -> Template:
     """43006: the job failed; `words` say why to the owner."""
-    return _end(router, group, job, created_at, Kind.JOB_ERROR, "error", words)
+    return _end(router, group, job, created_at, Kind.JOB_ERROR, "error", words, task)
 
 
 def cancel(
-    author: str, group: str, job: str, created_at: int, messages: Sequence[str] = ()
+    author: str,
+    group: str,
+    job: str,
+    created_at: int,
+    messages: Sequence[str] = (),
+    *,
+    task: TaskRun | None = None,
 ) -> Template:
     """43005: the job is to end, and these messages handed to it with it."""
     tags: tuple[Tag, ...] = (
         ("h", group),
         ("e", job),
+        *_about(task),
         *(("q", message) for message in messages),
         ("alt", "A request is called off"),
     )
     return Template(author, created_at, Kind.JOB_CANCEL, tags, "")
 
 
-def cancelled(router: str, group: str, job: str, created_at: int) -> Template:
+def cancelled(
+    router: str, group: str, job: str, created_at: int, *, task: TaskRun | None = None
+) -> Template:
     """43005: the job has ended because it was called off."""
-    return _end(router, group, job, created_at, Kind.JOB_CANCEL, "cancelled", "")
+    return _end(router, group, job, created_at, Kind.JOB_CANCEL, "cancelled", "", task)
 
 
 def parse_request(event: Event | Template) -> JobRequest:
@@ -286,12 +322,24 @@ def parse_end(event: Event | Template) -> JobEnd:
     return JobEnd(event.id, group_of(what, event), job_of(what, event), completed, event.content)
 
 
+def _about(task: TaskRun | None) -> tuple[Tag, ...]:
+    return () if task is None else (("a", task.task),)
+
+
 def _end(
-    router: str, group: str, job: str, created_at: int, kind: Kind, status: str, words: str
+    router: str,
+    group: str,
+    job: str,
+    created_at: int,
+    kind: Kind,
+    status: str,
+    words: str,
+    task: TaskRun | None,
 ) -> Template:
     tags: tuple[Tag, ...] = (
         ("h", group),
         ("e", job),
+        *_about(task),
         ("status", status),
         ("o", once_key("end", job)),
         ("alt", ENDINGS[kind]),

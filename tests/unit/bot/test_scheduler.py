@@ -41,9 +41,11 @@ class Desk:
     """A scheduler with a clock that is set by hand, and what it did. why: why no job may begin."""
 
     house: House
-    now_s: int = NOW
+    now_s: float = NOW
     why: str | None = None
     told: list[str] = field(default_factory=list)
+    alarm: Alarm = field(default_factory=Alarm)
+    looks: int = 0
 
     def __post_init__(self) -> None:
         self.book = TaskBook(self.house.author)
@@ -55,8 +57,12 @@ class Desk:
             perform, self.house.directory.group, lambda _group: self.why, self.tell,  # type: ignore[arg-type]
         )  # fmt: skip
         return Scheduler(
-            self.house.author, self.house.roles, self.book, doing, Alarm(), lambda: self.now_s
+            self.house.author, self.house.roles, self.book, doing, self.alarm, self.read_clock
         )
+
+    def read_clock(self) -> float:
+        self.looks += 1
+        return self.now_s
 
     async def perform(self, _group: str, run: TaskRun) -> None:
         self.performed.append(run)
@@ -68,7 +74,7 @@ class Desk:
         task = Task(
             group, str(uuid4()), "Plants", "/say done", Schedule("cron", "0 16 * * *"), "UTC", 0
         )
-        made = planning.new(replace(task, **changes), zone_of("UTC"), self.now_s)  # type: ignore[arg-type]
+        made = planning.new(replace(task, **changes), zone_of("UTC"), int(self.now_s))  # type: ignore[arg-type]
         return (await self.book.put(made, None)).task
 
     async def at(self, now_s: int) -> list[int]:
@@ -208,6 +214,25 @@ async def test_a_claimed_slot_without_a_job_gets_it_at_the_next_start(house: Hou
     assert await said(house, made) == ["done"]
 
 
+async def test_what_another_claimed_and_did_not_come_to_is_made_before_the_next_claim(
+    house: House,
+) -> None:
+    desk = Desk(house)
+    await desk.plan(await house.group("other killed"))
+    other = Desk(house)
+    await other.book.load()
+
+    async def killed(_group: str, _run: TaskRun, *_: object) -> None:
+        raise asyncio.CancelledError
+
+    desk.scheduler = desk.over(killed)
+    with pytest.raises(asyncio.CancelledError):
+        await desk.at(FOUR)
+    assert await other.at(FOUR + DAY_S) == []  # it learns that the first slot is claimed
+    assert await other.at(FOUR + DAY_S) == [FOUR, FOUR + DAY_S]
+    assert await other.at(FOUR + 2 * DAY_S) == [FOUR + 2 * DAY_S]
+
+
 async def test_it_finishes_what_was_claimed_and_wakes_for_what_is_new(house: House) -> None:
     desk = Desk(house)
     group = await house.group("runs on")
@@ -232,6 +257,56 @@ async def test_it_finishes_what_was_claimed_and_wakes_for_what_is_new(house: Hou
         desk.now_s = FOUR + 1
         scheduler.changed()
         assert await performed.get() == (other.name, FOUR + 1)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert performed.empty()
+
+
+async def test_it_sleeps_to_the_very_second_and_no_longer(house: House) -> None:
+    """By whole seconds it would be up to one late."""
+    desk = Desk(house, now_s=NOW + 0.9, alarm=Heard())
+    await desk.plan(await house.group("precise"), schedule=Schedule("interval", "60000", NOW + 2))
+    running = asyncio.create_task(desk.scheduler.run())
+    async with asyncio.timeout(10):
+        assert await desk.alarm.heard.get() == pytest.approx(1.1)  # type: ignore[attr-defined]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+class Heard(Alarm):
+    """An alarm that tells what it was set to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: asyncio.Queue[float] = asyncio.Queue()
+
+    def set(self, in_s: float) -> None:
+        self.heard.put_nowait(in_s)
+        super().set(in_s)
+
+
+async def test_a_clock_that_is_set_while_it_waits_is_noticed(house: House) -> None:
+    """Forward a day, and back two: what it waits for is reckoned anew, and no slot comes twice.
+    A machine that slept is one whose clock went forward."""
+    desk = Desk(house, alarm=Alarm(0.02))
+    hourly = Schedule("interval", str(HOUR_S * 1000), FOUR)
+    await desk.plan(await house.group("set"), schedule=hourly)
+    performed: asyncio.Queue[int] = asyncio.Queue()
+
+    async def perform(_group: str, run: TaskRun, *_: object) -> None:
+        performed.put_nowait(int(run.slot))
+
+    running = asyncio.create_task(desk.over(perform).run())
+    async with asyncio.timeout(10):
+        desk.now_s = FOUR + DAY_S + 0.5
+        assert await performed.get() == FOUR + DAY_S
+        desk.now_s = FOUR - DAY_S  # nothing is due for two days by this clock
+        desk.looks = 0
+        while desk.looks < 6:  # it has looked at this clock, and slept on
+            await asyncio.sleep(0.02)
+        assert performed.empty()
+        desk.now_s = FOUR + DAY_S + HOUR_S
+        assert await performed.get() == FOUR + DAY_S + HOUR_S
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert performed.empty()
@@ -264,12 +339,12 @@ async def test_a_task_runs_and_its_cancellation_before_is_a_calling_off(house: H
 
 async def test_killed_at_any_time_each_slot_runs_once(house: House) -> None:
     """Two at a time, cut off again and again at any moment: one job a slot, no slot without."""
-    source = dice("task-kills")
+    source = dice("task-cuts")
     group = await house.group("killed")
     maker = Desk(house)
     task = await maker.plan(group, schedule=Schedule("interval", "60000", NOW + 60))
     now_s = NOW
-    for _ in range(figure("task-kills")):
+    for _ in range(figure("task-cuts")):
         now_s += source.randrange(30, 200)
         desks = [Desk(house, now_s=now_s) for _ in range(2)]
 
@@ -280,7 +355,7 @@ async def test_killed_at_any_time_each_slot_runs_once(house: House) -> None:
             scheduler = desk.over(perform)
             await desk.book.load()
             await scheduler.resume()
-            await scheduler.look(desk.now_s)
+            await scheduler.look(int(desk.now_s))
 
         running = [asyncio.create_task(live(desk)) for desk in desks]
         await asyncio.sleep(source.uniform(0.0, 0.03))

@@ -95,6 +95,7 @@ def test_hosts_that_may_be_private(
         ({"budget": {"runs_per_day": -1}}, "runs_per_day"),
         ({"budget": {"group_usd_per_day": -0.5}}, "group_usd_per_day"),
         ({"budget": {"runs_per_week": 1}}, "runs_per_week"),
+        ({"tasks": {"min_interval_s": 0}}, "min_interval_s"),
         ({"signal": {"number": "0170 1234567"}}, "signal.number"),
         ({"signal": {"number": "+49 170 1234567"}}, "signal.number"),
         ({"signal": {"number": "+4917012345678901"}}, "signal.number"),  # more than fifteen digits

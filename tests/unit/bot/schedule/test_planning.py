@@ -67,7 +67,7 @@ def test_what_an_event_leaves_open_begins_with_its_start() -> None:
     ("schedule", "why"),
     [
         (Schedule("cron", "0 0 31 2 *"), "never comes"),
-        (Schedule("interval", "59999"), "too often"),
+        (Schedule("interval", "999"), "every 999ms is too often: every 1s is the least"),
         (Schedule("interval", "99999999999"), "too rare"),
         (Schedule("once", "tomorrow"), "is no date and time"),
         (Schedule("event", "{}"), "runs at no time of its own"),
@@ -197,6 +197,14 @@ def wish(schedule: Schedule, start: int = NOW + 60, **changes: object) -> Wish:
 def adopted(given: Wish) -> Task:
     task, not_before_s = planning.wished(given, PLANTS, BERLIN, NOW)
     return planning.new(task, BERLIN, NOW, not_before_s=not_before_s)
+
+
+def test_how_often_people_may_have_a_task_run_is_the_houses_to_say() -> None:
+    often = wish(Schedule("interval", "2000"))
+    with pytest.raises(Malformed, match="every 2s is too often: every 1m is the least"):
+        planning.wished(often, PLANTS, BERLIN, NOW)
+    task, _ = planning.wished(often, PLANTS, BERLIN, NOW, 2_000)
+    assert planning.rule_of(task.schedule, BERLIN, 5) == Every(2_000, NOW + 60)
 
 
 @pytest.mark.parametrize(
