@@ -490,6 +490,15 @@ PROMISES = (
         4,
     ),
     Promise(
+        "task-kills",
+        "Two schedulers of the same tasks are cut off at any moment: one job a slot, none without.",
+        (f"{UNIT}/bot/test_scheduler.py::test_killed_at_any_time_each_slot_runs_once",),
+        "kills",
+        40,
+        2_000,
+        2,
+    ),
+    Promise(
         "clock-steps",
         "Clocks are set by a day forward and back, machines sleep, in every zone: no slot of a "
         "task is claimed twice, and none is lost while nobody touches the clock.",

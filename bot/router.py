@@ -20,6 +20,7 @@ import structlog
 
 from bot import retraction
 from bot.adoption import Adoption
+from bot.alarm import Alarm
 from bot.attempt import Runner
 from bot.author import of_kinds
 from bot.backends import Backends
@@ -47,9 +48,13 @@ from bot.requests.house import Others, Requests
 from bot.requests.widening import Usual
 from bot.retraction import DELETION_KINDS
 from bot.routing import MESSAGE_KINDS, Context, Ignored, Later, Work, route
+from bot.scheduler import Doing, Scheduler
 from bot.session_grants import LAST_WORD_S
 from bot.spending import Spending
 from bot.strangers import Strangers
+from bot.task_book import TaskBook
+from bot.wishes import Wishes, World
+from bot.zones import machine_zone
 from nips.event import Event
 from nips.filter import Filter
 from nips.key import SecretKey
@@ -61,6 +66,7 @@ from relay_local.client import Caller, Caught, Delivery, Link
 READ_KINDS = frozenset(
     {
         *map(int, MESSAGE_KINDS | MEMBERSHIP_KINDS | {Kind.JOB_CANCEL, Kind.REACTION}),
+        int(Kind.CALENDAR_EVENT),
         *DELETION_KINDS,
     }
 )
@@ -184,9 +190,26 @@ class Router:
         tasks.create_task(self.spares.serve())
         tasks.create_task(self._engine.run())
         await self._resolve(dispatch)
+        scheduler, wishes = await self._of_tasks(dispatch)
+        tasks.create_task(scheduler.run())
         if dispatch.is_idle:
             self.spares.used(roles.main)  # the first message after a start need not wait either
-        await self._read(dispatch, adoption, hearing)
+        await self._read(dispatch, adoption, hearing, wishes)
+
+    async def _of_tasks(self, dispatch: Dispatch) -> tuple[Scheduler, Wishes]:
+        """What runs the tasks that there are, when they are due; what makes them of calendar
+        events."""
+        author, spending = self._author, self._spending
+        book = TaskBook(author)
+        await book.load()
+        doing = Doing(
+            dispatch.intake.perform, self._directory.group, spending.why_not, spending.tell
+        )
+        scheduler = Scheduler(author, self._roles, book, doing, Alarm(), author.now_s)
+        world = World(
+            self._directory.group, self._owners, author.now_s, machine_zone(), scheduler.changed
+        )
+        return scheduler, Wishes(author, self._roles, book, world)
 
     def _learn(self, event: Event) -> None:
         self._directory.learn(event)
@@ -257,7 +280,9 @@ class Router:
 
     # What comes, in order of arrival
 
-    async def _read(self, dispatch: Dispatch, adoption: Adoption, hearing: Hearing) -> None:
+    async def _read(
+        self, dispatch: Dispatch, adoption: Adoption, hearing: Hearing, wishes: Wishes
+    ) -> None:
         objection = Objection(self._author, self._owners, self._directory.group, dispatch)
         epoch: str | None = None
         async for item in follow(self._link, [Filter(kinds=READ_KINDS)], self._place):
@@ -279,8 +304,11 @@ class Router:
                             objection.cancelled(event)
                         case Kind.REACTION:
                             await objection.reacted(event)
+                        case Kind.CALENDAR_EVENT:
+                            await wishes.saw(event)
                         case kind if kind in DELETION_KINDS:
                             await retraction.deleted(self._author, dispatch, event)
+                            await wishes.deleted(event)
                         case _:
                             if event.pubkey != self._author.pubkey:
                                 # Read again after a crash, what came before would be decided

@@ -22,8 +22,10 @@ FRIENDS = Group(base64.b64encode(bytes(range(32))).decode(), "Friends", (ALICE, 
 
 
 def a_service(
-    mode: str = "normal", number: str = NUMBER, *, command_timeout_s: float = 120.0,
+    mode: str = "normal", number: str | None = NUMBER, *, command_timeout_s: float = 120.0,
     version: str = "", port: int = 0,
 ) -> AbstractAsyncContextManager[SignalService]:  # fmt: skip
-    """The stand-in. number: of its account; "": no phone is linked yet."""
-    return running(mode, number, command_timeout_s=command_timeout_s, version=version, port=port)
+    """The stand-in. number: of its account; None or "": no phone is linked yet."""
+    return running(
+        mode, number or "", command_timeout_s=command_timeout_s, version=version, port=port
+    )

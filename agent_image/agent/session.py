@@ -27,6 +27,7 @@ from agent_image.agent.job import (
     read_attempt,
     read_job,
     read_request,
+    read_task,
 )
 from agent_image.agent.model import Models
 from agent_image.agent.narrate import Narrator
@@ -41,6 +42,7 @@ from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.own.job import Attempt, JobRequest
+from nips.own.task_run import TaskRun
 from nips.refusal import Malformed, Prefix, refused
 from relay_local.client import Caller, Caught, Delivery, Link, Lost, Unanswered, connect
 
@@ -107,7 +109,7 @@ async def serve(
         handed = HandedMessages(link, started, attempt)
         async with _alongside(handed.follow()), _shown(observer, to_signer):
             request, events = await _asked(link, started, attempt)
-            first = _read(request, events, request.message)
+            first = _read_first(request, events, started.pubkey)
             known = Context(read_people(events, request.group), router=started.pubkey)
             search = Search(link, known)
 
@@ -196,26 +198,42 @@ async def _started(link: Link, session: str, idle: Callable[[], Awaitable[None]]
 async def _asked(link: Link, started: Event, attempt: Attempt) -> tuple[JobRequest, list[Event]]:
     """The job's request, its first message among the group's last ones, and who is who there."""
     wanted = Filter(ids=frozenset({attempt.job}))
-    events = await _fetch(
-        link,
-        wanted,
-        _last_messages(attempt.group),
-        *_who(attempt.group),
-    )
+    of_group = (_last_messages(attempt.group), *_who(attempt.group))
+    events = await _fetch(link, wanted, *of_group)
     found = next((event for event in events if event.id == attempt.job), None)
     if found is None:
         raise Malformed("the job that the attempt names is not on the relay")
     request = read_request(found, started, attempt)
-    if not any(event.id == request.message for event in events):
+    if request.task is not None:
+        events += await _fetch(link, _task(request.task, started.pubkey))
+    elif request.message and not any(event.id == request.message for event in events):
         # The conversation has gone on since.
         events += await _fetch(link, Filter(ids=frozenset({request.message})))
     return request, events
+
+
+def _task(run: TaskRun, router: str) -> Filter:
+    return Filter(
+        authors=frozenset({router}),
+        kinds=frozenset({int(Kind.CALENDAR_EVENT)}),
+        tags={"d": frozenset({run.name})},
+    )
 
 
 async def _turn(link: Link, request: JobRequest, message: str) -> Job | None:
     """The job as it is for one of its later messages; None where that was deleted meanwhile."""
     wanted = Filter(ids=frozenset({message}))
     return _read(request, await _fetch(link, wanted, _last_messages(request.group)), message)
+
+
+def _read_first(request: JobRequest, events: list[Event], router: str) -> Job | None:
+    """What the job was made for: a task's prompt as it stands now, or a message."""
+    if request.task is None:
+        return _read(request, events, request.messages[0])
+    try:
+        return read_task(request, events, router, int(time.time()))
+    except Malformed:
+        return None  # it was cancelled meanwhile
 
 
 def _read(request: JobRequest, events: list[Event], message: str) -> Job | None:

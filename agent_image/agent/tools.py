@@ -138,7 +138,8 @@ class Toolbox:
         """React to a message of this conversation with an emoji."""
         if not nip25.is_sign(sign):
             raise ToolRefused("a reaction is one emoji, or + or -")
-        to = self._message(message)
+        if (to := self._message(message)).task:
+            raise ToolRefused("nobody has said what you are at: name a message")
         return await self._publish(
             utterance.reaction(self._job, to, sign, self._call_key, self._time())
         )

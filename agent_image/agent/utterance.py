@@ -14,12 +14,12 @@ from nips.own.once import once_key
 
 
 def reply(job: Job, to: Message, text: str, call_key: str, created_at: int) -> Template:
-    """A message (kind 9) in the job's group that answers `to`. `created_at` in unix seconds."""
+    """A message (kind 9) in the job's group that answers `to`, where somebody has said that.
+    `created_at` in unix seconds."""
     tags = (
         ("h", job.group),
         ("o", _once(job, call_key)),
-        ("q", to.id),
-        ("p", to.author),
+        *(() if to.task else (("q", to.id), ("p", to.author))),
         ("job", job.id),
         *_labels(),
     )

@@ -13,15 +13,16 @@ from bot.commands.run_index import RunIndex
 from bot.commands.runs import Run, fold
 from bot.commands.signal_facts import facts_of
 from bot.jobs import JOB_KINDS
+from bot.schedule import duration
 from nips.event import Event
 from nips.filter import Filter
 from nips.kinds import Kind
-from nips.own.fields import GROUP_ID
+from nips.own import task as tasks
 from nips.own.roles import Roles
+from nips.refusal import Malformed
 
 MAX_TASKS = 500
 MAX_NAME_CHARS = 40
-TASK = 31_923  # NIP-52: a calendar event at a time
 EVENTS_A_RUN = 64
 SAME_SECOND = 500  # runs that began in one
 HEALTH_D = "health"
@@ -114,13 +115,12 @@ class History:
     # Tasks, and how the bridges are
 
     async def tasks(self) -> list[TaskFacts]:
-        """What the bot or the owner has planned, the next first; `group` is a group's id."""
+        """What is planned, the next first; `group` is a group's id."""
+        router = self._roles.router
         wanted = Filter(
-            authors=frozenset({self._roles.bot, self._roles.router, self._owner}),
-            kinds=frozenset({TASK}),
-            limit=MAX_TASKS,
+            authors=frozenset({router}), kinds=of_kinds(Kind.CALENDAR_EVENT), limit=MAX_TASKS
         )
-        read = (_task(event) for event in await self._author.link.fetch([wanted]))
+        read = (_task(event, router) for event in await self._author.link.fetch([wanted]))
         return sorted(
             (task for task in read if task is not None),
             key=lambda task: (task.status != "active", task.at or 0, task.id),
@@ -187,20 +187,23 @@ def _name(profile: Event) -> str:
     return " ".join(shown.split())[:MAX_NAME_CHARS]
 
 
-def _task(event: Event) -> TaskFacts | None:
-    group, identifier = event.tag("h"), event.tag("d")
-    if group is None or identifier is None or not GROUP_ID.fullmatch(group):
-        return None
-    start = event.tag("start") or ""
-    schedule = next((" ".join(tag[1:3]) for tag in event.tags if tag[0] == "schedule"), "")
+def _task(event: Event, router: str) -> TaskFacts | None:
+    try:
+        task = tasks.parse(event, router)
+    except Malformed:
+        return None  # the log says it, where it would run
+    schedule, at = task.schedule, task.start if task.schedule.has_clock else None
+    how = f"{schedule.how} {schedule.expression}"
+    if schedule.how == "interval":
+        how = f"every {duration.written(int(schedule.expression))}"
     return TaskFacts(
-        identifier.rpartition("/")[2][:64],
-        group,
-        _line(event.tag("title") or "without a title"),
-        int(start) if start.isascii() and start.isdigit() and len(start) < 12 else None,
-        _line(schedule),
-        _line(event.tag("status") or "active"),
-        _line(event.content),
+        task.id,
+        task.group,
+        _line(task.title),
+        at,
+        _line(f"{how}, {task.zone}" if schedule.how == "cron" else how),
+        task.status,
+        _line(task.prompt),
     )
 
 

@@ -142,16 +142,20 @@ class Readings:
     async def _facts(
         self, runs: Sequence[Run], states: Mapping[str, str], now_s: int
     ) -> list[RunFacts]:
-        messages = await self._history.events(run.messages[0] for run in runs)
+        asked = [run.messages[0] for run in runs if run.task is None]
+        messages = await self._history.events(asked)
         names = await self._history.names({event.pubkey for event in messages.values()})
         owners = self._owners()
         found = []
         for run in runs:
-            message = messages.get(run.messages[0])
+            message = messages.get(run.messages[0]) if run.task is None else None
             text = message.content if message else ""
             # What is said in another conversation is not repeated into this one.
             own = run.group == self._hands.roles.main
             said = f"“{_line(text)}”" if own else f"a message of {len(text):,} characters"
+            what = said if message else "a message that is gone"
+            if run.task is not None:
+                what = f"the scheduled task {run.task.short_id}"
             state = run.end or ("at work" if states.get(run.id) in WORKING else "waiting")
             cost = self._hands.spending.of_job(run.id)
             found.append(
@@ -161,7 +165,7 @@ class Readings:
                     state=state,
                     asked_at=run.created_at,
                     asked_by=_who(message, names, owners),
-                    what=said if message else "a message that is gone",
+                    what=what,
                     messages=len(run.messages),
                     not_before=run.not_before,
                     begun=run.begun,

@@ -2,6 +2,7 @@
 error, 43005 cancel. Source: PROTOCOL.md "Jobs".
 
     43001  h, ["e", message]…, ["p", bot], o, ["not_before", s]  router   one for a message
+    43001  h, ["a", task], ["slot", …], ["p", bot], o            router   one for a task's slot
     43002  h, ["e", job], ["attempt", "1"], ["p", session], o    router   one for an attempt
     43003  h, ["e", job], ["status", "running" | "done"], ["q", message]…   session  what it is at
     43004  h, ["e", job], ["status", "completed"], o             router   the end
@@ -20,9 +21,11 @@ from dataclasses import dataclass
 
 from nips.event import Event, Tag, Template
 from nips.kinds import Kind
+from nips.own import task_run
 from nips.own.fields import hex32, of_kind, only_tag
 from nips.own.job_tags import count_of, group_of, job_of, key_of, named_by
 from nips.own.once import once_key
+from nips.own.task_run import TaskRun
 from nips.refusal import Malformed
 
 MAX_LINE_CHARS = 2_000  # of a progress line
@@ -36,9 +39,10 @@ ENDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """43001: messages, at least one, are to be answered by the bot. Ids and keys in hex.
+    """43001: messages, at least one, are to be answered by the bot; or a task is to be done, and
+    there is none. Ids and keys in hex.
 
-    not_before: unix seconds until which it waits, None for none.
+    not_before: unix seconds until which it waits, None for none. task: the run of one.
     """
 
     id: str
@@ -47,11 +51,12 @@ class JobRequest:
     bot: str
     created_at: int
     not_before: int | None = None
+    task: TaskRun | None = None
 
     @property
-    def message(self) -> str:
-        """The one that it was made for."""
-        return self.messages[0]
+    def message(self) -> str | None:
+        """The one that it was made for; None of a task's run."""
+        return self.messages[0] if self.messages else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,16 +212,18 @@ def parse_request(event: Event | Template) -> JobRequest:
     """Read a 43001. Raises Malformed."""
     what = "job request"
     of_kind(what, event, Kind.JOB_REQUEST)
-    messages = named_by(what, event, "e")
-    if not messages:
-        raise Malformed(f"{what}: needs an 'e' tag")
+    messages, group = named_by(what, event, "e"), group_of(what, event)
+    task = task_run.parse(what, event, group)
+    if bool(messages) == (task is not None):
+        raise Malformed(f"{what}: needs an 'e' tag, or the run of a task")
     return JobRequest(
         event.id,
-        group_of(what, event),
+        group,
         messages,
         hex32(f"{what}: p", only_tag(what, event, "p")),
         event.created_at,
         _not_before(what, event),
+        task,
     )
 
 

@@ -74,10 +74,11 @@ class Plan:
 
 async def work(task: Task) -> Steps:
     """Answer the job's message with one message; a refusal is told as it came."""
-    if task.context.router and task.job.message.author == task.context.router:
+    asked = task.job.message
+    if task.context.router and asked.author == task.context.router and not asked.task:
         yield _say(HEARD)
         return
-    plan = plan_of(parse(task.job.message.text), task.character.persona.name)
+    plan = plan_of(parse(asked.text), task.character.persona.name)
     if plan.line is not None:
         yield Narrate(plan.line)
     answer: Answer | None = Answer(True, "")

@@ -110,8 +110,10 @@ class Forwarding:
     async def _may_speak(self, arrived: Arrived, bound: Bound) -> bool:
         """Have the author's puppet ready, and all known by which it is judged what they say: what
         is written beside others' words waits for nothing more."""
-        aci = arrived.what.who.aci
-        self._known.learn(aci, arrived.what.who.name)
+        who = arrived.what.who
+        aci = who.aci
+        # Attack: a number, where somebody without a name is called by it, is nobody's business.
+        self._known.learn(aci, None if who.name == who.number else who.name)
         if await self._presence.ready(bound, aci) is None:
             self._pen.drop(arrived.record, "its author was removed from the group")
             return False

@@ -34,7 +34,7 @@ from bot.bridges.signal.forwarding import Forwarding
 from bot.bridges.signal.messages import Arrived
 from bot.bridges.signal.said import gone_at
 from bot.bridges.signal.visitors import Visitors
-from bot.bridges.waiting import Patience
+from bot.bridges.waiting import Patience, to_its_end
 from bot.place import Place, follow
 from nips.event import Event, Template
 from nips.filter import Filter
@@ -46,6 +46,7 @@ from relay_local.client import Delivery, Link
 
 WINDOW = 32  # messages that are written beside each other, in their order
 MAX_OPEN = 400  # written down and not dealt with: beyond it no more is asked for
+GRACE_S = 5.0  # for a batch at the end; the supervisor kills after 20
 LEAST_KEPT_S = 60  # a record, whatever the timer of its message
 
 log = structlog.get_logger()
@@ -100,13 +101,17 @@ class Inbox:
     async def store(self, batches: AsyncIterable[Sequence[Item]]) -> None:
         """Write down what the service gives out, until there is no more."""
         async for items in batches:
-            await self._bindings.steady()
-            made = [template for item in items if (template := self._judged(item)) is not None]
-            await asyncio.gather(*map(self._commit, made))
+            # The service has forgotten it: broken off here, at an orderly stop, it would be lost.
+            await to_its_end(self._take(items), GRACE_S)
             # At the end there is a last batch, of which the relay has all and nobody does more.
             while len(self._open) >= MAX_OPEN and self._is_processing:
                 self._less_open.clear()
                 await self._less_open.wait()
+
+    async def _take(self, items: Sequence[Item]) -> None:
+        await self._bindings.steady()
+        made = [template for item in items if (template := self._judged(item)) is not None]
+        await asyncio.gather(*map(self._commit, made))
 
     def _judged(self, item: Item) -> Template | None:
         """The record of an item, where its conversation is bound."""

@@ -96,9 +96,10 @@ class Known:
         content = json.dumps({"aci": aci, "name": name}, ensure_ascii=False)
         made = Template(self._key.public, created_at, Kind.APP_DATA, tags, content)
         ok = await self._link.publish(made.sign(self._key, token_bytes(32)))
+        self._by_puppet[puppet] = aci
         if ok.refusal is not None:
             log.warning("somebody not written down", reason=ok.message)
-        self._by_puppet[puppet] = aci
+            return
         self._written[aci] = name, created_at
 
     def _take(self, event: Event) -> None:

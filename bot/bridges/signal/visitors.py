@@ -18,7 +18,8 @@ class Visitors:
 
     def learn(self, who: Person, where: Conversation) -> None:
         """Take what a person, or the group in which they wrote, is called."""
-        name = clean_name((where.name if where.is_group else who.name) or "")
+        own = None if who.name == who.number else who.name
+        name = clean_name((where.name if where.is_group else own) or "")
         self._names.pop(where.id, None)
         self._names[where.id] = f"{name} (Signal)" if name else ""
         while len(self._names) > MAX_NAMES:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
+from bot.operate.stand_ins import signal_sending
 from bot.operate.stand_ins.signal_account import Account, CommandError, SignalCli
 from bot.operate.stand_ins.signal_arguments import Options, UsageError, parsed
 
@@ -76,28 +77,18 @@ async def _read(cli: SignalCli, account: Account, line: str) -> None:
     if "dataMessage" in envelope:
         targets = [str(envelope["timestamp"])]
         values = {"recipient": [envelope["sourceUuid"]], "target-timestamp": targets}
-        await cli.receipt(account, Options("sendReceipt", values=values))
+        await signal_sending.receipt(cli, account, Options("sendReceipt", values=values))
 
 
 async def _send(cli: SignalCli, options: Options, stdin: str, write: Print) -> None:
     text = stdin if options.has("message-from-stdin") else ""
-    await _delivered(cli.send(cli.account(options.account), options, text), write, as_json)
+    sending = signal_sending.send(cli, cli.account(options.account), options, text)
+    await _delivered(sending, write, as_json)
 
 
-async def _react(cli: SignalCli, options: Options, stdin: str, write: Print) -> None:
-    await _delivered(cli.react(cli.account(options.account), options), write, as_text)
-
-
-async def _receipt(cli: SignalCli, options: Options, stdin: str, write: Print) -> None:
-    await _delivered(cli.receipt(cli.account(options.account), options), write, as_text)
-
-
-async def _typing(cli: SignalCli, options: Options, stdin: str, write: Print) -> None:
-    await _delivered(cli.typing(cli.account(options.account), options), write, as_text)
-
-
-async def _delete(cli: SignalCli, options: Options, stdin: str, write: Print) -> None:
-    await _delivered(cli.delete(cli.account(options.account), options), write, as_text)
+async def _act(cli: SignalCli, options: Options, stdin: str, write: Print) -> None:
+    act = signal_sending.ACTS[options.command]
+    await _delivered(act(cli, cli.account(options.account), options), write, as_text)
 
 
 async def _delivered(
@@ -135,14 +126,13 @@ async def _identities(cli: SignalCli, options: Options, stdin: str, write: Print
 
 
 async def _solve(cli: SignalCli, options: Options, stdin: str, write: Print) -> None:
-    await cli.solve(cli.account(options.account), options)
+    await signal_sending.solve(cli, cli.account(options.account), options)
 
 
 _COMMANDS: Mapping[str, Callable[[SignalCli, Options, str, Print], Awaitable[None]]] = {
-    "receive": _receive, "send": _send, "sendReaction": _react, "sendReceipt": _receipt,
-    "sendTyping": _typing, "remoteDelete": _delete, "link": _link, "listAccounts": _accounts,
+    "receive": _receive, "send": _send, "link": _link, "listAccounts": _accounts,
     "listGroups": _groups, "listContacts": _contacts, "listIdentities": _identities,
-    "submitRateLimitChallenge": _solve,
+    "submitRateLimitChallenge": _solve, **dict.fromkeys(signal_sending.ACTS, _act),
 }  # fmt: skip
 
 

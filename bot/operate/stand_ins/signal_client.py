@@ -8,17 +8,18 @@ Source: signal-cli-rest-api, client/cli.go, client/client.go, client/jsonrpc2.go
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.operate.stand_ins import signal_cli
-from bot.operate.stand_ins.signal_account import RAW, SignalCli
+from bot.operate.stand_ins.signal_account import SignalCli
 from bot.operate.stand_ins.signal_daemon import Daemon, RpcError
+from bot.operate.stand_ins.signal_files import data_uri
+from bot.operate.stand_ins.signal_printed import ServiceError, array, decoded, without_warnings
 from bot.operate.stand_ins.signal_recipients import GROUP, InvalidRecipient, Recipients, internal
+from bot.operate.stand_ins.signal_requests import written
+from bot.operate.stand_ins.signal_sending import RAW
 from bot.operate.stand_ins.signal_text import styled
 
 RATE_LIMIT, UNTRUSTED = -5, -4
@@ -26,14 +27,6 @@ JSON_RPC = "json-rpc"
 MODES = ("normal", "native", JSON_RPC)
 _RPC_TO = {"group": "group-id", "number": "recipient", "name": "username"}
 _CLI_TO = {"group": ["-g"], "number": [], "name": ["-u"]}
-
-
-class ServiceError(Exception):
-    """What the service says when something failed; tokens: of a rate limit's challenge."""
-
-    def __init__(self, text: str, tokens: Sequence[str] | None = None) -> None:
-        super().__init__(text)
-        self.tokens = tokens
 
 
 class Client:
@@ -72,8 +65,7 @@ class Client:
         whole = "".join(printed["out"] + printed["err"])
         if task.result() != 0:
             raise ServiceError(whole)
-        lines = whole.split("\n")
-        return "\n".join(line for line in lines if not line.startswith(("INFO", "WARN")))
+        return without_warnings(whole)
 
     async def first_line(self, arguments: Sequence[str]) -> str:
         """Run a command until it has printed a line, and let it run on; "" where it has none."""
@@ -123,8 +115,7 @@ class Client:
         command = ["--output", "json", "-a", number, "receive", "-t", str(timeout), *flags]
         if most > 0:
             command += ["--max-messages", str(most)]
-        output = await self.execute(command)
-        return "[" + ",".join(output.strip("\n").split("\n")) + "]"
+        return array(await self.execute(command))
 
     async def send(self, number: str, to: Recipients, body: Mapping[str, Any]) -> Any:
         """One message. Returns signal-cli's outcome. Raises ServiceError."""
@@ -134,7 +125,9 @@ class Client:
         if body.get("text_mode") == "styled":
             made = styled(text)
             text, ranges = made.text, made.ranges
-        files = [data_uri(value) for value in body.get("base64_attachments") or []]
+        files = [
+            data_uri(value, str(uuid.uuid4())) for value in body.get("base64_attachments") or []
+        ]
         many = {
             "text-style": ranges,
             "attachment": files,
@@ -278,50 +271,3 @@ class Client:
         except ServiceError:
             return 1
         return 0
-
-
-def decoded(text: str) -> Any:
-    """The JSON of an output, which must hold nothing else. Raises ServiceError, in Go's words."""
-    try:
-        value, end = json.JSONDecoder().raw_decode(text.lstrip())
-    except json.JSONDecodeError as error:
-        rest = text.lstrip()[error.pos :]
-        if not rest:
-            raise ServiceError("unexpected end of JSON input") from None
-        at = f"invalid character '{rest[0]}' looking for beginning of value"
-        raise ServiceError(at) from None
-    if rest := text.lstrip()[end:].strip():
-        raise ServiceError(f"invalid character '{rest[0]}' after top-level value")
-    return value
-
-
-def written(mention: Mapping[str, Any]) -> str:
-    """A mention as signal-cli takes it."""
-    return f"{mention.get('start', 0)}:{mention.get('length', 0)}:{mention.get('author', '')}"
-
-
-def data_uri(value: str) -> str:
-    """A file that came with a request. Raises ServiceError."""
-    head, found, data = value.rpartition("base64,")
-    if "data:" not in value or not found:
-        head, data = "", value
-    if not data:
-        raise ServiceError("The base64 data does not exist.")
-    try:
-        base64.b64decode(data, validate=True)
-    except binascii.Error:
-        raise ServiceError("illegal base64 data at input byte 0") from None
-    parts = head.rstrip(";").split(";")
-    names = [part.removeprefix("filename=") for part in parts if part.startswith("filename=")]
-    name = names[-1] if names else f"{uuid.uuid4()}{'.txt' if is_text(data) else '.bin'}"
-    if "/" in name:
-        raise ServiceError(f"open /tmp/{uuid.uuid4()}/{name}: no such file or directory")
-    return f"data:application/octet-stream;filename={name};base64,{data}"
-
-
-def is_text(data: str) -> bool:
-    """Say whether a file is text, as far as one can see."""
-    try:
-        return "\0" not in base64.b64decode(data).decode()
-    except UnicodeDecodeError:
-        return False

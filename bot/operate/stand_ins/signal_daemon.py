@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from bot.operate.stand_ins import signal_cli
+from bot.operate.stand_ins import signal_cli, signal_sending
 from bot.operate.stand_ins.signal_account import CommandError, SignalCli
 from bot.operate.stand_ins.signal_arguments import Options
 
@@ -99,16 +99,13 @@ class Daemon:
         if number not in self._cli.accounts:
             raise RpcError(INVALID_PARAMS, "Specified account does not exist")
         account, options = self._cli.accounts[number], options_of(method, params)
-        commands: dict[str, Callable[[], Awaitable[Any]]] = {
-            "send": lambda: self._cli.send(account, options, params.get("message", "")),
-            "sendReaction": lambda: self._cli.react(account, options),
-            "sendReceipt": lambda: self._cli.receipt(account, options),
-            "sendTyping": lambda: self._cli.typing(account, options),
-            "remoteDelete": lambda: self._cli.delete(account, options),
-            "submitRateLimitChallenge": lambda: self._cli.solve(account, options),
-        }
-        if method in commands:
-            return await commands[method]()
+        if method == "send":
+            text = params.get("message", "")
+            return await signal_sending.send(self._cli, account, options, text)
+        if method == "submitRateLimitChallenge":
+            return await signal_sending.solve(self._cli, account, options)
+        if act := signal_sending.ACTS.get(method):
+            return await act(self._cli, account, options)
         lists: dict[str, Callable[[], Any]] = {
             "listGroups": lambda: list(account.groups.values()),
             "listContacts": lambda: signal_cli.contacts(account, options),

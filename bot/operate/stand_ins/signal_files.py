@@ -1,11 +1,16 @@
-"""Pure: the type of a file by how it begins, as signal-cli-rest-api says it.
+"""Pure: files as signal-cli-rest-api takes and gives them: their names, and their types.
 
-Source: the mimetype library that it uses, for the types that tests and people send.
+Source: signal-cli-rest-api, client/attachment.go; the mimetype library that it uses, for the types
+that tests and people send.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
+
+from bot.operate.stand_ins.signal_printed import ServiceError
 
 UNKNOWN = "application/octet-stream"
 TEXT = "text/plain; charset=utf-8"
@@ -15,6 +20,30 @@ _AT_START = (
     (b"OggS", "application/ogg"), (b"\xff\xf1", "audio/aac"), (b"ID3", "audio/mpeg"),
 )  # fmt: skip
 _IN_TEXT = (("<html", "text/html; charset=utf-8"), ("<svg", "image/svg+xml"))
+
+
+def data_uri(value: str, folder: str) -> str:
+    """A file that came with a request, as signal-cli takes it. Raises ServiceError.
+
+    folder: the name of the one that the service would put it into; of the file, if it has none.
+    """
+    head, found, data = value.rpartition("base64,")
+    if "data:" not in value or not found:
+        head, data = "", value
+    if not data:
+        raise ServiceError("The base64 data does not exist.")
+    try:
+        content = base64.b64decode(data, validate=True)
+    except binascii.Error:
+        raise ServiceError("illegal base64 data at input byte 0") from None
+    parts = head.rstrip(";").split(";")
+    names = [part.removeprefix("filename=") for part in parts if part.startswith("filename=")]
+    ending = ".txt" if sniffed(content).startswith("text/plain") else ".bin"
+    name = names[-1] if names else folder + ending
+    # Attack: a name that leads out of its folder. The service only opens what it is told.
+    if "/" in name:
+        raise ServiceError(f"open /tmp/{folder}/{name}: no such file or directory")
+    return f"data:application/octet-stream;filename={name};base64,{data}"
 
 
 def sniffed(content: bytes) -> str:

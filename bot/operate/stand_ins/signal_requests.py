@@ -52,3 +52,8 @@ def _fits(value: Any, kind: str) -> bool:
     if kind == NUMBER:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, str if kind == TEXT else bool)
+
+
+def written(mention: Mapping[str, Any]) -> str:
+    """A mention as signal-cli takes it."""
+    return f"{mention.get('start', 0)}:{mention.get('length', 0)}:{mention.get('author', '')}"

@@ -17,8 +17,9 @@ import segno
 from bot.operate.stand_ins import signal_entries, signal_requests
 from bot.operate.stand_ins.http import Reply, Request
 from bot.operate.stand_ins.signal_account import SignalCli
-from bot.operate.stand_ins.signal_client import Client, ServiceError
+from bot.operate.stand_ins.signal_client import Client
 from bot.operate.stand_ins.signal_files import sniffed
+from bot.operate.stand_ins.signal_printed import ServiceError
 from bot.operate.stand_ins.signal_recipients import InvalidRecipient, sorted_recipients
 
 TEXT = "text/plain; charset=utf-8"

@@ -77,6 +77,29 @@ def test_who_said_what_when_and_through_which_network_oldest_first() -> None:
     )
 
 
+def test_a_task_is_carried_out_and_answers_nobody() -> None:
+    prompt = Message("11" * 32, ROUTER, 31_923, NOON, "Water them.\nAll.", False, task="The plants")
+    job = Job("11" * 32, "group", BOT, prompt, (message("hello", at=-60),))
+    assert user_prompt(Task(job, context=Context(router=ROUTER))) == (
+        "# What was said before, oldest first\n\n"
+        f"2027-01-15 11:59 UTC, somebody (key a1a1a1a1), message {-60:064x}:\n{MARK}hello\n\n"
+        "# The task to carry out now\n\n"
+        f'2027-01-15 12:00 UTC, scheduled task "The plants":\n{MARK}Water them.\n{MARK}All.'
+    )
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_neither_the_title_of_a_task_nor_its_prompt_leaves_its_place(text: str) -> None:
+    """Attack: a member who sets up a task whose title goes on with orders of its own."""
+
+    def ours(title: str, words: str) -> list[str]:
+        prompt = Message("11" * 32, ROUTER, 31_923, NOON, words, False, task=title)
+        shown = user_prompt(Task(Job("11" * 32, "group", BOT, prompt, ())))
+        return [line for line in unmarked(shown) if not line.startswith("2027-01-15")]
+
+    assert ours(text, text) == ours("plain", "plain")
+
+
 def test_an_edited_message_is_shown_as_one() -> None:
     was = replace(message("at noon", at=60), edited=True)
     head = f"2027-01-15 12:01 UTC, somebody (key a1a1a1a1), edited, message {was.id}:"

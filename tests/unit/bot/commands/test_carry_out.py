@@ -216,17 +216,20 @@ async def test_another_conversations_words_are_not_repeated_in_main(stage: Stage
 
 
 async def test_tasks(stage: Stage) -> None:
-    name = f"{stage.roles.main}/{token_hex(16)}"
     tags = (
-        ("d", name), ("title", "Water the plants"), ("start", str(int(time.time()) + 7_260)),
-        ("h", stage.roles.main), ("schedule", "cron", "0 9 * * *"), ("status", "active"), ("-",),
+        ("d", token_hex(16)), ("title", "Water the plants"), ("h", stage.roles.main),
+        ("start", str(int(time.time()) + 7_260)), ("schedule", "interval", "5400000"),
     )  # fmt: skip
-    task = Template(stage.owner.public, int(time.time()), 31_923, tags, "Say it nicely.")
-    ok = await stage.client.publish(task.sign(stage.owner, bytes(32)), deadline_s=10)
+    event = Template(stage.owner.public, int(time.time()), 31_923, tags, "Say it nicely.")
+    signed = event.sign(stage.owner, bytes(32))
+    ok = await stage.client.publish(signed, deadline_s=10)
     assert ok.accepted, ok.message
-    identifier = name.partition("/")[2]
-    assert f"{identifier[:8]} Water the plants (main): in 2 h" in await stage.ask("/tasks")
-    assert "Prompt: Say it nicely." in await stage.ask(f"/task {identifier[:8]}")
+    assert (await stage.first(Kind.REACTION, e=signed.id)).content == "✅"
+    listed = await stage.ask("/tasks")
+    (line,) = [line for line in listed.splitlines() if "Water the plants (main): in 2 h" in line]
+    told = await stage.ask(f"/task {line.split()[0]}")
+    assert "Prompt: Say it nicely." in told
+    assert "Schedule: every 1h30m" in told
     assert "Nothing is planned." in await stage.ask(f"/tasks {await group(stage)}")
 
 

@@ -64,9 +64,9 @@ async def test_a_message_is_said_by_its_authors_puppet(inward: Stage, alice: Tal
 
 
 async def test_a_name_that_changes_is_the_puppets_too(inward: Stage, alice: Talk) -> None:
-    for name in ("Alice", "Alice B.", ""):
+    for name in ("Alice", "Alice B.", "", alice.who.number):
         await inward.give(said(replace(alice.who, name=name), f"as {name}", at_ms()))
-    event = await alice.heard("as ")
+    event = await alice.heard(f"as {alice.who.number}")
     (profile,) = await inward.house.link.fetch(
         [Filter(authors=frozenset({event.pubkey}), kinds=frozenset({0}))]
     )
@@ -348,13 +348,13 @@ async def test_a_timer_ends_the_message_and_all_about_it(inward: Stage, alice: T
 
 async def test_what_may_be_seen_once_is_not_kept(inward: Stage, alice: Talk) -> None:
     at = at_ms()
-    photo = {"id": "none.jpg", "contentType": "image/jpeg", "size": 5}
+    photo = {"id": "once.jpg", "contentType": "image/jpeg", "size": 5}
     message = {**data(at, "look", attachments=[photo]), "viewOnce": True}
     await inward.give(envelope(alice.who, at, dataMessage=message))
     event = await alice.heard("look\n[view-once image/jpeg: not kept]")
     assert event.values("imeta") == []
     assert int(event.tag("expiration") or 0) <= time.time() + 3_600
-    assert await inward.service.calls("/v1/attachments") == []
+    assert await inward.service.calls("/v1/attachments/once.jpg") == []
 
 
 # Who may speak

@@ -14,7 +14,9 @@ import structlog
 
 from bot.bridges.signal import inbox as module
 from bot.bridges.signal import record as records
-from bot.bridges.signal.envelope import Said, parse
+from bot.bridges.signal.envelope import Edited, Said, parse
+from bot.bridges.signal.people import known_as, proxy_id, pseudonyms
+from bot.bridges.signal.said import Origin, message_template
 from bot.operate.stand_ins.signal_envelopes import (
     Person,
     called,
@@ -198,7 +200,7 @@ async def written_down(stage: Stage, *items: Item) -> list[Event]:
     made = []
     for one in items:
         what = parse(one, NUMBER)
-        assert isinstance(what, Said)
+        assert isinstance(what, Said | Edited)
         template = records.template(
             one, what.identity, stage.bridge.public, int(time.time()), None
         )  # fmt: skip
@@ -220,6 +222,44 @@ async def test_what_was_written_down_before_the_end_is_said_after_the_start(
     assert await alice.texts() == [*(f"waiting {n}" for n in range(70)), "new"]
     await inward.settled()
     assert await gone.texts() == []
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
+async def test_killed_between_an_edit_and_the_end_of_what_it_replaces(
+    inward: Stage, alice: Talk, is_seen: bool
+) -> None:
+    at, edited_at = at_ms(), at_ms()
+    if is_seen:
+        await inward.give(said(alice.who, "helo", at))
+        await alice.heard("helo")
+    await known(inward)
+    former = (await alice.events(9))[:1]
+    assert inward.inbound is not None
+    puppet = inward.inbound.presence.key_of(alice.who.aci)
+    await inward.stop()
+    edit = item(edited(alice.who, "hello", at, edited_at))
+    what = parse(edit, NUMBER)
+    assert isinstance(what, Edited)
+    origin = Origin(what.identity, proxy_id(pseudonyms(inward.bridge), what.identity))
+    await inward.link.authenticate(puppet)
+    said_already = message_template(
+        puppet.public,
+        alice.group,
+        origin,
+        "hello",
+        int(time.time()),
+        former=former[0] if former else None,
+        also_known_as=[known_as(NUMBER, alice.who.aci, at)],
+    )
+    assert (await inward.link.publish(said_already.sign(puppet, bytes(32)))).accepted
+    await written_down(inward, edit)
+    await inward.start()
+    # What it replaces may come only now, from another device.
+    late = [] if is_seen else [said(alice.who, "helo", at)]
+    await inward.give(*late, said(alice.who, "the end", at_ms()))
+    await alice.heard("the end")
+    assert await alice.texts() == ["hello", "the end"]
+    assert [one.kind for one in await alice.events()] == [9, 5, 9]
 
 
 async def test_a_record_that_is_none_is_set_aside(inward: Stage, alice: Talk) -> None:

@@ -128,6 +128,8 @@ async def test_reactions_typing_and_receipts(either: SignalService, recipient: s
         assert (await last(either, "typing"))["on"] is False
         await service.receipt(NUMBER, ALICE.aci, AT)
         assert (await last(either, "receipt"))["recipients"] == [ALICE.aci]
+        await service.remote_delete(NUMBER, recipient, AT)
+        assert (await last(either, "delete"))["target"] == AT
 
 
 async def test_a_received_file(either: SignalService) -> None:
@@ -290,7 +292,7 @@ async def test_what_comes_over_the_websocket() -> None:
 
 
 async def test_linking() -> None:
-    async with a_service(number=None) as stand_in, Service(stand_in.url) as service:
+    async with a_service(number="") as stand_in, Service(stand_in.url) as service:
         assert await service.accounts() == ()
         uri = await service.link_uri("nostrclaw on a desk")
         assert uri.startswith("sgnl://linkdevice?")

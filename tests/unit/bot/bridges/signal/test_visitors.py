@@ -12,6 +12,7 @@ GROUP = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
     [
         ("Alice", None, ALICE, "Alice (Signal)"),
         (None, None, ALICE, ""),
+        ("+4915100000011", None, ALICE, ""),  # whoever reads of them is not told their number
         ("Alice", "Friends", GROUP, "Friends (Signal)"),
         ("Alice", None, GROUP, ""),
         # Attack: a name that hides who they are, in the owner's conversation.

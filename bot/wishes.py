@@ -1,0 +1,205 @@
+"""Shell: a person's own calendar event becomes a task, and the task follows it.
+
+Who may is the owner, and an admin in their group. Published again, the event is an edit; without
+its `schedule`, or deleted, the task is cancelled. What it has claimed by then stays claimed. On the
+event stands ✅, or ❌ with words why not. Read again after a crash, it has been followed already.
+Source: PROTOCOL.md "Kind 31923".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from bot.author import Author, of_kinds
+from bot.ending import sign_template
+from bot.groups import Group
+from bot.notice import notice
+from bot.schedule import planning
+from bot.task_book import Conflict, Planned, TaskBook
+from bot.zones import zone_of
+from nips.event import Event
+from nips.filter import Filter
+from nips.kinds import Kind
+from nips.nip29 import GroupRole
+from nips.own import wish as wishes
+from nips.own.once import once_key
+from nips.own.roles import Roles
+from nips.own.schedule import Schedule
+from nips.own.task import Source, Task
+from nips.own.wish import Wish
+from nips.reference import coordinates
+from nips.refusal import Malformed, Refused
+
+MAX_TRIES = 5  # at a task that others change at the same time
+YES, NO = "✅", "❌"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """groups: gives a group by its id. owners: the keys by which the owner speaks. now_s: the
+    clock. zone: the name of the zone of who names none. changed: is called when a task is another
+    one."""
+
+    groups: Callable[[str], Group | None]
+    owners: Callable[[], frozenset[str]]
+    now_s: Callable[[], int]
+    zone: str
+    changed: Callable[[], None]
+
+
+class Wishes:
+    """author: the router's pen. book: the tasks, which have been loaded."""
+
+    def __init__(self, author: Author, roles: Roles, book: TaskBook, world: World) -> None:
+        self._author, self._roles, self._book, self._world = author, roles, book, world
+
+    async def saw(self, event: Event) -> None:
+        """A calendar event of somebody's has come, for the first time or again."""
+        if event.pubkey == self._author.pubkey:
+            return
+        followed = self._following(coordinates(event) or "")
+        try:
+            wish = wishes.parse(event)
+            if wish is None:  # it is an appointment, perhaps by now
+                await self._cancel(followed)
+                return
+            group = self._group_of(event.pubkey, wish.group)
+            if group is None or (followed and followed.task.group != group.id):
+                log.info("a task that its author may not set up", id=event.id[:12])
+                return
+            planned = await self._follow(wish, group)
+        except (Malformed, Refused) as error:
+            await self._refuse(event, str(error))
+        else:
+            if planned is not None:
+                self._world.changed()
+                await self._sign(planned.task.group, event, YES)
+
+    async def deleted(self, deletion: Event) -> None:
+        """A kind 5, or a 9005, has come. Whose it was makes no difference: the relay has judged
+        it, and what is still there was not deleted."""
+        named = {*deletion.values("e"), *deletion.values("a")}
+        for planned in tuple(self._book.all.values()):
+            source = planned.task.source
+            if source is None or named.isdisjoint((source.address, source.version)):
+                continue
+            if not await self._is_there(source):
+                await self._cancel(planned)
+
+    # Steps
+
+    async def _follow(self, wish: Wish, group: Group) -> Planned | None:
+        """The task as the wish has it; None where it is that already. Raises Malformed, Refused."""
+        name, source = _task_name(group.id, wish.source.address), wish.source
+        for _ in range(MAX_TRIES):
+            old = self._book.all.get(name)
+            if old is not None and old.task.source == source:
+                return None
+            if old is None and await self._was_cancelled_since(wish):
+                return None
+            try:
+                return await self._book.put(self._wanted(wish, group, old), old)
+            except Conflict:
+                log.info("a task was changed by somebody else; again", group=group.id)
+        raise Malformed("that task is being changed by somebody else: publish it again")
+
+    def _wanted(self, wish: Wish, group: Group, old: Planned | None) -> Task:
+        now_s = self._world.now_s()
+        name = wish.zone or (old.task.zone if old else self._world.zone)
+        zone = zone_of(name)
+        blank = Task(
+            group.id,
+            _task_name(group.id, wish.source.address).partition("/")[2],
+            wish.title,
+            wish.prompt,
+            Schedule("once", ""),
+            name,
+            wish.start,
+        )
+        wanted, not_before_s = planning.wished(wish, old.task if old else blank, zone, now_s)
+        if old is None:
+            return planning.new(wanted, zone, now_s, not_before_s=not_before_s)
+        return planning.edited(old.task, wanted, zone, now_s, not_before_s=not_before_s)
+
+    def _group_of(self, author: str, named: str | None) -> Group | None:
+        """The group that the author may set up tasks in; without a name, main for its owner."""
+        is_owner = author in self._world.owners()
+        if named is None and not is_owner:
+            return None
+        group = self._world.groups(named or self._roles.main)
+        if group is None or group.binding is None or group.binding.archived:
+            return None
+        # Attack: a member of a group, who may write there, has its agent work for them for ever.
+        return group if is_owner or group.has(author, GroupRole.ADMIN) else None
+
+    def _following(self, address: str) -> Planned | None:
+        tasks = self._book.all.values()
+        return next((p for p in tasks if p.task.source and p.task.source.address == address), None)
+
+    async def _cancel(self, planned: Planned | None) -> None:
+        if planned is None:
+            return
+        log.info("task cancelled by its author", task=planned.task.id[:8])
+        try:
+            await self._book.remove(planned)
+        except Refused as error:
+            log.error("task not cancelled", task=planned.task.id[:8], reason=str(error))
+
+    async def _is_there(self, source: Source) -> bool:
+        _, author, d = source.address.split(":", 2)
+        wanted = Filter(
+            authors=frozenset({author}),
+            kinds=of_kinds(Kind.CALENDAR_EVENT),
+            tags={"d": frozenset({d})},
+        )
+        return bool(await self._author.link.fetch([wanted]))
+
+    async def _was_cancelled_since(self, wish: Wish) -> bool:
+        """Say whether a task that followed this very version was cancelled otherwise: read again,
+        it would come back."""
+        pubkey = self._author.pubkey
+        group = wish.group or self._roles.main
+        name = _task_name(group, wish.source.address)
+        gone = Filter(
+            authors=frozenset({pubkey}),
+            kinds=of_kinds(Kind.DELETION),
+            tags={"a": frozenset({f"{int(Kind.CALENDAR_EVENT)}:{pubkey}:{name}"})},
+        )
+        found = await self._author.link.fetch([gone])
+        return any(wish.id in event.values("source") for event in found)
+
+    async def _refuse(self, event: Event, why: str) -> None:
+        """Say why not, where it was asked for, or in main."""
+        log.info("a calendar event is no task", id=event.id[:12], reason=why)
+        author = event.pubkey
+        group = self._group_of(author, event.tag("h")) or self._group_of(author, None)
+        if group is None:
+            return
+        await self._sign(group.id, event, NO)
+        about = (("q", event.id), ("p", author))
+        said = notice(
+            self._roles,
+            ("wish", event.id),
+            f"That calendar event cannot be a task: {why.rstrip('.')}.",
+            about,
+            now_s=self._author.now_s(),
+            group=group.id,
+        )
+        if refusal := (await self._author.publish(said)).refusal:
+            log.error("notice refused", id=event.id[:12], reason=refusal.sentence)
+
+    async def _sign(self, group: str, event: Event, sign: str) -> None:
+        made = sign_template(self._author.pubkey, group, event.id, sign, self._author.now_s())
+        if refusal := (await self._author.publish(made)).refusal:
+            log.warning("sign refused", id=event.id[:12], reason=refusal.sentence)
+
+
+def _task_name(group: str, address: str) -> str:
+    """The `d` of the task that follows an event: asked again it is the same."""
+    return f"{group}/{UUID(hex=once_key('wish', address)[:32], version=4)}"
