@@ -208,6 +208,35 @@ async def test_a_claimed_slot_without_a_job_gets_it_at_the_next_start(house: Hou
     assert await said(house, made) == ["done"]
 
 
+async def test_it_finishes_what_was_claimed_and_wakes_for_what_is_new(house: House) -> None:
+    desk = Desk(house)
+    group = await house.group("runs on")
+    task = await desk.plan(group)
+    left = replace(
+        task, last=FOUR - DAY_S
+    )  # claimed by one that was killed before the job was made
+    await desk.book.put(left, desk.book.all[task.name])
+    performed: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+
+    async def perform(_group: str, run: TaskRun) -> None:
+        performed.put_nowait((run.name, int(run.slot)))
+
+    scheduler = desk.over(perform)
+    running = asyncio.create_task(scheduler.run())
+    async with asyncio.timeout(10):
+        assert await performed.get() == (task.name, FOUR - DAY_S)
+        desk.now_s = FOUR
+        scheduler.changed()
+        assert await performed.get() == (task.name, FOUR)
+        other = await desk.plan(group, schedule=Schedule("interval", "60000", FOUR + 1))
+        desk.now_s = FOUR + 1
+        scheduler.changed()
+        assert await performed.get() == (other.name, FOUR + 1)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert performed.empty()
+
+
 async def said(house: House, job: Event) -> list[str]:
     """What the bot said for a job."""
     words = await house.find([Kind.CHAT], h=job.tag("h") or "")
