@@ -7,13 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.bridges.bindings import Bound
-from bot.bridges.signal.book import Book
+from bot.bridges.signal.book import Book, Page
 from bot.bridges.signal.outgoing import conversation_of
 from bot.bridges.signal.people import NETWORK
 from nips.event import Event
 from nips.filter import Filter
+from nips.key import is_hex
+from nips.kinds import Kind
 from relay_local.client import Link
 
+MAX_RETRACTED = 100  # by one event
 _PROXY = re.compile(r"signal:[0-9a-f]{32}:([0-9]{1,15})")
 
 
@@ -49,6 +52,8 @@ class Origins:
 
     async def message(self, event_id: str, group: str) -> Event | None:
         """A message of the group; None where it is not there, or in another."""
+        if not is_hex(event_id, 32):  # Attack: a filter that the relay refuses, and we end
+            return None
         # Attack: an answer that quotes another group's message to these people.
         wanted = Filter(ids=frozenset({event_id}), tags={"h": frozenset({group})})
         return next(iter(await self._link.fetch([wanted])), None)
@@ -65,6 +70,19 @@ class Origins:
             if tag[0] == "proxy" and tag[2:] == (NETWORK,) and (found := _PROXY.fullmatch(tag[1])):
                 return Origin(author, int(found[1]))
         return None
+
+    async def retracted(self, event: Event) -> list[Page]:
+        """The deliveries of what a kind 5 or 9005 has taken from the group."""
+        # Attack: somebody's deletion of what is not theirs, which the relay lets stand and does
+        # not follow.
+        if event.kind == Kind.DELETION and not self._speaks(event.pubkey):
+            return []
+        named = [value for value in event.values("e") if is_hex(value, 32)][:MAX_RETRACTED]
+        if not named:
+            return []
+        left = await self._link.fetch([Filter(ids=frozenset(named))])
+        there = {each.id for each in left}
+        return await self._book.find_all([each for each in named if each not in there])
 
     async def _of_ours(self, message: Event, conversation: str) -> Origin | None:
         page = await self._book.find(message.id)

@@ -19,12 +19,9 @@ from bot.bridges.signal.sender import Sender
 from bot.bridges.signal.steps import Steps
 from bot.bridges.signal.troubles import Troubles
 from bot.bridges.signal.typing_signs import TypingSigns
-from bot.place import Place
 from nips.key import SecretKey
 from nips.own.roles import Roles
 from relay_local.client import Link
-
-READER = "signal-outbox"
 
 
 class Outbound:
@@ -61,7 +58,7 @@ class Outbound:
 
         book = Book(link, key)
         origins = Origins(link, book, account, speaks, own_aci, aci_of)
-        steps = Steps(link, book, origins, service, account, roles, owner, data)
+        steps = Steps(link, origins, service, account, roles, owner, data)
         self._gate = Gate()
         self._signs = TypingSigns(link, service, account, roles, bindings, is_there)
         self._sender = Sender(
@@ -76,10 +73,7 @@ class Outbound:
             lambda: receiving.change,
             self._signs.end,
         )
-        place = Place(link, key, READER)
-        self._outbox = Outbox(
-            link, key, roles, bindings, book, origins, place, owner, puppet_of, aci_of
-        )
+        self._outbox = Outbox(link, key, roles, bindings, book, origins, owner, puppet_of)
         self._queues: Queues | None = None
 
     def outgoing(self) -> Outgoing:

@@ -16,13 +16,13 @@ from contextlib import suppress
 import structlog
 
 from bot.bridges.bindings import Bindings, Bound, bound_by
-from bot.bridges.signal.addresses import is_aci
 from bot.bridges.signal.book import Book, Page
 from bot.bridges.signal.origins import Origins
 from bot.bridges.signal.outgoing import emoji, pending, says_something
 from bot.bridges.signal.people import NETWORK
 from bot.bridges.signal.queues import Queues
 from bot.bridges.signal.sender import Ended
+from bot.bridges.standing import Standing
 from bot.bridges.written import written
 from bot.notice import HERE_ONLY
 from bot.place import Place, follow
@@ -36,6 +36,7 @@ from nips.own.roles import Roles
 from nips.refusal import Malformed
 from relay_local.client import Delivery, Link
 
+READER = "signal-outbox"
 ASKED_AT_ONCE = 200  # ids in a filter
 
 log = structlog.get_logger()
@@ -43,7 +44,7 @@ log = structlog.get_logger()
 
 class Outbox:
     """key: the bridge's. owner: theirs in hex, None while nobody is. puppet_of: gives the puppet's
-    key in hex of an ACI; aci_of: the other way, None where it is not known."""
+    key in hex of an ACI."""
 
     def __init__(
         self,
@@ -53,21 +54,20 @@ class Outbox:
         bindings: Bindings,
         book: Book,
         origins: Origins,
-        place: Place,
         owner: Callable[[], str | None],
         puppet_of: Callable[[str], str],
-        aci_of: Callable[[str], str | None],
     ) -> None:
         self._link, self._key, self._roles, self._bindings = link, key, roles, bindings
-        self._book, self._origins, self._place = book, origins, place
-        self._owner, self._puppet_of, self._aci_of = owner, puppet_of, aci_of
-        self._bound: dict[str, Bound] = {}  # as of the place
+        self._book, self._origins = book, origins
+        self._owner, self._puppet_of = owner, puppet_of
+        self._place = Place(link, key, READER)
+        self._standing = Standing(link, key, NETWORK, self._place, READER)
 
     async def run(self, queues: Queues, ended: Ended) -> None:
         """Have what is pending dealt with, then follow the groups until cancelled. ended: what of
         all that was ever sent ended how, is counted there."""
         await self._resume(queues, ended)
-        # Whoever is the owner: what they say is heard from the moment on in which they are.
+        # By whoever: the owner may be named later.
         words = Filter(
             kinds=frozenset({
                 int(Kind.CHAT), int(Kind.BUZZ_CHAT), int(Kind.DELETION), nip29.DELETE_EVENT
@@ -79,7 +79,7 @@ class Outbox:
         bindings = Filter(
             kinds=frozenset({int(Kind.APP_DATA)}), authors=frozenset({self._roles.router})
         )  # fmt: skip
-        self._bound = self._bindings.every_group()
+        await self._standing.load(self._bindings.every_group())
         try:
             async for item in follow(self._link, [words, signs, bindings], self._place):
                 match item:
@@ -93,12 +93,10 @@ class Outbox:
     async def _learn(self, event: Event) -> None:
         with suppress(Malformed):  # `bindings` tells of it
             if (found := bound_by(event, self._roles.router, NETWORK)) is not None:
-                # A bridge that is killed now does not judge anew what was said before.
-                await self._place.save()
-                self._bound[found.binding.group] = found
+                await self._standing.learn(found)
 
     async def _handle(self, event: Event, queues: Queues) -> None:
-        bound = self._bound.get(event.tag("h") or "")
+        bound = self._standing.of(event.tag("h") or "")
         if bound is None or bound.binding.archived or not bound.people:
             return
         to = await self._conversations(event, bound)
@@ -133,12 +131,10 @@ class Outbox:
         return author in (self._roles.bot, self._roles.router)
 
     def _recipients(self, message: Event, bound: Bound) -> tuple[str, ...]:
-        """The conversations of whoever is addressed, else the one that is answered by default."""
+        """The conversations of whoever is addressed, else the one that is answered by default. A
+        group of Signal's has no other beside it."""
         tagged = set(message.values("p"))
-        found = [one for one in bound.people if is_aci(one) and self._puppet_of(one) in tagged]
-        acis = {self._aci_of(puppet) for puppet in tagged} - {None, *bound.people}
-        if acis:  # they are there as members of a Signal group
-            found += [one for one in bound.people if not is_aci(one)]
+        found = (one for one in bound.people if self._puppet_of(one) in tagged)
         return tuple(found) or bound.people[:1]
 
     async def _of_sign(self, event: Event, bound: Bound) -> tuple[str, ...]:
@@ -154,8 +150,7 @@ class Outbox:
 
     async def _of_retraction(self, event: Event, bound: Bound) -> tuple[str, ...]:
         """Those in which something of it was said, or is about to be."""
-        pages = [await self._book.find(event_id) for event_id in event.values("e")]
-        said = {one for page in pages if page for one in page.delivery.to}
+        said = {one for page in await self._origins.retracted(event) for one in page.delivery.to}
         return tuple(one for one in bound.people if one in said)
 
     async def _resume(self, queues: Queues, ended: Ended) -> None:

@@ -29,7 +29,6 @@ from bot.bridges.signal.outgoing import (
     UNBOUND,
     answered,
     begun,
-    conversation_of,
     not_begun,
     settled,
 )
@@ -114,19 +113,17 @@ class Sender:
         failed: dict[str, str] = {}
         missed: list[str] = []
         for part, step in enumerate(steps, start=1):
-            conversation = conversation_of(page.delivery, part)
-            if part in gone or conversation in failed or (part in found and step.once):
+            if part in gone or step.conversation in failed or (part in found and step.once):
                 continue
             match await self._part(page, event, part, step):
                 case Failed(reason, told):
-                    failed[conversation] = reason
-                    if told and step.once and not _is_of_a_trouble(event):
+                    failed[step.conversation] = reason
+                    if told and step.once:
                         await self._troubles.tell(Topic.FAILED, event.id, reason)
                 case Sent(_, others):
                     missed += others
         if page.delivery.sending:
-            if not _is_of_a_trouble(event):
-                await self._troubles.tell(Topic.UNCERTAIN, event.id)
+            await self._troubles.tell(Topic.UNCERTAIN, event.id)
             parts = ", ".join(map(str, sorted(page.delivery.sending)))
             reason = f"of {len(steps)} parts may have gone or not: {parts}"
             await self._end(page, Status.UNCERTAIN, reason)
@@ -213,9 +210,3 @@ class Sender:
         self.ended.uncertain += status is Status.UNCERTAIN
         self.ended.failed += status is Status.FAILED
         log.info("sent to Signal", event_id=page.delivery.event_id, status=status, reason=reason)
-
-
-def _is_of_a_trouble(event: Event) -> bool:
-    """Say whether it tells of a trouble itself: one that does not reach the owner either would be
-    told of in the same way, without end."""
-    return any(topic.startswith("trouble/") for topic in event.values("t"))

@@ -12,7 +12,6 @@ import structlog
 from bot.bridges.bindings import Bound
 from bot.bridges.puppets import clean_name
 from bot.bridges.signal.addresses import recipient_of
-from bot.bridges.signal.book import Book
 from bot.bridges.signal.kept_files import NotThere, read_kept
 from bot.bridges.signal.origins import Origin, Origins
 from bot.bridges.signal.outgoing import (
@@ -48,9 +47,11 @@ Post = Callable[[], Awaitable[Sent | None]]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request to the service. ready: looks up all that it needs. once: whether twice is more
-    than once; a reaction, or taking a message back, is the same however often."""
+    """One request to the service. conversation: that it is for, by its id on Signal. ready: looks
+    up all that it needs. once: whether twice is more than once; a reaction, or taking a message
+    back, is the same however often."""
 
+    conversation: str
     ready: Callable[[], Awaitable[Post]]
     once: bool = True
 
@@ -62,7 +63,6 @@ class Steps:
     def __init__(
         self,
         link: Link,
-        book: Book,
         origins: Origins,
         service: Service,
         account: str,
@@ -70,7 +70,7 @@ class Steps:
         owner: Callable[[], str | None],
         data: Path,
     ) -> None:
-        self._link, self._book, self._origins = link, book, origins
+        self._link, self._origins = link, origins
         self._service, self._account, self._roles = service, account, roles
         self._owner, self._data = owner, data
 
@@ -80,7 +80,7 @@ class Steps:
             case Kind.REACTION:
                 return await self._reacting(event, delivery, bound)
             case Kind.DELETION | nip29.DELETE_EVENT:
-                return await self._retracting(event)
+                return await self._retracting(event, delivery)
             case _:
                 return await self._saying(event, delivery, bound)
 
@@ -112,7 +112,7 @@ class Steps:
                 self._account, recipient_of(conversation), text, quote=quote, attachments=files
             )
 
-        return Step(ready)
+        return Step(conversation, ready)
 
     async def _quote(self, about: Event, bound: Bound, conversation: str) -> Quote | None:
         origin = await self._origins.of(about, bound, conversation)
@@ -145,16 +145,15 @@ class Steps:
                 self._account, recipient_of(conversation), about.author, about.timestamp_ms, sign
             )
 
-        return _at_once(post)
+        return _at_once(conversation, post)
 
-    async def _retracting(self, event: Event) -> list[Step]:
-        pages = [await self._book.find(event_id) for event_id in event.values("e")]
+    async def _retracting(self, event: Event, delivery: Delivery) -> list[Step]:
         return [
-            self._retraction(conversation_of(page.delivery, one.part), one.timestamp_ms)
-            for page in pages
-            if page is not None
+            self._retraction(conversation, one.timestamp_ms)
+            for page in await self._origins.retracted(event)
             for one in page.delivery.sent
-            if one.timestamp_ms  # a reaction has none
+            if (conversation := conversation_of(page.delivery, one.part)) in delivery.to
+            and one.timestamp_ms  # a reaction has none
         ]
 
     def _retraction(self, conversation: str, timestamp_ms: int) -> Step:
@@ -163,7 +162,7 @@ class Steps:
                 self._account, recipient_of(conversation), timestamp_ms
             )
 
-        return _at_once(post)
+        return _at_once(conversation, post)
 
     async def _owner_s_name(self) -> str:
         """What the owner calls themselves, as the local relay has it."""
@@ -181,8 +180,8 @@ class Steps:
         return OWNER
 
 
-def _at_once(post: Post) -> Step:
+def _at_once(conversation: str, post: Post) -> Step:
     async def ready() -> Post:
         return post
 
-    return Step(ready, once=False)
+    return Step(conversation, ready, once=False)

@@ -21,10 +21,10 @@ from nips.event import Event
 from nips.filter import Filter
 from nips.kinds import Kind
 from nips.own.roles import Roles
-from relay_local.client import Delivery, Link
+from relay_local.client import Caught, Delivery, Link
 
 REFRESH_S = 10.0
-SILENT_S = 8.0  # without a word of the router's the work has ended
+SILENT_S = 8.0
 AT_ONCE = 2  # the service's program takes its time, and what is said is to come through
 ENDS = frozenset({int(Kind.JOB_RESULT), int(Kind.JOB_CANCEL), int(Kind.JOB_ERROR)})
 
@@ -41,7 +41,9 @@ class _Sign:
 
 
 class TypingSigns:
-    """account: our number. is_there: whether the service is, as far as is known."""
+    """`caught` is set once work is heard of. account: our number. is_there: whether the service is,
+    as far as is known. refresh_s: how often a sign is put again. silent_s: without a word of the
+    router's the work has ended."""
 
     def __init__(
         self,
@@ -51,10 +53,15 @@ class TypingSigns:
         roles: Roles,
         bindings: Bindings,
         is_there: Callable[[], bool],
+        *,
+        refresh_s: float = REFRESH_S,
+        silent_s: float = SILENT_S,
     ) -> None:
         self._link, self._service, self._account = link, service, account
         self._roles, self._bindings, self._is_there = roles, bindings, is_there
+        self._refresh_s, self._silent_s = refresh_s, silent_s
         self._shown: dict[str, _Sign] = {}
+        self.caught = asyncio.Event()
         self._room = asyncio.Semaphore(AT_ONCE)
 
     def end(self, group: str) -> None:
@@ -70,8 +77,11 @@ class TypingSigns:
         ends = Filter(kinds=ENDS, authors=by_router, since=since_s)
         async with asyncio.TaskGroup() as tasks, self._link.subscribe([works, ends]) as stream:
             async for item in stream:
-                if isinstance(item, Delivery) and (group := item.event.tag("h")):
-                    self._heard(item.event, group, tasks)
+                match item:
+                    case Delivery(event) if group := event.tag("h"):
+                        self._heard(event, group, tasks)
+                    case Caught():
+                        self.caught.set()
 
     def _heard(self, event: Event, group: str, tasks: asyncio.TaskGroup) -> None:
         if event.kind in ENDS:
@@ -90,12 +100,12 @@ class TypingSigns:
     async def _show(self, group: str, conversation: str, sign: _Sign) -> None:
         clock = asyncio.get_running_loop().time
         try:
-            while not sign.ended.is_set() and clock() < sign.seen_s + SILENT_S:
-                again_s = clock() + REFRESH_S
+            while not sign.ended.is_set() and clock() < sign.seen_s + self._silent_s:
+                again_s = clock() + self._refresh_s
                 await self._put(conversation, on=True)
                 while (
                     not sign.ended.is_set()
-                    and (left_s := min(again_s, sign.seen_s + SILENT_S) - clock()) > 0
+                    and (left_s := min(again_s, sign.seen_s + self._silent_s) - clock()) > 0
                 ):
                     await first_of(sign.ended, timeout_s=left_s)
             await self._put(conversation, on=False)
