@@ -140,7 +140,7 @@ def sets_off(wanted: Filter, event: Event, own: frozenset[str], since_s: int, no
     # Attack: one of next year would be new whenever it comes again.
     if not since_s <= event.created_at <= now_s + MAX_AHEAD_S:
         return False
-    return wanted.matches(event) and _size(event) <= MAX_EVENT_BYTES
+    return wanted.matches(event) and size_of(event) <= MAX_EVENT_BYTES
 
 
 def is_unwatched(kind: int) -> bool:
@@ -155,7 +155,8 @@ def is_unwatched(kind: int) -> bool:
     )
 
 
-def _size(event: Event) -> int:
+def size_of(event: Event) -> int:
+    """The bytes of what an event says, and the characters of its tags."""
     return len(event.content.encode()) + sum(len(part) for tag in event.tags for part in tag)
 
 
