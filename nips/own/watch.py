@@ -38,10 +38,11 @@ FORM = 'write it as {"kinds":[1],"#p":["bot"]}'
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Whom the words mean, in hex. followed: whom the owner follows."""
+    """Whom the words mean, in hex. owner: the keys by which the owner speaks. followed: whom the
+    owner follows."""
 
     bot: str
-    owner: str
+    owner: frozenset[str]
     followed: frozenset[str] = frozenset()
 
 
@@ -209,5 +210,5 @@ def _here(values: frozenset[str], group: str) -> bool:
 
 
 def _meant(values: frozenset[str], people: People) -> frozenset[str]:
-    words = {BOT: {people.bot}, OWNER: {people.owner}, FOLLOWED: people.followed}
+    words = {BOT: {people.bot}, OWNER: people.owner, FOLLOWED: people.followed}
     return frozenset().union(*(words.get(value, {value}) for value in values))

@@ -21,7 +21,7 @@ from nips.refusal import Malformed
 ANN, BOT, OWNER, ROUTER = (SecretKey(bytes([n]) * 32) for n in range(1, 5))
 GROUP = "0f8fad5b-d9cb-469f-a165-70867728950e"
 OTHER = "1f8fad5b-d9cb-469f-a165-70867728950e"
-PEOPLE = People(BOT.public, OWNER.public, frozenset({ANN.public}))
+PEOPLE = People(BOT.public, frozenset({OWNER.public}), frozenset({ANN.public}))
 NOW = 1_767_225_600
 OWN = frozenset({BOT.public, ROUTER.public})
 

@@ -117,12 +117,12 @@ async def test_a_bridge_that_starts_again_is_asked_again(
 async def test_nobody_but_the_router_has_anything_watched(
     stage: Stage, router: Router, stranger: Person
 ) -> None:
-    for key in (stranger.secret, SecretKey.generate(token_bytes)):
-        async with connect(stage.place.relay_address, [key]) as link:
-            with pytest.raises(Unanswered):
-                await Caller(link, key, stage.roles.bridges["nostr"]).call(
-                    "watch", '[{"kinds":[1]}]', deadline_s=1.5
-                )
+    key = stranger.secret
+    async with connect(stage.place.relay_address, [key]) as link:
+        with pytest.raises(Unanswered):
+            await Caller(link, key, stage.roles.bridges["nostr"]).call(
+                "watch", '[{"kinds":[1]}]', deadline_s=1.5
+            )
     for wrong in ({"kinds": [1059]}, {"authors": [ANN.public]}):
         with pytest.raises(Refused, match="names kinds, and no private one"):
             await router.watch(wrong)
