@@ -184,12 +184,14 @@ async def test_killed_and_started_again_it_reads_on(house: House) -> None:
 
 async def test_what_is_older_than_the_task_does_not(house: House) -> None:
     desk, group = Desk(house), await house.group("older")
-    await house.say(group, "before")
+    tags = (("h", group),)
+    before = Template(house.owner.public, int(time()) - 30, 9, tags, "before")
+    await house.client.publish(before.sign(house.owner, token_bytes(32)), deadline_s=10)
     async with desk.running():
-        task = await desk.plan(group, HERE, start=int(time()) + 5)
+        task = await desk.plan(group, HERE, start=int(time()) + 900)
         other = await desk.plan(group, HERE)
-        await house.say(group, "after")
-        await desk.job(other)
+        after = await house.say(group, "after")
+        assert (await desk.job(other)).tag("slot") == after.id
     assert await desk.jobs(task) == []
 
 
