@@ -12,6 +12,7 @@ from secrets import token_bytes
 import pytest
 from structlog.testing import capture_logs
 
+from bot.bridges.signal import gate
 from bot.bridges.signal.outbound import Outbound
 from bot.bridges.signal.outgoing import GIVE_UP_S, TOO_LATE, UNBOUND, begun, pending
 from bot.operate.stand_ins.signal_envelopes import Group, Person
@@ -142,7 +143,10 @@ async def test_what_may_have_gone_is_not_said_again(
     assert told.content.startswith("❔")
 
 
-async def test_a_limit_holds_everything_up(stage: Stage, bridge: Outbound) -> None:
+async def test_a_limit_holds_everything_up(
+    stage: Stage, bridge: Outbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "FIRST_PAUSE_S", 1.0)
     alice, bob = a_person(), a_person()
     token = token_bytes(8).hex()
     groups = [(await stage.group(person)).group for person in (alice, bob)]
@@ -152,7 +156,6 @@ async def test_a_limit_holds_everything_up(stage: Stage, bridge: Outbound) -> No
         await stage.delivery(event.id, lambda it: bool(it.relays[0].reason))
     assert await stage.got(alice, 0) == await stage.got(bob, 0) == []
     await stage.signal.faults()
-    bridge.go_on()
     for person in (alice, bob):
         assert seen(await stage.got(person, 2)) == ["one", "two"]
     assert len(await stage.told(token)) == 1
