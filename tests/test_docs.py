@@ -13,7 +13,13 @@ from bot.bridges.nostr import files, outgoing, puppets
 from bot.cli import app
 from bot.operate import debian
 from bot.schedule import expression, misfire
-from config.settings import AgentSettings, BudgetSettings, Settings, SignalSettings
+from config.settings import (
+    AgentSettings,
+    BudgetSettings,
+    Settings,
+    SignalSettings,
+    WebhookSettings,
+)
 from nips import filter as filters
 from nips import frames, nip42, nip44, nip46
 from nips.own import schedule, task
@@ -118,6 +124,7 @@ def test_every_variable_in_the_readme_is_read_by_somebody() -> None:
     read |= {f"NOSTRCLAW_AGENT__{name}".upper() for name in AgentSettings.model_fields}
     read |= {f"NOSTRCLAW_BUDGET__{name}".upper() for name in BudgetSettings.model_fields}
     read |= {f"NOSTRCLAW_SIGNAL__{name}".upper() for name in SignalSettings.model_fields}
+    read |= {f"NOSTRCLAW_WEBHOOKS__{name}".upper() for name in WebhookSettings.model_fields}
     named = set(re.findall(r"NOSTRCLAW_[A-Z_]+", document("README.md")))
     assert len(named) > 2
     assert named <= read
