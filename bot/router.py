@@ -53,6 +53,8 @@ from bot.session_grants import LAST_WORD_S
 from bot.spending import Spending
 from bot.strangers import Strangers
 from bot.task_book import TaskBook
+from bot.tasks.desk import Desk
+from bot.tasks.keeper import Keeper
 from bot.wishes import Wishes, World
 from bot.zones import machine_zone
 from nips.event import Event
@@ -61,6 +63,7 @@ from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.own.backend_name import BackendName
 from nips.own.roles import Roles
+from nips.own.task_run import TaskRun
 from relay_local.client import Caller, Caught, Delivery, Link
 
 READ_KINDS = frozenset(
@@ -125,6 +128,7 @@ class Router:
         self._runner = replace(made, spares=self.spares)
         self._recollection = Recollection(link, roles)
         self._place = Place(link, key, "router")
+        self._resolved = asyncio.Event()
         self._all_ended = Place(link, key, "router-jobs")  # no job open that began before it
 
     async def serve(self) -> None:
@@ -183,25 +187,28 @@ class Router:
         adoption = Adoption(author, roles, owner, directory.now, registry)
         await self._spending.load()
         await self._personas.load(directory.groups.by_id)
-        hearing = await self._open(owner, dispatch, registry, tasks)
+        book = TaskBook(author)
+        await book.load()
+        scheduler, wishes = self._of_tasks(dispatch, book)
+        hearing = await self._open(
+            owner, dispatch, registry, self._desk(dispatch, book, scheduler), tasks
+        )
         runner = self._runner
         await revoke_leftovers(author, runner.limits.wall_clock_s + runner.bounds.idle_s)
         await adoption.start()
         tasks.create_task(self.spares.serve())
         tasks.create_task(self._engine.run())
         await self._resolve(dispatch)
-        scheduler, wishes = await self._of_tasks(dispatch)
+        self._resolved.set()
         tasks.create_task(scheduler.run())
         if dispatch.is_idle:
             self.spares.used(roles.main)  # the first message after a start need not wait either
         await self._read(dispatch, adoption, hearing, wishes)
 
-    async def _of_tasks(self, dispatch: Dispatch) -> tuple[Scheduler, Wishes]:
+    def _of_tasks(self, dispatch: Dispatch, book: TaskBook) -> tuple[Scheduler, Wishes]:
         """What runs the tasks that there are, when they are due; what makes them of calendar
         events."""
         author, spending = self._author, self._spending
-        book = TaskBook(author)
-        await book.load()
         doing = Doing(
             dispatch.intake.perform, self._directory.group, spending.why_not, spending.tell
         )
@@ -210,6 +217,17 @@ class Router:
             self._directory.group, self._owners, author.now_s, machine_zone(), scheduler.changed
         )
         return scheduler, Wishes(author, self._roles, book, world)
+
+    def _desk(self, dispatch: Dispatch, book: TaskBook, scheduler: Scheduler) -> Desk:
+        """By what people and agents deal with them."""
+
+        async def perform(group: str, run: TaskRun) -> None:
+            # Made before the open jobs are resolved, it would be two of them.
+            await self._resolved.wait()
+            await dispatch.intake.perform(group, run)
+
+        keeper = Keeper(self._author, book, perform, self._spending.why_not, scheduler.changed)
+        return Desk(self._author, keeper, self._directory.group)
 
     def _learn(self, event: Event) -> None:
         self._directory.learn(event)
@@ -221,7 +239,12 @@ class Router:
         await self.spares.drop(group)
 
     async def _open(
-        self, owner: str, dispatch: Dispatch, registry: Registry, tasks: asyncio.TaskGroup
+        self,
+        owner: str,
+        dispatch: Dispatch,
+        registry: Registry,
+        desk: Desk,
+        tasks: asyncio.TaskGroup,
     ) -> Hearing:
         """Let bridges, sessions and the command line ask; the owner's commands are heard by what
         is returned."""
@@ -239,6 +262,7 @@ class Router:
             Usual(models, self._budgets.group, tuple(map(str, self._backends.of(None, models)))),
             owner,
             self._place.save,
+            desk,
         )
         strangers = Strangers(author, roles, owner, registry)
         commands = Commands(
@@ -260,6 +284,7 @@ class Router:
                 engine=runner.sandbox.trouble,
                 began_at=author.now_s(),
                 settle=self._place.save,
+                tasks=desk,
             )
         )
         await strangers.load()

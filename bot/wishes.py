@@ -20,6 +20,7 @@ from bot.groups import Group
 from bot.notice import notice
 from bot.schedule import planning
 from bot.task_book import Conflict, Planned, TaskBook
+from bot.tasks import bounds
 from bot.zones import zone_of
 from nips.event import Event
 from nips.filter import Filter
@@ -124,6 +125,9 @@ class Wishes:
         )
         wanted, not_before_s = planning.wished(wish, old.task if old else blank, zone, now_s)
         if old is None:
+            tasks = (planned.task for planned in self._book.all.values())
+            if (why := bounds.why_full(tasks, group.id)) is not None:
+                raise Malformed(why[:1].lower() + why[1:])
             return planning.new(wanted, zone, now_s, not_before_s=not_before_s)
         return planning.edited(old.task, wanted, zone, now_s, not_before_s=not_before_s)
 

@@ -13,8 +13,9 @@ from agent_image.agent import gates
 from bot.bridges.nostr import files, outgoing, puppets, watching
 from bot.cli import app
 from bot.operate import debian
+from bot.requests import task_requests
 from bot.schedule import expression, misfire
-from bot.tasks import firing, hook_http, occasions
+from bot.tasks import bounds, firing, hook_http, occasions
 from config.settings import (
     AgentSettings,
     BudgetSettings,
@@ -24,7 +25,7 @@ from config.settings import (
 )
 from nips import filter as filters
 from nips import frames, nip02, nip42, nip44, nip46
-from nips.own import cause, hook, public_query, schedule, task, watch
+from nips.own import cause, hook, order, public_query, schedule, task, watch
 from relay_local import (
     access,
     connection,
@@ -186,6 +187,14 @@ LIMITS = (
     f"a request that takes more than {hook_http.REQUEST_S:g} s",
     f"`gate` is a command line of at most {task.MAX_GATE_CHARS} characters",
     f"where its agent's commands run, for at most {gates.LIMIT_S:g} s",
+    f"that are not done, all groups {bounds.MAX_OF_ALL:,} together, and of those that are",
+    f"group has at most {bounds.MAX_OF_A_GROUP} tasks that are not done",
+    f"last {bounds.MAX_DONE}. A session elsewhere",
+    f"at most {task_requests.MAX_RUNS_A_DAY} runs on the fullest day",
+    f"at most {task_requests.MAX_NEW_OF_A_JOB} tasks, and has",
+    f"make at most {task_requests.MAX_RUNS_OF_A_JOB} runs",
+    f"plans nothing sooner than in {task_requests.SOONEST_S // 60} minutes",
+    f"of at most {order.MAX_CHARS:,} characters, that begins",
     f"`subject` (NIP-17) is carried, of at most {puppets.MAX_SUBJECT_CHARS} characters",
 )
 

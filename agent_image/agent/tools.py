@@ -23,6 +23,7 @@ from agent_image.agent.query_tool import QueryTool
 from agent_image.agent.schema import BadArguments, check, describe
 from agent_image.agent.search import Search
 from agent_image.agent.speech import Speaker
+from agent_image.agent.task_tools import TaskTools
 from nips import nip25
 from nips.event import MAX_KIND, Template
 from nips.kinds import Kind
@@ -83,7 +84,8 @@ class Toolbox:
         events = PublicEvents(job, asking, call_key)
         articles = ArticleTool(job, speaker, events, call_key)
         public = PublicTools(job, speaker, events, call_key)
-        parts = (self, articles, public, QueryTool(job, asking, call_key), self._house)
+        tasks = TaskTools(job, asking, call_key)
+        parts = (self, articles, public, QueryTool(job, asking, call_key), self._house, tasks)
         self._tools: dict[str, Callable[..., Coroutine[object, object, str]]] = {
             tool.__name__: getattr(part, tool.__name__)
             for tool in TOOLS
@@ -265,6 +267,13 @@ TOOLS: tuple[Callable[..., Coroutine[object, object, str]], ...] = (
     HouseTools.register_group,
     HouseTools.ask_owner,
     HouseTools.propose_change,
+    TaskTools.schedule_task,
+    TaskTools.list_tasks,
+    TaskTools.update_task,
+    TaskTools.pause_task,
+    TaskTools.resume_task,
+    TaskTools.cancel_task,
+    TaskTools.run_task,
 )
 
 

@@ -2,6 +2,7 @@
 
 session        list_groups register_group set_group send_to_group send_file set_persona
                find_published ask_owner nostr_query propose_change
+               schedule_task list_tasks update_task pause_task resume_task cancel_task run_task
 bridge         stranger trouble
 command line   command find_public
 model proxy    spent
@@ -32,8 +33,10 @@ from bot.requests.publication_requests import PublicationRequests
 from bot.requests.published_requests import PublishedRequests
 from bot.requests.query_requests import QueryRequests
 from bot.requests.reception import Reception
+from bot.requests.task_requests import TaskRequests
 from bot.requests.trouble_requests import TroubleRequests
 from bot.requests.widening import Usual
+from bot.tasks.desk import Desk
 from nips.key import SecretKey
 from nips.own.deed import Deed, Hear
 from nips.own.question import Question
@@ -58,7 +61,7 @@ class Requests:
 
     author: with `key`, the router's. sessions: the jobs that run now, by their session's key.
     data: the data folder. usual: what holds where a binding says nothing. owner: in hex. settle:
-    as in `Hands`.
+    as in `Hands`. desk: what is planned.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Requests:
         usual: Usual,
         owner: str,
         settle: Callable[[], Awaitable[None]],
+        desk: Desk,
     ) -> None:
         self._settle = settle
         self._link, self._key, self._roles = author.link, key, roles
@@ -98,6 +102,7 @@ class Requests:
         self._troubles = TroubleRequests(author, roles, directory.group)
         self._published = PublishedRequests(author, roles)
         self._personas = PersonaRequests(author, roles, personas, self._name)
+        self._tasks = TaskRequests(author, roles, registry, desk, self._name)
 
     async def start(self) -> None:
         """Finish what the owner approved before a stop. Raises Refused."""
@@ -147,6 +152,7 @@ class Requests:
             self._queries.nostr_query,
             self._changes.propose_change,
             self._personas.set_persona,
+            *self._tasks.handlers,
         )
         return table(
             [

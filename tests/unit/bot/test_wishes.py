@@ -12,6 +12,7 @@ import pytest
 from bot.schedule import planning
 from bot.schedule.misfire import Run
 from bot.task_book import TaskBook
+from bot.tasks import bounds
 from bot.wishes import Wishes, World
 from nips import nip29
 from nips.event import Event, Tag, Template
@@ -224,3 +225,17 @@ async def test_what_cannot_be_a_task_is_refused_with_how_to_write_it_right(house
         assert words.startswith("That calendar event cannot be a task: ")
         assert why in words
     assert desk.tasks(group) == []
+
+
+async def test_no_calendar_makes_more_tasks_than_a_group_may_have(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "MAX_OF_A_GROUP", 1)
+    desk, group = Desk(house), await house.group("full")
+    await desk.publish("first", HOURLY, ("h", group))
+    event = await desk.publish("second", HOURLY, ("h", group))
+    assert await desk.signs(event) == ["❌"]
+    (words,) = await desk.words(event)
+    assert words.startswith("That calendar event cannot be a task: a conversation has at most 1")
+    await desk.publish("first", HOURLY, ("h", group), text="/say edited")
+    assert [task.prompt for task in desk.tasks(group)] == ["/say edited"]

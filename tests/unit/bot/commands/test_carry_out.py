@@ -133,7 +133,7 @@ async def test_what_cannot_be_is_told_in_a_sentence(stage: Stage) -> None:
         ("/approve kmpqrs", "kmpqrs"),
         ("/approve 0123456789abcdef", "a question of the signer's"),
         ("/run 0123", "There is no run that begins with 0123."),
-        ("/task 0123", "There is no task that begins with 0123."),
+        ("/task 0123", "There is no task '0123'."),
         ("/persona name @boss", "cannot be"),
         ("/budget all runs 5", "nostrclaw.toml"),
         ("/stop nobody-has-this", "There is no one group called"),
@@ -213,24 +213,6 @@ async def test_another_conversations_words_are_not_repeated_in_main(stage: Stage
     assert "secret" not in await stage.ask(f"/run {job.id[:12]}")
     assert "secret" not in await stage.ask("/runs")
     assert await stage.ask(f"/stop {name}") == "✅ Stopped."
-
-
-async def test_tasks(stage: Stage) -> None:
-    tags = (
-        ("d", token_hex(16)), ("title", "Water the plants"), ("h", stage.roles.main),
-        ("start", str(int(time.time()) + 7_260)), ("schedule", "interval", "5400000"),
-    )  # fmt: skip
-    event = Template(stage.owner.public, int(time.time()), 31_923, tags, "Say it nicely.")
-    signed = event.sign(stage.owner, bytes(32))
-    ok = await stage.client.publish(signed, deadline_s=10)
-    assert ok.accepted, ok.message
-    assert (await stage.first(Kind.REACTION, e=signed.id)).content == "✅"
-    listed = await stage.ask("/tasks")
-    (line,) = [line for line in listed.splitlines() if "Water the plants (main): in 2 h" in line]
-    told = await stage.ask(f"/task {line.split()[0]}")
-    assert "Prompt: Say it nicely." in told
-    assert "Schedule: every 1h30m" in told
-    assert "Nothing is planned." in await stage.ask(f"/tasks {await group(stage)}")
 
 
 async def test_relays_and_logs(stage: Stage) -> None:
