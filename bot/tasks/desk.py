@@ -11,6 +11,7 @@ from datetime import UTC, tzinfo
 from bot.author import Author
 from bot.groups import Group
 from bot.schedule import planning
+from bot.schedule.expression import MIN_INTERVAL_MS
 from bot.task_book import Planned
 from bot.tasks import wanted as said
 from bot.tasks.keeper import Keeper, TaskError, task_id
@@ -22,13 +23,18 @@ from nips.refusal import Malformed
 
 
 class Desk:
-    """keeper: of all tasks. groups: gives a group by its id (a UUID)."""
+    """keeper: of all tasks. groups: gives a group by its id (a UUID). least_ms: the shortest
+    interval at which anybody may have one run."""
 
     def __init__(
-        self, author: Author, keeper: Keeper, groups: Callable[[str], Group | None]
+        self,
+        author: Author,
+        keeper: Keeper,
+        groups: Callable[[str], Group | None],
+        least_ms: int = MIN_INTERVAL_MS,
     ) -> None:
         self.keeper = keeper
-        self._author, self._groups = author, groups
+        self._author, self._groups, self._least_ms = author, groups, least_ms
 
     def drafted(self, group: str, wanted: Wanted, once: str) -> Task:
         """The task of a group that is wanted, not put yet. Raises Malformed, TaskError."""
@@ -38,7 +44,7 @@ class Desk:
         quiet = found.binding.quiet
         usual_zone = quiet.zone if quiet else machine_zone()
         now_s = self._author.now_s()
-        return said.made(wanted, group, task_id(once), usual_zone, zone_of, now_s)
+        return said.made(wanted, group, task_id(once), usual_zone, zone_of, now_s, self._least_ms)
 
     async def edit(self, task: Task, wanted: Wanted, version: str = "") -> Planned:
         """Change what is said. version: of the task as it was seen, "" where nobody says. Raises
@@ -46,7 +52,7 @@ class Desk:
 
         def edited(standing: Task) -> Task:
             said.check_version(standing, version)
-            return said.changed(standing, wanted, zone_of, self._author.now_s())
+            return said.changed(standing, wanted, zone_of, self._author.now_s(), self._least_ms)
 
         return await self.keeper.change(task, edited)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import tzinfo
 
 from bot.schedule import duration, expression, planning
-from bot.schedule.expression import FORMS
+from bot.schedule.expression import FORMS, MIN_INTERVAL_MS
 from bot.schedule.slots import Once
 from nips.own.once import once_key
 from nips.own.schedule import (
@@ -78,16 +78,23 @@ FIELDS = tuple(field.name for field in fields(Wanted))
 
 
 def made(
-    wanted: Wanted, group: str, task_id: str, usual_zone: str, zones: Zones, now_s: int
+    wanted: Wanted,
+    group: str,
+    task_id: str,
+    usual_zone: str,
+    zones: Zones,
+    now_s: int,
+    least_ms: int = MIN_INTERVAL_MS,
 ) -> Task:
     """A new task of a group (its UUID). usual_zone: the clock that is meant where none is named.
+    least_ms: the shortest interval that they may have.
     Raises Malformed."""
     if wanted.when is None:
         raise Malformed(f"say when: {FORMS}")
     prompt = checked_prompt((wanted.prompt or "").strip())
     name = wanted.tz or usual_zone
     zone = zones(name)
-    rule = expression.read(_short(wanted.when), zone, now_s)
+    rule = expression.read(_short(wanted.when), zone, now_s, least_ms)
     draft = Task(
         group,
         task_id,
@@ -103,16 +110,18 @@ def made(
     return planning.new(draft, zone, now_s)
 
 
-def changed(old: Task, wanted: Wanted, zones: Zones, now_s: int) -> Task:
+def changed(
+    old: Task, wanted: Wanted, zones: Zones, now_s: int, least_ms: int = MIN_INTERVAL_MS
+) -> Task:
     """The task with what is said of it. One that is done runs again where a time is given, an end
-    or a number of runs. Raises Malformed."""
+    or a number of runs. least_ms: as in `made`. Raises Malformed."""
     if wanted.is_nothing:
         raise Malformed(f"say what is to change: {', '.join(FIELDS)}")
     name = wanted.tz or old.zone
     zone = zones(name)
     new = replace(old, zone=name)
     if wanted.when is not None:
-        rule = expression.read(_short(wanted.when), zone, now_s)
+        rule = expression.read(_short(wanted.when), zone, now_s, least_ms)
         new = replace(new, schedule=planning.schedule_of(rule, wanted.when))
     if wanted.prompt is not None:
         new = replace(new, prompt=checked_prompt(wanted.prompt.strip()))

@@ -98,6 +98,14 @@ def test_what_cannot_be_meant_is_refused_with_how_to_write_it(
     assert sentence in str(error.value)
 
 
+def test_the_house_says_how_often_it_may_be() -> None:
+    often = Wanted(when="every 2s", prompt="Water them")
+    task = made(often, GROUP, ID, "Europe/Berlin", zone_of, NOW, 2_000)
+    assert task.schedule == Schedule("interval", "2000", NOW + 2)
+    with pytest.raises(Malformed, match="every 1s is too often: every 2s is the least"):
+        changed(task, Wanted(when="every 1s"), zone_of, NOW, 2_000)
+
+
 def test_an_edit_leaves_what_it_does_not_name() -> None:
     task = replace(new(times="5", until="in 30d", late="2h"), count=Count(3, 5), last=NOW - DAY_S)
     assert edit(task, prompt="Water half") == replace(task, prompt="Water half")
