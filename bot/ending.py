@@ -83,7 +83,8 @@ class Ending:
         match step:
             case Complete():
                 log.info("job done", job=job.id[:12])
-                sign, end = DONE, job_events.result(pubkey, job.group, job.id, now_s)
+                words = "" if job.gate is None else f"gate closed: {job.gate}"
+                sign, end = DONE, job_events.result(pubkey, job.group, job.id, now_s, words)
             case CallOff():
                 log.info("job called off", job=job.id[:12])
                 sign, end = CALLED_OFF, job_events.cancelled(pubkey, job.group, job.id, now_s)
