@@ -15,7 +15,7 @@ from bot.cli import app
 from bot.operate import debian
 from bot.requests import task_requests
 from bot.schedule import expression, misfire
-from bot.tasks import bounds, firing, hook_http, occasions
+from bot.tasks import bounds, hook_http, occasions
 from config.settings import (
     AgentSettings,
     BudgetSettings,
@@ -172,7 +172,7 @@ LIMITS = (
     f"from {expression.SHORTEST_INTERVAL_MS:,} to {expression.MAX_INTERVAL_MS:,} |",
     f"It is on time for {misfire.ON_TIME_S} s",
     f"`run` alone means {schedule.Misfire().window_s:,} s",
-    f"is set off {firing.MAX_AN_HOUR} times within an hour at most",
+    f"is set off {occasions.MAX_AN_HOUR} times within an hour at most",
     f"`kinds` (1 to {watch.MAX_KINDS}),",
     f"at most {watch.MAX_VALUES} values each and {schedule.MAX_EXPRESSION_CHARS:,} characters",
     f"for the {nip02.MAX_FOLLOWED:,} whom the owner's kind 3 named last",

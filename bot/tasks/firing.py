@@ -20,6 +20,7 @@ from bot.notice import notice
 from bot.schedule import planning
 from bot.scheduler import Doing
 from bot.task_book import Conflict, TaskBook
+from bot.tasks.occasions import MAX_AN_HOUR
 from nips.event import Event
 from nips.filter import Filter
 from nips.kinds import Kind
@@ -29,7 +30,6 @@ from nips.own.task import Task
 from nips.own.task_run import TaskRun
 
 HOUR_S = 3_600
-MAX_AN_HOUR = 10  # runs of one task
 MAX_TRIES = 5  # at a task that others change at the same time
 
 log = structlog.get_logger()

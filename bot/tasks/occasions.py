@@ -1,13 +1,20 @@
-"""Pure: what sets off the tasks without a clock: which events there are to be watched for.
+"""Pure: what sets off the tasks without a clock: how people write it, which events there are to be
+watched for.
+
+    on mention, on reaction, on article     a note that names the assistant; a reaction to what it
+                                            has said; an article by whom the owner follows
+    on {"kinds":[9],"#h":["here"]}          an event that the filter matches (nips/own/watch.py)
+    on call                                 a POST to the task's address
 
 Source: PROTOCOL.md "What sets a task off".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from types import MappingProxyType
 
 from nips.filter import Filter
 from nips.nip02 import CONTACTS
@@ -17,6 +24,17 @@ from nips.own.task import Task
 from nips.own.watch import People, Watch
 from nips.refusal import Malformed
 
+ON = "on"
+CALL = "call"
+WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "mention": '{"kinds":[1,1111],"#p":["bot"]}',
+        "reaction": '{"kinds":[7],"#p":["bot"]}',
+        "article": '{"kinds":[30023],"authors":["followed"]}',
+    }
+)
+FORMS = "on mention, on call"
+MAX_AN_HOUR = 10  # runs of one task
 MAX_PUBLIC = 10  # tasks: each costs every public relay a subscription
 MAX_AUTHORS_AND_TAGS = 4_000  # of all filters for the public relays together
 CATCH_UP_S = 86_400  # as far back as public events are asked for at most
@@ -31,6 +49,30 @@ Waiting = tuple[Task, Watch]
 def watch_of(expression: str, group: str) -> Watch:
     """What a task of a group (a UUID) waits for. Raises Malformed."""
     return watches.parse(expression, group)
+
+
+def read(text: str, group: str) -> Schedule | None:
+    """What a person has written, as a schedule of a task of a group (a UUID); None where it is no
+    `on …`, but a time. Raises Malformed."""
+    on, _, rest = text.strip().partition(" ")
+    if on.lower() != ON:
+        return None
+    what = rest.strip()
+    if what.lower() == CALL:
+        return Schedule("webhook", CALL)
+    filter_ = WORDS.get(what.lower(), what)
+    if not filter_.startswith("{"):
+        words = ", ".join(f"on {word}" for word in (*WORDS, CALL))
+        raise Malformed(f"{what[:40]!r} sets no task off: write {words}, or on and a filter")
+    return Schedule("event", watches.parse(filter_, group).written())
+
+
+def written(schedule: Schedule) -> str:
+    """The same as a person would write it. For a schedule without a clock."""
+    if schedule.how == "webhook":
+        return f"{ON} {CALL}"
+    known = {expression: word for word, expression in WORDS.items()}
+    return f"{ON} {known.get(schedule.expression, schedule.expression)}"
 
 
 def checked(task: Task, others: Iterable[Task], main: str) -> Task:

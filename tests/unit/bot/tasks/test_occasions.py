@@ -35,6 +35,44 @@ def of(*tasks: Task) -> list[occasions.Waiting]:
     return list(occasions.watched(tasks, MAIN))
 
 
+@pytest.mark.parametrize(
+    ("text", "schedule", "shown"),
+    [
+        ("on mention", Schedule("event", '{"kinds":[1,1111],"#p":["bot"]}'), "on mention"),
+        (" ON Article ", Schedule("event", '{"kinds":[30023],"authors":["followed"]}'),
+         "on article"),
+        ("on call", Schedule("webhook", "call"), "on call"),
+        ('on {"#h": ["here"], "kinds": [9]}', Schedule("event", '{"kinds":[9],"#h":["here"]}'),
+         'on {"kinds":[9],"#h":["here"]}'),
+        ('on {"kinds":[7],"#p":["bot"]}', Schedule("event", '{"kinds":[7],"#p":["bot"]}'),
+         "on reaction"),
+    ],
+)  # fmt: skip
+def test_how_people_write_it(text: str, schedule: Schedule, shown: str) -> None:
+    assert occasions.read(text, MAIN) == schedule
+    assert occasions.written(schedule) == shown
+    assert occasions.read(shown, MAIN) == schedule
+
+
+@pytest.mark.parametrize("text", ["", "@daily", "every 5m", "only", "once", "2026-12-24"])
+def test_a_time_is_none_of_these(text: str) -> None:
+    assert occasions.read(text, MAIN) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("on", "write on mention, on reaction, on article, on call, or on and a filter"),
+        ("on monday", "'monday' sets no task off"),
+        ("on {", "as a filter in JSON"),
+        ('on {"kinds":[1]}', "more than anybody can read"),
+    ],
+)
+def test_what_sets_nothing_off(text: str, why: str) -> None:
+    with pytest.raises(Malformed, match=why):
+        occasions.read(text, MAIN)
+
+
 def test_what_is_made_of_it() -> None:
     written = occasions.checked(task(MENTION), (), MAIN)
     assert written.schedule.expression == '{"kinds":[1],"#p":["bot"]}'

@@ -54,6 +54,11 @@ def test_what_is_not_said_is_as_usual() -> None:
         ({"until": "none"}, "until", None),
         ({"times": "5"}, "count", Count(5, 5)),
         ({"times": "none"}, "count", None),
+        ({"when": "on mention"}, "schedule", Schedule("event", '{"kinds":[1,1111],"#p":["bot"]}')),
+        ({"when": "On  call "}, "schedule", Schedule("webhook", "call")),
+        ({"when": "on mention"}, "start", NOW),
+        ({"gate": " test -e dry "}, "gate", "test -e dry"),
+        ({"gate": "None"}, "gate", ""),
     ],
 )
 def test_each_thing_that_may_be_said(said: dict[str, str], field: str, value: object) -> None:
@@ -68,6 +73,10 @@ def test_each_thing_that_may_be_said(said: dict[str, str], field: str, value: ob
     [
         ({"when": None}, "say when: 0 16 * * 1-5, @daily, every 15m, in 20m or 2026"),
         ({"when": "soon"}, "'soon' is no time: write 0 16"),
+        ({"when": "on monday"}, "'monday' sets no task off: write on mention"),
+        ({"when": 'on {"kinds":[1]}'}, "more than anybody can read"),
+        ({"gate": "x" * 501}, "at most 500 characters, on one line"),
+        ({"gate": "a\nb"}, "keep what is long in a script"),
         ({"when": "0 0 31 2 *"}, "never comes"),
         ({"when": "every 10s"}, "every 10s is too often: every 1m is the least"),
         ({"when": "2020-01-01T10:00"}, "2020-01-01 10:00 has passed; it is now"),
