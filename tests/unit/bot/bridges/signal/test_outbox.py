@@ -97,7 +97,7 @@ async def test_the_owner_speaks_where_the_group_says_so(stage: Stage, bridge: Ou
     (got,) = await stage.got(alice, 1)
     assert (got["message"], styles(got)) == ("Owner: me", ["0:6:BOLD", "7:2:ITALIC"])
     name = json.dumps({"name": "Ada"})
-    await stage.owner_says(stage.house.roles.main, name, kind=0)
+    await stage.owner_says(group, name, kind=0)
     said = await stage.owner_says(group, "me again", kind=40002)
     assert seen(await stage.got(alice, 2)) == ["Owner: me", "Ada: me again"]
     assert await settled(stage, said) == (Status.OK, "")
@@ -253,6 +253,25 @@ async def test_nobody_takes_back_what_is_not_theirs(stage: Stage, bridge: Outbou
     assert deleted["target"] == sent["timestamp"]
     assert not await stage.has_delivery(of_alice)
     assert not await stage.has_delivery(of_owner)
+
+
+async def test_only_what_is_taken_back_here_is_taken_back_there(
+    stage: Stage, bridge: Outbound
+) -> None:
+    """Attack: anybody can write a 5 that names what another has said; of that nothing happens, and
+    the relay keeps both. A member takes the bot's words from people, or an agent the router's."""
+    alice = a_person()
+    group = (await stage.group(alice)).group
+    ours, notice = await stage.speak(group, "ours"), await stage.say(group, "a notice")
+    _, noted = await stage.got(alice, 2)
+    mine, taken = ("k", "9"), ("e", notice.id)
+    by_owner = await stage.owner_says(group, "", ("e", ours.id), mine, kind=5)
+    by_agent = await stage.speak(group, "", taken, mine, kind=5)
+    by_router = await stage.say(group, "", ("e", ours.id), taken, mine, kind=5)
+    assert await settled(stage, by_router) == (Status.OK, "")
+    assert [it["target"] for it in await stage.got(alice, 1, "delete")] == [noted["timestamp"]]
+    assert not await stage.has_delivery(by_owner)
+    assert not await stage.has_delivery(by_agent)
 
 
 async def test_what_is_retracted_while_it_waits_is_never_said(
