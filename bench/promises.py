@@ -512,7 +512,10 @@ PROMISES = (
         "clock-steps",
         "Clocks are set by a day forward and back, machines sleep, in every zone: no slot of a "
         "task is claimed twice, and none is lost while nobody touches the clock.",
-        (f"{UNIT}/bot/schedule/test_misfire.py::test_clocks_that_are_set_as_anybody_likes",),
+        (
+            f"{UNIT}/bot/schedule/test_misfire.py::test_clocks_that_are_set_as_anybody_likes",
+            f"{UNIT}/bot/test_scheduler.py::test_a_clock_that_is_set_while_it_waits_is_noticed",
+        ),
         "machines",
         12,
         5_000,

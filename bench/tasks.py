@@ -74,7 +74,7 @@ class Size:
     idle_s: float
 
 
-FULL = Size(1_000, 50, 1_000, 100, 60.0)
+FULL = Size(1_000, 30, 1_000, 100, 60.0)
 QUICK = Size(50, 5, 100, 20, 10.0)
 
 
@@ -113,7 +113,7 @@ def run(size: Size, announce: Callable[[str], None]) -> tuple[list[Figures], dic
 async def _measure(
     image: str, size: Size, announce: Callable[[str], None]
 ) -> tuple[list[Figures], dict[str, object]]:
-    alone, a_few = size.due // 5, size.due - size.due // 5
+    alone, a_few = size.due // 4, size.due - size.due // 4
     announce(f"{alone} tasks due one a second, then {a_few} due {TOGETHER} a second")
     late_ms = await due_to_job_ms(image, alone, 1)
     late_few_ms = await due_to_job_ms(image, a_few, TOGETHER)

@@ -83,7 +83,11 @@ class Ending:
         match step:
             case Complete():
                 log.info("job done", job=job.id[:12])
-                sign, end = DONE, job_events.result(pubkey, job.group, job.id, now_s, task=job.task)
+                words = "" if job.gate is None else f"gate closed: {job.gate}"
+                sign, end = (
+                    DONE,
+                    job_events.result(pubkey, job.group, job.id, now_s, words, task=job.task),
+                )
             case CallOff():
                 log.info("job called off", job=job.id[:12])
                 sign, end = (

@@ -23,6 +23,7 @@ from nips.kinds import Kind
 from nips.own import handed as handed_events
 from nips.own import job as job_events
 from nips.own import task_run
+from nips.own.cause import Cause
 from nips.own.roles import Roles
 from nips.own.task_run import TaskRun
 
@@ -91,11 +92,13 @@ class Intake:
         made = Job(request.id, group, (message,), request.created_at, not_before)
         return await self._make(request, made)
 
-    async def perform(self, group: str, run: TaskRun) -> Job | None:
-        """Make a job of a task's run, once, however often it is asked for. Returns the job, if it
-        is a new one."""
+    async def perform(self, group: str, run: TaskRun, cause: Cause | None = None) -> Job | None:
+        """Make a job of a task's run, once, however often it is asked for. cause: what has set it
+        off, None for a moment. Returns the job, if it is a new one."""
         pubkey, now_s = self._author.pubkey, self._author.now_s()
-        request = self._author.sign(task_run.request(pubkey, group, run, self._roles.bot, now_s))
+        request = self._author.sign(
+            task_run.request(pubkey, group, run, self._roles.bot, now_s, cause)
+        )
         return await self._make(request, Job(request.id, group, (), now_s, task=run))
 
     async def _make(self, request: Event, made: Job) -> Job | None:

@@ -57,7 +57,8 @@ class Job:
     until which it waits. attempts: how many were begun. handed: messages that came while it was
     open, in their order; begun: those of them that a session has begun with; settled: those that
     need nothing more; withdrawn: those of them that were taken back. called_off: it is to end
-    without an answer. done: its session said so. ended: it has its end event.
+    without an answer. done: its session said so. ended: it has its end event. gate: how the
+    command ended that kept its task from being carried out, None where none did.
     """
 
     id: str
@@ -74,6 +75,7 @@ class Job:
     done: bool = False
     ended: bool = False
     task: TaskRun | None = None
+    gate: str | None = None
 
     @property
     def message(self) -> str | None:
@@ -178,6 +180,7 @@ def fold(events: Iterable[Event], router: str) -> dict[str, Job]:
             done=any(one.done for one in reports),
             ended=request.id in ends or any(one.ended for one in of_router),
             task=request.task,
+            gate=next((one.gate for one in reports if one.done and one.gate), None),
         )
 
     return {request.id: job_of(request) for request in requests}

@@ -235,7 +235,7 @@ class Router:
             await dispatch.intake.perform(group, run)
 
         keeper = Keeper(self._author, book, perform, self._spending.why_not, scheduler.changed)
-        return Desk(self._author, keeper, self._directory.group)
+        return Desk(self._author, keeper, self._directory.group, self._roles.main, self._least_ms)
 
     def _learn(self, event: Event) -> None:
         self._directory.learn(event)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -26,6 +27,7 @@ from bot.task_book import Conflict, Planned, TaskBook
 from bot.zones import zone_of
 from nips.filter import MAX_VALUES, Filter
 from nips.kinds import Kind
+from nips.own.cause import Cause
 from nips.own.roles import Roles
 from nips.own.task import Task
 from nips.own.task_run import TaskRun
@@ -34,19 +36,37 @@ from nips.refusal import Malformed, Refused
 log = structlog.get_logger()
 
 
+class Perform(Protocol):
+    """Its result does not matter here: what was made is on the relay."""
+
+    def __call__(
+        self, group: str, run: TaskRun, cause: Cause | None = None, /
+    ) -> Awaitable[object]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """What a scheduler does with a slot that is due.
+    """What is done with a slot that is due.
 
-    perform: makes a job of a task's run in a group; may be called for the same one repeatedly.
+    perform: makes a job of a task's run in a group, of its cause where that is no moment; may be
+    called for the same one repeatedly.
     groups: gives a group by its id. why_not: why no job may begin in a group now, None when one
     may. tell: says so there, once a day.
     """
 
-    perform: Callable[[str, TaskRun], Awaitable[object]]
+    perform: Perform
     groups: Callable[[str], Group | None]
     why_not: Callable[[str], str | None]
     tell: Callable[[str], Awaitable[None]]
+
+    def against(self, task: Task) -> str | None:
+        """Why a task may not run now, None when it may."""
+        group = self.groups(task.group)
+        if group is None or group.binding is None or group.binding.archived:
+            return "its group is no conversation now"
+        if group.binding.paused:
+            return "its group is paused"
+        return self.why_not(task.group)
 
 
 class Scheduler:
@@ -124,7 +144,7 @@ class Scheduler:
             # Another scheduler has claimed that slot, and may have been killed right then.
             await self._finish([task])
         match verdict:
-            case Run(slot) if (why := self._why_not(task)) is not None:
+            case Run(slot) if (why := self._doing.against(task)) is not None:
                 log.info("task passed over", task=task.id[:8], slot=slot, reason=why)
                 after = planning.passed(task, Pass(slot, plan.next(slot)))
                 if await self._replace(planned, after):
@@ -153,14 +173,6 @@ class Scheduler:
             self._alarm.ring()
             return False
         return True
-
-    def _why_not(self, task: Task) -> str | None:
-        group = self._doing.groups(task.group)
-        if group is None or group.binding is None or group.binding.archived:
-            return "its group is no conversation now"
-        if group.binding.paused:
-            return "its group is paused"
-        return self._doing.why_not(task.group)
 
     async def _found(self, addresses: set[str]) -> set[tuple[str, str]]:
         """The runs of these tasks that have a job, whatever became of it."""

@@ -1,15 +1,20 @@
 """Shell: a person's own calendar event becomes a task, and the task follows it.
 
 Who may is the owner, and an admin in their group. Published again, the event is an edit; without
-its `schedule`, or deleted, the task is cancelled. What it has claimed by then stays claimed. On the
-event stands ✅, or ❌ with words why not. Read again after a crash, it has been followed already.
+its `schedule`, called off or deleted, the task is cancelled. What it has claimed by then stays
+claimed. On the event stands ✅, or ❌ with words why not. Read again after a crash, it has been
+followed already.
+
+Of two editors none undoes unseen what the other did: where the task was changed otherwise since its
+event was followed, an edit of the event is told of and not taken over. The next one is.
 Source: PROTOCOL.md "Kind 31923".
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import structlog
@@ -21,7 +26,8 @@ from bot.notice import notice
 from bot.schedule import planning
 from bot.schedule.expression import MIN_INTERVAL_MS
 from bot.task_book import Conflict, Planned, TaskBook
-from bot.tasks import bounds
+from bot.tasks import bounds, occasions
+from bot.tasks.wanted import version_of
 from bot.zones import zone_of
 from nips.event import Event
 from nips.filter import Filter
@@ -38,8 +44,21 @@ from nips.refusal import Malformed, Refused
 
 MAX_TRIES = 5  # at a task that others change at the same time
 YES, NO = "✅", "❌"
+CHANGED = (
+    "the task was changed here since, by a command or an agent, and stays what it is. Publish the "
+    "event once more to have it take the task's place"
+)
+NOT_THEIRS = "Only the owner and this conversation's admins plan something for me here."
 
 log = structlog.get_logger()
+
+
+class _Changed(Exception):
+    """The task is not what was made of its event any more."""
+
+    def __init__(self, planned: Planned) -> None:
+        super().__init__()
+        self.planned = planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +88,18 @@ class Wishes:
         followed = self._following(coordinates(event) or "")
         try:
             wish = wishes.parse(event)
-            if wish is None:  # it is an appointment, perhaps by now
+            if wish is None or wish.cancelled:  # it is an appointment, perhaps by now
                 await self._cancel(followed)
                 return
             group = self._group_of(event.pubkey, wish.group)
             if group is None or (followed and followed.task.group != group.id):
-                log.info("a task that its author may not set up", id=event.id[:12])
+                await self._not_theirs(event)
                 return
             planned = await self._follow(wish, group)
+        except _Changed as error:
+            # Told first: read again after a crash, it would be told of no more.
+            await self._refuse(event, CHANGED)
+            await self._note(error.planned, event.id)
         except (Malformed, Refused) as error:
             await self._refuse(event, str(error))
         else:
@@ -98,12 +121,16 @@ class Wishes:
     # Steps
 
     async def _follow(self, wish: Wish, group: Group) -> Planned | None:
-        """The task as the wish has it; None where it is that already. Raises Malformed, Refused."""
+        """The task as the wish has it; None where it is that already. Raises Malformed, Refused,
+        _Changed."""
         name, source = _task_name(group.id, wish.source.address), wish.source
         for _ in range(MAX_TRIES):
             old = self._book.all.get(name)
-            if old is not None and old.task.source == source:
-                return None
+            if old is not None and (known := old.task.source) is not None:
+                if known.version == source.version:
+                    return None
+                if known.digest and known.digest != version_of(old.task):
+                    raise _Changed(old)
             if old is None and await self._was_cancelled_since(wish):
                 return None
             try:
@@ -113,6 +140,13 @@ class Wishes:
         raise Malformed("that task is being changed by somebody else: publish it again")
 
     def _wanted(self, wish: Wish, group: Group, old: Planned | None) -> Task:
+        tasks = [planned.task for planned in self._book.all.values()]
+        if old is None and (why := bounds.why_full(tasks, group.id)) is not None:
+            raise Malformed(why[:1].lower() + why[1:])
+        made = occasions.checked(self._planned(wish, group, old), tasks, self._roles.main)
+        return replace(made, source=replace(wish.source, digest=version_of(made)))
+
+    def _planned(self, wish: Wish, group: Group, old: Planned | None) -> Task:
         now_s = self._world.now_s()
         name = wish.zone or (old.task.zone if old else self._world.zone)
         zone = zone_of(name)
@@ -129,9 +163,6 @@ class Wishes:
             wish, old.task if old else blank, zone, now_s, self._world.least_ms
         )
         if old is None:
-            tasks = (planned.task for planned in self._book.all.values())
-            if (why := bounds.why_full(tasks, group.id)) is not None:
-                raise Malformed(why[:1].lower() + why[1:])
             return planning.new(wanted, zone, now_s, not_before_s=not_before_s)
         return planning.edited(old.task, wanted, zone, now_s, not_before_s=not_before_s)
 
@@ -146,6 +177,14 @@ class Wishes:
         # Attack: a member of a group, who may write there, has its agent work for them for ever.
         return group if is_owner or group.has(author, GroupRole.ADMIN) else None
 
+    async def _note(self, planned: Planned, version: str) -> None:
+        """Let the task stand as it is, having seen that version of its event."""
+        task = planned.task
+        assert task.source is not None
+        seen = replace(task.source, version=version, digest=version_of(task))
+        with suppress(Conflict, Refused):  # then the next edit is told of once more
+            await self._book.put(replace(task, source=seen), planned)
+
     def _following(self, address: str) -> Planned | None:
         tasks = self._book.all.values()
         return next((p for p in tasks if p.task.source and p.task.source.address == address), None)
@@ -158,6 +197,7 @@ class Wishes:
             await self._book.remove(planned)
         except Refused as error:
             log.error("task not cancelled", task=planned.task.id[:8], reason=str(error))
+        self._world.changed()
 
     async def _is_there(self, source: Source) -> bool:
         _, author, d = source.address.split(":", 2)
@@ -190,15 +230,22 @@ class Wishes:
         if group is None:
             return
         await self._sign(group.id, event, NO)
-        about = (("q", event.id), ("p", author))
-        said = notice(
-            self._roles,
-            ("wish", event.id),
-            f"That calendar event cannot be a task: {why.rstrip('.')}.",
-            about,
-            now_s=self._author.now_s(),
-            group=group.id,
-        )
+        words = f"That calendar event cannot be a task: {why.rstrip('.')}."
+        await self._say(group.id, event, ("wish", event.id), words)
+
+    async def _not_theirs(self, event: Event) -> None:
+        """Tell a member, once, that they plan nothing in their group."""
+        log.info("a task that its author may not set up", id=event.id[:12])
+        group = self._world.groups(event.tag("h") or "")
+        if group is None or group.binding is None or event.pubkey not in group.members:
+            return
+        # Attack: a member whose calendar has the assistant answer without end.
+        once = ("wish not theirs", group.id, event.pubkey)
+        await self._say(group.id, event, once, NOT_THEIRS)
+
+    async def _say(self, group: str, event: Event, once: tuple[str, ...], words: str) -> None:
+        about = (("q", event.id), ("p", event.pubkey))
+        said = notice(self._roles, once, words, about, now_s=self._author.now_s(), group=group)
         if refusal := (await self._author.publish(said)).refusal:
             log.error("notice refused", id=event.id[:12], reason=refusal.sentence)
 

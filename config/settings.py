@@ -158,6 +158,15 @@ def service_url(url: str) -> str:
     return urlunsplit((given.scheme, given.netloc.lower(), given.path.rstrip("/"), "", ""))
 
 
+def loopback(listen: str, why: str) -> str:
+    """An address on which only this machine is answered. Raises ValueError."""
+    host, _, port = listen.rpartition(":")
+    is_port = port.isascii() and port.isdigit() and int(port) <= 65_535
+    if host not in ("127.0.0.1", "[::1]") or not is_port:
+        raise ValueError(f"{listen}: give 127.0.0.1:PORT; {why}")
+    return listen
+
+
 def is_near(url: str) -> bool:
     """Say whether what is asked at a service's address can be read on its way by nobody."""
     given = urlsplit(url)
@@ -167,6 +176,19 @@ def is_near(url: str) -> bool:
         return ip_address(given.hostname or "").is_loopback
     except ValueError:
         return False
+
+
+class WebhookSettings(BaseModel):
+    """Where programs on this machine may call tasks; nowhere where it is empty."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    listen: str
+
+    @field_validator("listen")
+    @classmethod
+    def _loopback(cls, listen: str) -> str:
+        return listen and loopback(listen, "what calls tasks from elsewhere comes through a proxy")
 
 
 class Settings(BaseSettings):
@@ -187,6 +209,7 @@ class Settings(BaseSettings):
     agent: AgentSettings
     budget: BudgetSettings
     tasks: TaskSettings
+    webhooks: WebhookSettings
 
     @field_validator("relays", "allowed_private_hosts", mode="before")
     @classmethod
@@ -226,10 +249,7 @@ class Settings(BaseSettings):
     @field_validator("listen")
     @classmethod
     def _loopback(cls, listen: str) -> str:
-        host, _, port = listen.rpartition(":")
-        if host not in ("127.0.0.1", "[::1]") or not port.isdigit() or int(port) > 65_535:
-            raise ValueError(f"{listen}: give 127.0.0.1:PORT; the relay is for this machine only")
-        return listen
+        return loopback(listen, "the relay is for this machine only")
 
     @classmethod
     def settings_customise_sources(

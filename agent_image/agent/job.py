@@ -12,9 +12,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from agent_image.agent.occasion import Beside, of_cause
 from nips.event import Event
 from nips.kinds import Kind
 from nips.own import task as tasks
+from nips.own.cause import Cause
 from nips.own.handed import Handed, parse_handed
 from nips.own.job import (
     Attempt,
@@ -36,7 +38,8 @@ class Message:
     or another assistant did. network: that it came through, as the bridge says; "" for none.
     subject: as its author calls the conversation. files: that came with it, in our folder. edited:
     its author says that it is what another message, which is gone, was changed to. task: the title
-    of a scheduled task, whose prompt this is: nobody has said it, and its `id` is the job's."""
+    of a scheduled task, whose prompt this is: nobody has said it, and its `id` is the job's; gate:
+    its command, besides: what is given with the prompt."""
 
     id: str
     author: str
@@ -49,6 +52,8 @@ class Message:
     files: tuple[ReceivedFile, ...] = ()
     edited: bool = False
     task: str = ""
+    gate: str = ""
+    besides: tuple[Beside, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +132,35 @@ def read_job(request: JobRequest, events: Iterable[Event], message: str | None =
     return Job(request.id, request.group, request.bot, asked, _in_order(before), follow_up)
 
 
-def read_task(request: JobRequest, events: Iterable[Event], router: str, now_s: int) -> Job:
+def read_task(
+    request: JobRequest,
+    events: Iterable[Event],
+    router: str,
+    now_s: int,
+    cause: Cause | None = None,
+) -> Job:
     """Put the job together for the run of a task: its prompt, as it stands now.
 
-    events: the task's and the group's last messages. router: the attempt's author. Raises
-    Malformed when the task is not among them, or is none.
+    events: the task's, what has set it off where that is of the group, and the group's last
+    messages. router: the attempt's author. Raises Malformed when the task is not among them, or is
+    none.
     """
-    known = {event.id: event for event in events}.values()
+    known = tuple({event.id: event for event in events}.values())
     addressed = [event for event in known if event.kind == Kind.CALENDAR_EVENT]
     found = [tasks.parse(event, router) for event in addressed if event.pubkey == router]
     task = next((t for t in found if request.task and t.name == request.task.name), None)
     if task is None:
         raise Malformed("job request: its task is not there")
     asked = Message(
-        request.id, router, Kind.CALENDAR_EVENT, now_s, task.prompt, False, task=task.title
+        request.id,
+        router,
+        Kind.CALENDAR_EVENT,
+        now_s,
+        task.prompt,
+        False,
+        task=task.title,
+        gate=task.gate,
+        besides=of_cause(cause, known, request.group),
     )
     said = (
         message_of(event, request.bot)

@@ -26,7 +26,8 @@ class TaskTools:
         self,
         when: Annotated[
             str,
-            "cron fields (0 16 * * 1-5) or @daily; every 15m; in 20m; 2026-12-24T18:00",
+            "cron fields (0 16 * * 1-5) or @daily; every 15m; in 20m; 2026-12-24T18:00; "
+            "or on mention, on reaction, on article, on call, on and a Nostr filter in JSON",
         ],
         prompt: Annotated[
             str, "what you are to do then, clear by itself: nobody will have said anything before"
@@ -38,10 +39,13 @@ class TaskTools:
         ] = "",
         until: Annotated[str, "no run later: 2026-12-24T18:00 or in 30d; no end if empty"] = "",
         times: Annotated[int, "how many runs, 0 for any number"] = 0,
+        gate: Annotated[str, "a command here: you are started only if it exits with 0"] = "",
         conversation: Annotated[str, "another one's name or folder; this one if empty"] = "",
     ) -> str:
         """Plan work for later, once or repeatedly. At its time you are started with its prompt."""
-        given = _said(when=when, prompt=prompt, title=title, tz=tz, late=late, until=until)
+        given = _said(
+            when=when, prompt=prompt, title=title, tz=tz, late=late, until=until, gate=gate
+        )
         if times:
             given["times"] = times
         return await self._ask("schedule_task", conversation, _json(given))
@@ -64,12 +68,15 @@ class TaskTools:
         late: Annotated[str, "2h, or no"] = "",
         until: Annotated[str, "the new end; none takes it away"] = "",
         times: Annotated[int, "runs from now on; 0: unchanged, -1: any number"] = 0,
+        gate: Annotated[str, "the new command before it; none takes it away"] = "",
         version: Annotated[
             str, "the version that you have seen; refused if somebody was quicker"
         ] = "",
     ) -> str:
         """Change a task."""
-        given = _said(when=when, prompt=prompt, title=title, tz=tz, late=late, until=until)
+        given = _said(
+            when=when, prompt=prompt, title=title, tz=tz, late=late, until=until, gate=gate
+        )
         if times:
             given["times"] = "none" if times < 0 else times
         if not given:

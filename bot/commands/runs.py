@@ -25,7 +25,7 @@ ENDS = {Kind.JOB_RESULT: "done", Kind.JOB_ERROR: "failed", Kind.JOB_CANCEL: "sto
 class Run:
     """One job. messages: that it answers, handed ones too. task: whose run it is. begun: unix
     seconds of each attempt. end: `done`, `failed`, `stopped`, or None while it is open. words: why
-    it failed."""
+    it failed, or was done without an agent."""
 
     id: str
     group: str
@@ -90,7 +90,7 @@ def _is_end(event: Event) -> bool:
 def _end(event: Event | None) -> tuple[str | None, int | None, str]:
     if event is None:
         return None, None, ""
-    words = event.content if event.kind == Kind.JOB_ERROR else ""
+    words = event.content if event.kind != Kind.JOB_CANCEL else ""
     return ENDS[Kind(event.kind)], event.created_at, words
 
 

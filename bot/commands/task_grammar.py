@@ -1,17 +1,18 @@
 """Pure: what `/task …` may say after its name.
 
-    new [for GROUP] [title T] [tz ZONE] [late 2h|no] [until TIME] [times N] WHEN PROMPT
-    edit ID when|title|tz|late|until|times VALUE … prompt TEXT
+    new [for GROUP] [title T] [tz ZONE] [late 2h|no] [until TIME] [times N] [gate C] WHEN PROMPT
+    edit ID when|title|tz|late|until|times|gate VALUE … prompt TEXT
     show|pause|resume|cancel|run ID, runs ID [N]
 
 WHEN is told from the prompt by its form: five fields, `@daily`, `every` or `in` and a span, a date
-and a time; or it stands between quotation marks. The prompt is all that follows, lines and all; one
-that begins on a line of its own is left as it is. Nothing after it is read, so a prompt may hold
-quotation marks that nobody closes.
+and a time, `on` and a word or a filter; or it stands between quotation marks. The prompt is all
+that follows, lines and all; one that begins on a line of its own is left as it is. Nothing after it
+is read, so a prompt may hold quotation marks that nobody closes.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 
@@ -21,20 +22,20 @@ from bot.commands.table import nearest
 from bot.commands.terms import WrongTerm
 from bot.commands.words import Word, rest, split, spoken, taken
 from bot.schedule import duration
-from bot.schedule.expression import FORMS
-from bot.tasks.wanted import Wanted
+from bot.tasks.occasions import ON
+from bot.tasks.wanted import ALL_FORMS, Wanted
 from nips.refusal import Malformed
 
 ABOUT = "task"
 VERBS = ("new", "show", "edit", "pause", "resume", "cancel", "run", "runs")
-OPTIONS = ("title", "tz", "late", "until", "times")
+OPTIONS = ("title", "tz", "late", "until", "times", "gate")
 MAX_LISTED = 50
 MAX_SPAN_WORDS = 8
 CRON_FIELDS = 5
 _ID = re.compile(r"[0-9a-f]{4,8}(?:-?[0-9a-f-]{0,28})", re.IGNORECASE)
 _DATE = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}(?!\d)")
 _TIME = re.compile(r"\d{1,2}:\d\d(:\d\d)?(Z|[+-]\d\d(:?\d\d)?)?[,:;]?", re.IGNORECASE)
-_HEAD = re.compile(r"[@*\d]|(?:every|in)$", re.IGNORECASE)
+_HEAD = re.compile(r"[@*\d]|(?:every|in|on)$", re.IGNORECASE)
 _ENDING = ",:;"  # that people put between when and what
 
 
@@ -89,9 +90,9 @@ def _new(text: str, at: int) -> Command | Bad:
             break
         said[word.key], at = _value(text, end, word.key, said)
     else:
-        return Bad(f"Say when, and what is to be done: {FORMS}.", ABOUT)
+        return Bad(f"Say when, and what is to be done: {ALL_FORMS}.", ABOUT)
     if not word.quoted and not _HEAD.match(word.text):
-        return Bad(f'"{word.text[:40]}" is no time. First say when: {FORMS}.', ABOUT)
+        return Bad(f'"{word.text[:40]}" is no time. First say when: {ALL_FORMS}.', ABOUT)
     when, at = _when(text, at)
     if not (prompt := _prompt(text, at)):
         return Bad("Say what is to be done: it comes after the time.", ABOUT)
@@ -116,7 +117,7 @@ def _edit(text: str, at: int) -> Command | Bad:
             case "when":
                 _once(said, word.key)
                 if taken(text, end) is None:
-                    raise WrongTerm(f"say when: {FORMS}")
+                    raise WrongTerm(f"say when: {ALL_FORMS}")
                 said["when"], at = _when(text, end)
             case key if key in (*OPTIONS, "version"):
                 said[key], at = _value(text, end, key, said)
@@ -171,11 +172,26 @@ def _when(text: str, at: int) -> tuple[str, int]:
     start = word.start
     if word.key in ("every", "in"):
         end = _span_end(text, end)
+    elif word.key == ON:
+        end = _occasion_end(text, end)
     elif _DATE.match(word.text):
         end = end if ":" in word.text.rstrip(_ENDING) else _time_end(text, end)
     elif not word.key.startswith("@"):
         end = _end_of(text, end, CRON_FIELDS - 1)
     return text[start:end].rstrip(_ENDING), end
+
+
+def _occasion_end(text: str, at: int) -> int:
+    """Where what sets a task off ends that begins at `at`: a JSON object, or a word."""
+    begin = at + len(text[at:]) - len(text[at:].lstrip())
+    if text[begin : begin + 1] != "{":
+        return _end_of(text, at, 1)
+    try:
+        _, end = json.JSONDecoder().raw_decode(text, begin)
+    except (ValueError, RecursionError) as error:
+        # A telephone's keyboard has other quotation marks than JSON.
+        raise WrongTerm('that is no filter: write it as {"kinds":[1],"#p":["bot"]}') from error
+    return int(end)
 
 
 def _span_end(text: str, at: int) -> int:

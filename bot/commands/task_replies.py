@@ -47,6 +47,8 @@ def task(facts: TaskFacts, now_s: int) -> Reply:
         lines.append(f"Not after: {facts.until}")
     if facts.times is not None:
         lines.append(f"Runs left: {facts.left} of {facts.times}")
+    if facts.gate:
+        lines.append(f"Only if this ends well: {cut(facts.gate, 500)}")
     if facts.followed:
         lines.append("It follows somebody's own calendar event: an edit of that changes it too.")
     prompt = facts.prompt[:MAX_PROMPT_SHOWN]

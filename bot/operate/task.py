@@ -19,7 +19,10 @@ app = typer.Typer(
     help="Scheduled tasks: make, show, change, run them; when they run.", no_args_is_help=True
 )
 
-WHEN_HELP = 'Such as "0 16 * * 1-5", @daily, "every 15m", "in 20m", 2026-12-24T18:00.'
+WHEN_HELP = (
+    'Such as "0 16 * * 1-5", @daily, "every 15m", "in 20m", 2026-12-24T18:00, "on mention", '
+    '"on call".'
+)
 Named = Annotated[str, typer.Argument(help="A task's id, the beginning of it, or its title.")]
 Title = Annotated[str | None, typer.Option(help="What people call it.")]
 Zone = Annotated[
@@ -32,6 +35,10 @@ Until = Annotated[
     str | None, typer.Option(help="No run is later: 2026-12-24T18:00, in 30d, or none.")
 ]
 Times = Annotated[str | None, typer.Option(help="How many runs from now on: 5, or none.")]
+Gate = Annotated[
+    str | None,
+    typer.Option(help="A command in the conversation's folder: run only if it ends well. Or none."),
+]
 
 
 @app.command()
@@ -48,11 +55,12 @@ def new(
     late: Late = None,
     until: Until = None,
     times: Times = None,
+    gate: Gate = None,
     data: Data = default_data(),
     json: Json = False,
 ) -> None:
     """Plan something: `task new "0 16 * * 1-5" Remind me to water the plants`."""
-    said = _said(title=title, tz=tz, late=late, until=until, times=times)
+    said = _said(title=title, tz=tz, late=late, until=until, times=times, gate=gate)
     _order(data, new_command(when, _text(prompt), group, said), json)
 
 
@@ -84,6 +92,7 @@ def edit(
     late: Late = None,
     until: Until = None,
     times: Times = None,
+    gate: Gate = None,
     version: Annotated[
         str | None,
         typer.Option(help="The version you have seen: refused if somebody was quicker."),
@@ -93,11 +102,19 @@ def edit(
 ) -> None:
     """Change what you name; the rest stays, and what has run stays counted."""
     said = _said(
-        when=when, title=title, tz=tz, late=late, until=until, times=times, version=version
+        when=when,
+        title=title,
+        tz=tz,
+        late=late,
+        until=until,
+        times=times,
+        gate=gate,
+        version=version,
     )
     text = None if prompt is None else _text([prompt])
     if text is None and not set(said) - {"version"}:
-        fail("Say what is to change: --when, --prompt, --title, --tz, --late, --until, --times.", 2)
+        options = "--when, --prompt, --title, --tz, --late, --until, --times, --gate"
+        fail(f"Say what is to change: {options}.", 2)
     _order(data, edit_command(task, text, said), json)
 
 

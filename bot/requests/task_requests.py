@@ -231,6 +231,7 @@ class TaskRequests:
             self._line(task, with_group=True),
             f"time zone {facts.tz}; late {facts.late}; until {facts.until or 'none'}; "
             + (f"{facts.left} of {facts.times} runs left" if facts.times else "any number of runs"),
+            *([f"gate {facts.gate}"] if facts.gate else []),
             f"version {facts.version}",
             "prompt:",
             facts.prompt,

@@ -60,11 +60,12 @@ def plan_of(task: Task, zone: tzinfo) -> Plan:
 
 
 def new(task: Task, zone: tzinfo, now_s: int, *, not_before_s: int = 0) -> Task:
-    """The task with its first run, at `not_before_s` or later; without a clock, since now. Its own
-    `start` does not count. Raises Malformed where it would never run."""
+    """The task with its first run, at `not_before_s` or later; without a clock it may run since
+    then, or since now. Its own `start` does not count. Raises Malformed where it would never
+    run."""
     _check_end(task, zone, now_s)
     if not task.schedule.has_clock:
-        return replace(task, start=now_s)
+        return replace(task, start=max(now_s, not_before_s))
     after_s = max(now_s, not_before_s - 1, task.last or 0)
     first = plan_of(task, zone).next(after_s)
     if first is None:
@@ -75,7 +76,7 @@ def new(task: Task, zone: tzinfo, now_s: int, *, not_before_s: int = 0) -> Task:
 def edited(old: Task, wanted: Task, zone: tzinfo, now_s: int, *, not_before_s: int = 0) -> Task:
     """`old` as it is wanted; what was claimed stays claimed. Its next run stays too, due already
     or not, where nothing about its times has changed. Raises Malformed as `new` does."""
-    wanted = replace(wanted, last=old.last)
+    wanted = replace(wanted, last=old.last, fired=old.fired)
     times = (old.schedule, old.zone, old.status)
     stays = times == (wanted.schedule, wanted.zone, wanted.status) and old.start >= not_before_s
     if not stays or (wanted.until is not None and wanted.until < old.start):
@@ -112,6 +113,7 @@ def wished(
         misfire=wish.misfire or task.misfire,
         until=wish.until,
         count=task.count if _same_total(wish.count, task.count) else wish.count,
+        gate=wish.gate,
         source=wish.source,
     )
     return wanted, not_before_s
@@ -121,6 +123,18 @@ def claimed(task: Task, run: Run) -> Task:
     """The task after one of its slots was claimed, before the job for it exists."""
     count = None if task.count is None else Count(task.count.left - 1, task.count.total)
     return _advanced(replace(task, last=run.slot, count=count), run.slot, run.next)
+
+
+def fired(task: Task, slot: str, now_s: int) -> Task:
+    """The same of a task without a clock: that slot was claimed, now."""
+    count = None if task.count is None else Count(task.count.left - 1, task.count.total)
+    after = replace(task, fired=slot, count=count)
+    return after if count is None or count.left else over(after, now_s)
+
+
+def over(task: Task, now_s: int) -> Task:
+    """A task without a clock that runs no more."""
+    return replace(task, start=now_s, status="done")
 
 
 def passed(task: Task, verdict: Pass) -> Task:

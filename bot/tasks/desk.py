@@ -11,7 +11,9 @@ from datetime import UTC, tzinfo
 from bot.author import Author
 from bot.groups import Group
 from bot.schedule import planning
+from bot.schedule.expression import MIN_INTERVAL_MS
 from bot.task_book import Planned
+from bot.tasks import occasions
 from bot.tasks import wanted as said
 from bot.tasks.keeper import Keeper, TaskError, task_id
 from bot.tasks.telling import TaskFacts, facts_of
@@ -22,13 +24,20 @@ from nips.refusal import Malformed
 
 
 class Desk:
-    """keeper: of all tasks. groups: gives a group by its id (a UUID)."""
+    """keeper: of all tasks. groups: gives a group by its id (a UUID). main: the owner's own.
+    least_ms: the shortest interval at which anybody may have one run."""
 
     def __init__(
-        self, author: Author, keeper: Keeper, groups: Callable[[str], Group | None]
+        self,
+        author: Author,
+        keeper: Keeper,
+        groups: Callable[[str], Group | None],
+        main: str,
+        least_ms: int = MIN_INTERVAL_MS,
     ) -> None:
         self.keeper = keeper
         self._author, self._groups = author, groups
+        self._main, self._least_ms = main, least_ms
 
     def drafted(self, group: str, wanted: Wanted, once: str) -> Task:
         """The task of a group that is wanted, not put yet. Raises Malformed, TaskError."""
@@ -38,7 +47,8 @@ class Desk:
         quiet = found.binding.quiet
         usual_zone = quiet.zone if quiet else machine_zone()
         now_s = self._author.now_s()
-        return said.made(wanted, group, task_id(once), usual_zone, zone_of, now_s)
+        made = said.made(wanted, group, task_id(once), usual_zone, zone_of, now_s, self._least_ms)
+        return self._checked(made)
 
     async def edit(self, task: Task, wanted: Wanted, version: str = "") -> Planned:
         """Change what is said. version: of the task as it was seen, "" where nobody says. Raises
@@ -46,7 +56,9 @@ class Desk:
 
         def edited(standing: Task) -> Task:
             said.check_version(standing, version)
-            return said.changed(standing, wanted, zone_of, self._author.now_s())
+            return self._checked(
+                said.changed(standing, wanted, zone_of, self._author.now_s(), self._least_ms)
+            )
 
         return await self.keeper.change(task, edited)
 
@@ -58,9 +70,13 @@ class Desk:
                 return planning.paused(standing)
             if standing.status == "active":
                 return standing
-            return planning.resumed(standing, zone_of(standing.zone), self._author.now_s())
+            now_s = self._author.now_s()
+            return self._checked(planning.resumed(standing, zone_of(standing.zone), now_s))
 
         return await self.keeper.change(task, changed)
+
+    def _checked(self, task: Task) -> Task:
+        return occasions.checked(task, (p.task for p in self.keeper.all()), self._main)
 
     async def run_now(self, task: Task, once: str) -> None:
         """Have it run besides its times. Raises TaskError."""

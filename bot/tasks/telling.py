@@ -10,6 +10,7 @@ from datetime import UTC, datetime, tzinfo
 
 from bot.commands.amounts import ago, duration
 from bot.schedule.duration import written
+from bot.tasks import occasions
 from bot.tasks.wanted import Zones, version_of
 from nips.own.schedule import SECONDS
 from nips.own.task import Task
@@ -24,7 +25,7 @@ class TaskFacts:
     """One task. group: what its conversation is called. at: its next run, unix seconds, None where
     it has none by the clock; local: the same by the clock of `tz`. when, late, until, times: as
     people write them; left: of the times. last: the slot that was claimed last. followed: whether
-    it follows a calendar event of a person's own."""
+    it follows a calendar event of a person's own. gate: "" for none."""
 
     id: str
     group: str
@@ -42,6 +43,7 @@ class TaskFacts:
     followed: bool
     version: str
     prompt: str
+    gate: str = ""
 
 
 def facts_of(task: Task, group: str, zone: tzinfo) -> TaskFacts:
@@ -65,6 +67,7 @@ def facts_of(task: Task, group: str, zone: tzinfo) -> TaskFacts:
         followed=task.source is not None,
         version=version_of(task),
         prompt=task.prompt,
+        gate=task.gate,
     )
 
 
@@ -81,8 +84,8 @@ def when_of(task: Task, zone: tzinfo) -> str:
             return at.astimezone(zone).strftime("%Y-%m-%dT%H:%M%z")
         case "cron":
             return expression
-        case how:
-            return f"{how} {expression}"
+        case "event" | "webhook":
+            return occasions.written(task.schedule)
 
 
 def line(facts: TaskFacts, now_s: int) -> str:

@@ -1,12 +1,13 @@
 """Pure: what somebody says of a task, in their words, made into a task or onto one.
 
-    when     0 16 * * 1-5, @daily, every 15m, in 20m, 2026-12-24T18:00
+    when     0 16 * * 1-5, @daily, every 15m, in 20m, 2026-12-24T18:00, on mention, on call
     prompt   what is to be done
     title    what people call it; without one the prompt's first line
     tz       whose wall clock is meant, such as Europe/Berlin
     late     how late a run that was missed may still be made up for: 2h, or no
     until    no run is later: as `when` of one that runs once, or none
     times    how many runs from now on: 5, or none
+    gate     a command that ends well where it is to be done; or none
 
 Agents, commands and the command line all say it so. What is not said stays as it is, or as is
 usual; what cannot be meant is refused with how to write it right.
@@ -19,8 +20,9 @@ from dataclasses import dataclass, fields, replace
 from datetime import tzinfo
 
 from bot.schedule import duration, expression, planning
-from bot.schedule.expression import FORMS
+from bot.schedule.expression import FORMS, MIN_INTERVAL_MS
 from bot.schedule.slots import Once
+from bot.tasks import occasions
 from nips.own.once import once_key
 from nips.own.schedule import (
     MAX_COUNT,
@@ -29,11 +31,13 @@ from nips.own.schedule import (
     USUAL_MISFIRE,
     Count,
     Misfire,
+    Schedule,
 )
-from nips.own.task import Task, checked_prompt, checked_title, title_of
+from nips.own.task import Task, checked_gate, checked_prompt, checked_title, title_of
 from nips.refusal import Malformed
 
-NONE = "none"  # takes an end or a number of runs away
+ALL_FORMS = f"{FORMS}, {occasions.FORMS}"
+NONE = "none"  # takes an end, a number of runs or a gate away
 _NOT = frozenset({"no", NONE, "never", "skip", "off"})
 _VERSION_DIGITS = 8
 
@@ -51,6 +55,7 @@ class Wanted:
     late: str | None = None
     until: str | None = None
     times: str | None = None
+    gate: str | None = None
 
     @classmethod
     def from_json(cls, given: object) -> Wanted:
@@ -78,42 +83,50 @@ FIELDS = tuple(field.name for field in fields(Wanted))
 
 
 def made(
-    wanted: Wanted, group: str, task_id: str, usual_zone: str, zones: Zones, now_s: int
+    wanted: Wanted,
+    group: str,
+    task_id: str,
+    usual_zone: str,
+    zones: Zones,
+    now_s: int,
+    least_ms: int = MIN_INTERVAL_MS,
 ) -> Task:
     """A new task of a group (its UUID). usual_zone: the clock that is meant where none is named.
+    least_ms: the shortest interval that they may have.
     Raises Malformed."""
     if wanted.when is None:
-        raise Malformed(f"say when: {FORMS}")
+        raise Malformed(f"say when: {ALL_FORMS}")
     prompt = checked_prompt((wanted.prompt or "").strip())
     name = wanted.tz or usual_zone
     zone = zones(name)
-    rule = expression.read(_short(wanted.when), zone, now_s)
     draft = Task(
         group,
         task_id,
         title_of(prompt) if wanted.title is None else _title(wanted.title),
         prompt,
-        planning.schedule_of(rule, wanted.when),
+        _schedule(wanted.when, group, zone, now_s, least_ms),
         name,
         now_s,
         misfire=USUAL_MISFIRE if wanted.late is None else _misfire(wanted.late),
         until=None if wanted.until is None else _until(wanted.until, zone, now_s),
         count=None if wanted.times is None else _count(wanted.times),
+        gate=_gate(wanted.gate or ""),
     )
     return planning.new(draft, zone, now_s)
 
 
-def changed(old: Task, wanted: Wanted, zones: Zones, now_s: int) -> Task:
+def changed(
+    old: Task, wanted: Wanted, zones: Zones, now_s: int, least_ms: int = MIN_INTERVAL_MS
+) -> Task:
     """The task with what is said of it. One that is done runs again where a time is given, an end
-    or a number of runs. Raises Malformed."""
+    or a number of runs. least_ms: as in `made`. Raises Malformed."""
     if wanted.is_nothing:
         raise Malformed(f"say what is to change: {', '.join(FIELDS)}")
     name = wanted.tz or old.zone
     zone = zones(name)
     new = replace(old, zone=name)
     if wanted.when is not None:
-        rule = expression.read(_short(wanted.when), zone, now_s)
-        new = replace(new, schedule=planning.schedule_of(rule, wanted.when))
+        new = replace(new, schedule=_schedule(wanted.when, old.group, zone, now_s, least_ms))
     if wanted.prompt is not None:
         new = replace(new, prompt=checked_prompt(wanted.prompt.strip()))
     if wanted.title is not None:
@@ -124,6 +137,8 @@ def changed(old: Task, wanted: Wanted, zones: Zones, now_s: int) -> Task:
         new = replace(new, until=_until(wanted.until, zone, now_s))
     if wanted.times is not None:
         new = replace(new, count=_count(wanted.times))
+    if wanted.gate is not None:
+        new = replace(new, gate=_gate(wanted.gate))
     if old.status == "done":
         new = _again(new, wanted)
     return planning.edited(old, new, zone, now_s)
@@ -135,7 +150,8 @@ def version_of(task: Task) -> str:
     until = "" if task.until is None else str(task.until)
     total = "" if task.count is None else str(task.count.total)
     said = (task.title, task.prompt, *task.schedule.tag(), task.zone, *task.misfire.tag())
-    return once_key("task version", *said, until, total)[:_VERSION_DIGITS]
+    gate = (task.gate,) if task.gate else ()
+    return once_key("task version", *said, until, total, *gate)[:_VERSION_DIGITS]
 
 
 def check_version(task: Task, seen: str) -> None:
@@ -159,9 +175,19 @@ def _again(task: Task, wanted: Wanted) -> Task:
     return replace(task, status="active", count=count)
 
 
+def _schedule(when: str, group: str, zone: tzinfo, now_s: int, least_ms: int) -> Schedule:
+    if (occasion := occasions.read(_short(when), group)) is not None:
+        return occasion
+    return planning.schedule_of(expression.read(when, zone, now_s, least_ms), when)
+
+
+def _gate(line: str) -> str:
+    return "" if line.strip().lower() == NONE else checked_gate(line)
+
+
 def _short(when: str) -> str:
     if len(when) > MAX_EXPRESSION_CHARS:
-        raise Malformed(f"that is no time: write {FORMS}")
+        raise Malformed(f"that is no time: write {ALL_FORMS}")
     return when
 
 

@@ -5,6 +5,7 @@ error, 43005 cancel. Source: PROTOCOL.md "Jobs".
     43001  h, ["a", task], ["slot", …], ["p", bot], o            router   one for a task's slot
     43002  h, ["e", job], ["attempt", "1"], ["p", session], o    router   one for an attempt
     43003  h, ["e", job], ["status", "running" | "done"], ["q", message]…   session  what it is at
+    43003  …, ["gate", how it ended]                                        session  it is not done
     43004  h, ["e", job], ["status", "completed"], o             router   the end
     43006  h, ["e", job], ["status", "error"], o                 router   the end, in plain words
     43005  h, ["e", job], ["q", message]…                        who may   it is to end
@@ -30,6 +31,7 @@ from nips.own.task_run import TaskRun
 from nips.refusal import Malformed
 
 MAX_LINE_CHARS = 2_000  # of a progress line
+MAX_GATE_CHARS = 100
 MAX_SECONDS_DIGITS = 11
 ENDINGS = {
     Kind.JOB_RESULT: "A request was answered",
@@ -77,7 +79,8 @@ class Progress:
     """43003: a session says what it does; `done` is the last thing it says.
 
     messages: while it runs, the handed one that it begins with; of `done`, all handed ones that it
-    has dealt with.
+    has dealt with. gate: how the command ended that kept a task from being carried out, None where
+    none did.
     """
 
     id: str
@@ -87,6 +90,7 @@ class Progress:
     line: str
     done: bool
     messages: tuple[str, ...] = ()
+    gate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +181,9 @@ def progress(
     done: bool = False,
     messages: Sequence[str] = (),
     task: TaskRun | None = None,
+    gate: str | None = None,
 ) -> Template:
-    """43003 by the session itself; `messages` as `Progress` has them."""
+    """43003 by the session itself; `messages` and `gate` as `Progress` has them."""
     status = "done" if done else "running"
     tags: tuple[Tag, ...] = (
         ("h", group),
@@ -186,6 +191,7 @@ def progress(
         *_about(task),
         ("status", status),
         *(("q", message) for message in messages),
+        *(() if gate is None else (("gate", gate[:MAX_GATE_CHARS]),)),
         ("alt", f"Work on a request: {status}"),
     )
     return Template(session, created_at, Kind.JOB_PROGRESS, tags, line[:MAX_LINE_CHARS])
@@ -292,6 +298,7 @@ def parse_progress(event: Event | Template) -> Progress:
         event.content,
         status == "done",
         named_by(what, event, "q"),
+        event.tag("gate"),
     )
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from nips.event import Event, Tags, Template
 from nips.kinds import Kind
+from nips.own import cause as causes
+from nips.own.cause import Cause
 from nips.own.fields import only_tag
 from nips.own.once import once_key
 from nips.refusal import Malformed
@@ -24,7 +26,7 @@ _SLOT = re.compile(r"[0-9a-z]{1,64}")
 @dataclass(frozen=True, slots=True)
 class TaskRun:
     """task: the address of its event, `31923:<key>:<group>/<task>`. slot: what it is made for: the
-    unix second, for a task with a clock."""
+    unix second, for a task with a clock; of others the event's id, or a call's name."""
 
     task: str
     slot: str
@@ -48,16 +50,20 @@ class TaskRun:
         return once_key("task", self.task, self.slot)
 
 
-def request(router: str, group: str, run: TaskRun, bot: str, created_at: int) -> Template:
-    """43001 for a task's run. Made again, it is the same job."""
+def request(
+    router: str, group: str, run: TaskRun, bot: str, created_at: int, cause: Cause | None = None
+) -> Template:
+    """43001 for a task's run. Made again, it is the same job. cause: what has set it off, None for
+    a moment."""
     tags: Tags = (
         ("h", group),
         *run.tags(),
+        *causes.tags(cause),
         ("p", bot),
         ("o", run.once()),
         ("alt", "A scheduled task of the assistant's is to be done"),
     )
-    return Template(router, created_at, Kind.JOB_REQUEST, tags, "")
+    return Template(router, created_at, Kind.JOB_REQUEST, tags, causes.content(cause))
 
 
 def parse(what: str, event: Event | Template, group: str) -> TaskRun | None:

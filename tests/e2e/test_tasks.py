@@ -104,6 +104,12 @@ async def test_it_runs_in_a_container_and_is_told_its_owner(calendar: Calendar) 
     assert (done.status, done.last) == ("done", soon)
 
 
+async def test_planned_by_a_command_it_runs_as_well(calendar: Calendar) -> None:
+    planned = await calendar.scene.ask("/task new in 2s /say The tea is ready.")
+    assert planned.startswith("✅")
+    assert await calendar.scene.hear() == "The tea is ready."
+
+
 async def test_edited_paused_and_cancelled_in_the_calendar(calendar: Calendar) -> None:
     daily, start = ("schedule", "cron", "0 16 * * *"), int(time())
     task = await calendar.plan("tea", "/say Tea.", start, daily, ("start_tzid", "Europe/Berlin"))

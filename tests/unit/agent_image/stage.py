@@ -25,6 +25,7 @@ from nips.kinds import Kind
 from nips.nip29 import GroupRole, Metadata
 from nips.own import approval, frame, grant, job, task_run
 from nips.own import task as tasks
+from nips.own.cause import Cause
 from nips.own.grant import Grant, Rule
 from nips.own.roles import Roles
 from nips.own.schedule import Schedule
@@ -116,17 +117,25 @@ class Stage:
         )
         return await self.put(template, self.router)
 
-    async def task_job(self, prompt: str, slot: str, task_id: str | None = None) -> Event:
+    async def task_job(
+        self,
+        prompt: str,
+        slot: str,
+        task_id: str | None = None,
+        *,
+        gate: str = "",
+        cause: Cause | None = None,
+    ) -> Event:
         """The router makes a job of a slot of a task with this prompt."""
         now = int(time.time())
         task = Task(
             self.group, task_id or str(uuid4()), "Water the plants", prompt,
-            Schedule("cron", "@daily"), "UTC", now,
+            Schedule("cron", "@daily"), "UTC", now, gate=gate,
         )  # fmt: skip
         self.latest = max(self.latest + 1, now)  # of two versions in a second the lower id wins
         await self.put(tasks.template(task, self.router.public, self.latest), self.router)
         run = TaskRun(task.address(self.router.public), slot)
-        template = task_run.request(self.router.public, self.group, run, self.roles.bot, now)
+        template = task_run.request(self.router.public, self.group, run, self.roles.bot, now, cause)
         return await self.put(template, self.router)
 
     async def grant(

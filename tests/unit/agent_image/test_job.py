@@ -19,6 +19,7 @@ from agent_image.agent.job import (
 from nips.event import Event
 from nips.own import handed as handed_events
 from nips.own import task_run
+from nips.own.cause import Said
 from nips.own.job import Attempt, JobRequest, parse_request
 from nips.own.once import once_key
 from nips.own.received import ReceivedFile
@@ -216,6 +217,18 @@ def test_a_task_is_a_prompt_that_nobody_has_said_after_all_that_was_said(scene: 
     )
     assert [message.text for message in job.history] == ["earlier 3", "earlier 2", "earlier 1"]
     assert not job.follow_up
+
+
+def test_what_has_set_it_off_is_of_its_own_group(scene: Any) -> None:
+    """Attack: a cause that names what another group has said."""
+    here, elsewhere = scene.message("it rains"), scene.message("secret", group=OTHER_GROUP)
+    request = task_request(scene)
+    for said, text in ((here, "it rains"), (elsewhere, ""), (None, "")):
+        events = [task_event(scene), here, elsewhere]
+        cause = Said(said.id if said else "0c" * 32)
+        job = read_task(request, events, scene.router.public, scene.now, cause)
+        (beside,) = job.message.besides
+        assert beside.text.partition("\n")[0] == text
 
 
 def test_somebody_elses_task_is_not_carried_out(scene: Any) -> None:

@@ -36,6 +36,7 @@ from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.own import handed
 from nips.own.backend_name import BUILTIN
+from nips.own.cause import Called, Said
 from nips.own.frame import ENDINGS
 from nips.refusal import Refused
 from relay_local.client import Caller, Delivery, Stream, connect
@@ -93,6 +94,37 @@ async def test_a_task_that_was_cancelled_is_not_carried_out(stage: Stage) -> Non
     await stage.put(deletion, stage.router)
     assert (await stage.run(request))[0] == 0
     assert await stage.published(request) == []
+
+
+async def test_a_gate_that_stays_shut_ends_the_run_in_silence(stage: Stage) -> None:
+    request = await stage.task_job("/say wet", "1767279600", gate="test -e dry || exit 7")
+    assert (await stage.run(request)) == (0, "")
+    assert await stage.published(request) == []
+    (done,) = await stage.progress(request)
+    assert (done.tag("status"), done.tag("gate")) == ("done", "exit code 7")
+    # In the conversation's folder, where an agent's commands run.
+    (stage.group_folder / "dry").touch()
+    request = await stage.task_job("/say dry", "1767366000", gate="test -e dry")
+    assert (await stage.run(request)) == (0, "")
+    assert [event.content for event in await stage.published(request)] == ["dry"]
+    assert [e.values("gate") for e in await stage.progress(request)] == [[]]
+
+
+async def test_what_is_handed_to_a_run_behind_a_shut_gate_is_answered(stage: Stage) -> None:
+    request = await stage.task_job("/say wet", "1767452400", gate="false")
+    asked = await stage.ask("/say here")
+    given = handed.handed(stage.router.public, stage.group, request.id, asked.id, stage.latest)
+    await stage.put(given, stage.router)
+    assert (await stage.run(request)) == (0, "")
+    assert [event.content for event in await stage.published(request)] == ["here"]
+
+
+async def test_what_has_set_a_task_off_is_read_with_it(stage: Stage) -> None:
+    asked = await stage.ask("it rains")
+    for cause in (Said(asked.id), Called("text/plain", "/say from outside")):
+        request = await stage.task_job("/say noted", secrets.token_hex(8), cause=cause)
+        assert (await stage.run(request)) == (0, "")
+        assert [event.content for event in await stage.published(request)] == ["noted"]
 
 
 async def test_nothing_that_nobody_has_said_is_reacted_to(stage: Stage) -> None:

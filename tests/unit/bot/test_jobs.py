@@ -296,3 +296,16 @@ def test_a_tasks_run_has_no_message_until_one_is_handed_to_it() -> None:
     assert (job.at, job.left_over) == (MESSAGE, ())
     step = next_step(job, has_spoken=False, failure=INTERRUPTED, pauses_s=PAUSES_S)
     assert step == Again(2, 2.0)
+
+
+def test_a_gate_that_stayed_shut_is_told_by_its_session_alone() -> None:
+    """Attack: another job's session says what became of this one's task."""
+    run = TaskRun(f"31923:{ROUTER.public}:{GROUP}/{GROUP}", "1767279600")
+    request = by(ROUTER, task_run.request(ROUTER.public, GROUP, run, BOT.public, 100))
+    began = by(ROUTER, job_events.attempt(ROUTER.public, GROUP, request.id, 1, S1.public, 101))
+    for session, gate in ((S1, "exit code 1"), (S2, None)):
+        shut = job_events.progress(
+            session.public, GROUP, request.id, "", 102, done=True, gate="exit code 1"
+        )
+        (job,) = fold([request, began, by(session, shut)], ROUTER.public).values()
+        assert (job.gate, job.done) == (gate, gate is not None)

@@ -45,4 +45,6 @@ async def test_from_the_calendar_to_the_job(stage: Stage) -> None:
     async with stage.router():
         assert await stage.find(Kind.JOB_REQUEST, a=planned.address(router)) == [made]
         assert await stage.find(Kind.CALENDAR_EVENT, d=planned.name) == [now]
-        assert "Plants (main): done" in await stage.ask("/tasks")
+        shown = await stage.ask("/tasks")
+        assert "“Plants”" in shown
+        assert "done (main)" in shown

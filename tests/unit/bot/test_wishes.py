@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from secrets import token_bytes, token_hex
 from time import time
 
@@ -13,7 +13,7 @@ from bot.schedule import planning
 from bot.schedule.misfire import Run
 from bot.task_book import TaskBook
 from bot.tasks import bounds
-from bot.wishes import Wishes, World
+from bot.wishes import NOT_THEIRS, Wishes, World
 from nips import nip29
 from nips.event import Event, Tag, Template
 from nips.key import SecretKey
@@ -201,6 +201,10 @@ async def test_an_admin_may_in_their_group_and_a_member_nowhere(house: House) ->
     theirs = await desk.publish("m", HOURLY, ("h", group), by=member)
     assert desk.tasks(group) == []
     assert await desk.signs(theirs) == []
+    # Told once, however often they try.
+    assert await desk.words(theirs) == [NOT_THEIRS]
+    again = await desk.publish("m2", HOURLY, ("h", group), by=member)
+    assert await desk.words(again) == []
     event = await desk.publish("m", HOURLY, ("h", group), by=admin)
     assert len(desk.tasks(group)) == 1
     assert await desk.signs(event) == ["✅"]
@@ -225,6 +229,56 @@ async def test_what_cannot_be_a_task_is_refused_with_how_to_write_it_right(house
         assert words.startswith("That calendar event cannot be a task: ")
         assert why in words
     assert desk.tasks(group) == []
+
+
+async def test_called_off_it_is_cancelled(house: House) -> None:
+    desk, group = Desk(house), await house.group("called off")
+    await desk.publish("call off", HOURLY, ("h", group))
+    await desk.publish("call off", HOURLY, ("h", group), ("status", "cancelled"))
+    assert desk.tasks(group) == []
+    await desk.publish("never was", HOURLY, ("h", group), ("status", "cancelled"))
+    assert desk.tasks(group) == []
+
+
+async def test_two_editors_do_not_undo_each_others_work(house: House) -> None:
+    desk, group = Desk(house), await house.group("two editors")
+    await desk.publish("twice", HOURLY, ("h", group), text="/say one")
+    (task,) = desk.tasks(group)
+    standing = desk.book.all[task.name]
+    # Pausing, and a run, change nothing that people have said.
+    claimed = planning.claimed(planning.paused(task), Run(SOON, SOON + 3_600, 0))
+    standing = await desk.book.put(claimed, standing)
+    await desk.publish("twice", HOURLY, ("h", group), text="/say two")
+    assert [task.prompt for task in desk.tasks(group)] == ["/say two"]
+    # Another editor, by a command.
+    standing = desk.book.all[task.name]
+    await desk.book.put(replace(standing.task, prompt="/say other"), standing)
+    event = await desk.publish("twice", HOURLY, ("h", group), text="/say three")
+    assert [task.prompt for task in desk.tasks(group)] == ["/say other"]
+    assert await desk.signs(event) == ["❌"]
+    (words,) = await desk.words(event)
+    assert "was changed here since, by a command or an agent" in words
+    for _ in range(2):
+        await desk.wishes.saw(event)  # read again after a crash
+    assert [task.prompt for task in desk.tasks(group)] == ["/say other"]
+    assert len(await desk.words(event)) == 1
+    await desk.publish("twice", HOURLY, ("h", group), text="/say four")
+    assert [task.prompt for task in desk.tasks(group)] == ["/say four"]
+
+
+async def test_a_task_without_a_clock_may_be_wished_for(house: House) -> None:
+    desk, group = Desk(house), await house.group("on occasion")
+    here = ("schedule", "event", '{"kinds": [9], "#h": ["here"]}')
+    await desk.publish("occasion", here, ("h", group), ("gate", "test -e dry"))
+    (task,) = desk.tasks(group)
+    assert task.schedule == Schedule("event", '{"kinds":[9],"#h":["here"]}')
+    assert (task.start, task.gate) == (SOON, "test -e dry")
+    # Attack: an admin has public relays told what is said in their group.
+    public = await desk.publish(
+        "public", ("schedule", "event", '{"kinds":[1],"#t":["x"]}'), ("h", group)
+    )
+    assert "in the owner's own conversation only" in (await desk.words(public))[0]
+    assert len(desk.tasks(group)) == 1
 
 
 async def test_no_calendar_makes_more_tasks_than_a_group_may_have(

@@ -27,6 +27,14 @@ def test_a_file_wins_over_the_defaults_and_the_environment_over_both(
     assert load(tmp_path).agent.pids == 64
 
 
+def test_nobody_calls_tasks_unless_they_are_let_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load(tmp_path).webhooks.listen == ""
+    monkeypatch.setenv("NOSTRCLAW_WEBHOOKS__LISTEN", "[::1]:0")
+    assert load(tmp_path).webhooks.listen == "[::1]:0"
+
+
 def test_without_a_number_there_is_no_signal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +96,10 @@ def test_hosts_that_may_be_private(
         ({"router_relay": "https://groups.example"}, "router_relay"),
         ({"listen": "0.0.0.0:7447"}, "listen"),  # the relay must not be on the network
         ({"listen": "127.0.0.1:99999"}, "listen"),
+        ({"listen": "127.0.0.1:\u0661"}, "listen"),
+        ({"webhooks": {"listen": "0.0.0.0:7450"}}, "webhooks.listen"),
+        ({"webhooks": {"listen": "7450"}}, "webhooks.listen"),
+        ({"webhooks": {"secret": "x"}}, "webhooks.secret"),
         ({"relays": ["http://relay.example"]}, "relays"),
         ({"relays": []}, "relays"),
         ({"agent": {"wall_clock_s": 0}}, "wall_clock_s"),

@@ -51,6 +51,14 @@ NEW = [
     ),
     ("until in 30d late no every 1d Hi", new("every 1d", "Hi", until="in 30d", late="no")),
     ("until none @daily Hi", new("@daily", "Hi", until="none")),
+    ("on mention Answer if it is a question", new("on mention", "Answer if it is a question")),
+    ("On call: say who is there", new("On call", "say who is there")),
+    (
+        'on {"kinds":[9], "#h":["here"]} Sum it up',
+        new('on {"kinds":[9], "#h":["here"]}', "Sum it up"),
+    ),
+    ('on {"kinds":[1],"#t":["a b"]}\n{"x"}', new('on {"kinds":[1],"#t":["a b"]}', '{"x"}')),
+    ("gate “test -e dry” @daily Water", new("@daily", "Water", gate="test -e dry")),
     # The prompt's own words are never taken for options.
     ("@daily title until for late", new("@daily", "title until for late")),
     # What is wrong with these their reader says, who knows how to write it right.
@@ -82,6 +90,8 @@ READ: list[tuple[str, asked.Command]] = [
     ("runs 2026", asked.TaskRuns("2026")),
     ("edit 3f2a when 0 9 * * *", asked.EditTask("3f2a", Wanted(when="0 9 * * *"))),
     ("edit 3f2a title Water the plants", asked.EditTask("3f2a", Wanted(title="Water the plants"))),
+    ("edit 3f2a gate none", asked.EditTask("3f2a", Wanted(gate="none"))),
+    ("edit 3f2a when on mention", asked.EditTask("3f2a", Wanted(when="on mention"))),
     ("edit “Water them” times none", asked.EditTask("Water them", Wanted(times="none"))),
     ("edit 3f2a prompt Be “brief” now", asked.EditTask("3f2a", Wanted(prompt="Be “brief” now"))),
     ("edit 3f2a prompt\n“Brief”\n", asked.EditTask("3f2a", Wanted(prompt="“Brief”"))),

@@ -116,7 +116,7 @@ class House:
         book = TaskBook(self.author)
         await book.load()
         keeper = Keeper(self.author, book, perform, lambda _group: None, lambda: None)
-        return Desk(self.author, keeper, self.directory.group)
+        return Desk(self.author, keeper, self.directory.group, self.roles.main)
 
     def registry(self) -> Registry:
         """The registry, whose stops of a group's work are noted."""

@@ -153,6 +153,25 @@ def test_what_is_done_is_done(step: object) -> None:
         step(replace(made(), status="done"))  # type: ignore[operator]
 
 
+def test_one_without_a_clock_is_claimed_slot_by_slot() -> None:
+    mention = Schedule("event", '{"kinds":[1]}')
+    task = made(schedule=mention, count=Count(2, 2))
+    first = planning.fired(task, "0e" * 32, NOW + 60)
+    assert first == replace(task, fired="0e" * 32, count=Count(1, 2)), "it stands where it stood"
+    last = planning.fired(first, "0f" * 32, NOW + 90)
+    assert (last.fired, last.count, last.status, last.start) == (
+        "0f" * 32, Count(0, 2), "done", NOW + 90,
+    )  # fmt: skip
+    assert planning.fired(made(schedule=mention), "0e" * 32, NOW).status == "active"
+    again = planning.edited(first, replace(first, prompt="Other.", fired=None), BERLIN, NOW + 70)
+    assert again == replace(first, prompt="Other."), "what was claimed stays claimed"
+
+
+def test_one_without_a_clock_waits_for_its_start() -> None:
+    task = replace(PLANTS, schedule=Schedule("webhook", "door"))
+    assert planning.new(task, BERLIN, NOW, not_before_s=NOW + 60).start == NOW + 60
+
+
 def test_an_edit_of_the_words_keeps_a_run_that_is_due() -> None:
     due = replace(made(), last=FOUR - DAY_S)
     edited = planning.edited(due, replace(due, prompt="Twice.", last=None), BERLIN, FOUR + 1)
@@ -221,7 +240,8 @@ def test_how_often_people_may_have_a_task_run_is_the_houses_to_say() -> None:
         (wish(Schedule("once", ""), FOUR), Schedule("once", "2026-03-02T15:00:00Z"), FOUR),
         (wish(Schedule("once", "2026-03-02T16:00"), FOUR + 99),
          Schedule("once", "2026-03-02T15:00:00Z"), FOUR),
-        (wish(Schedule("webhook", "deploy")), Schedule("webhook", "deploy"), NOW),
+        (wish(Schedule("webhook", "deploy")), Schedule("webhook", "deploy"), NOW + 60),
+        (wish(Schedule("webhook", "deploy"), 9), Schedule("webhook", "deploy"), NOW),
     ],
 )  # fmt: skip
 def test_a_persons_own_event_becomes_a_task(given: Wish, schedule: Schedule, start: int) -> None:

@@ -26,7 +26,9 @@ TASK = Task("g", "id", "Plants", "Water them", Schedule("cron", "@daily"), "UTC"
         (Schedule("interval", "86400001", 0), 1),
         (Schedule("interval", "7000000", 0), 13),
         (Schedule("once", "2026-12-24T18:00:00Z"), 1),
-        (Schedule("webhook", "door"), 0),
+        # Attack: an agent that has each word of others be a run.
+        (Schedule("webhook", "call"), 240),
+        (Schedule("event", '{"kinds":[9],"#h":["here"]}'), 240),
     ],
 )
 def test_of_one(schedule: Schedule, count: int) -> None:

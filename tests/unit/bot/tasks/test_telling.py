@@ -51,7 +51,9 @@ def test_all_of_it() -> None:
          "2026-03-02T16:00+0100, next Mon 2026-03-02 16:00 CET, in 3 h"),
         ({"schedule": Schedule("once", "2026-03-02T15:00")},
          "2026-03-02T15:00, next Mon 2026-03-02 16:00 CET, in 3 h"),
-        ({"schedule": Schedule("webhook", "door")}, "webhook door, waiting for it"),
+        ({"schedule": Schedule("webhook", "door")}, "on call, waiting for it"),
+        ({"schedule": Schedule("event", '{"kinds":[7],"#p":["bot"]}')},
+         "on reaction, waiting for it"),
     ],
 )  # fmt: skip
 def test_on_one_line(changes: dict[str, object], said: str) -> None:

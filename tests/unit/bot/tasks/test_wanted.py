@@ -54,6 +54,11 @@ def test_what_is_not_said_is_as_usual() -> None:
         ({"until": "none"}, "until", None),
         ({"times": "5"}, "count", Count(5, 5)),
         ({"times": "none"}, "count", None),
+        ({"when": "on mention"}, "schedule", Schedule("event", '{"kinds":[1,1111],"#p":["bot"]}')),
+        ({"when": "On  call "}, "schedule", Schedule("webhook", "call")),
+        ({"when": "on mention"}, "start", NOW),
+        ({"gate": " test -e dry "}, "gate", "test -e dry"),
+        ({"gate": "None"}, "gate", ""),
     ],
 )
 def test_each_thing_that_may_be_said(said: dict[str, str], field: str, value: object) -> None:
@@ -68,6 +73,10 @@ def test_each_thing_that_may_be_said(said: dict[str, str], field: str, value: ob
     [
         ({"when": None}, "say when: 0 16 * * 1-5, @daily, every 15m, in 20m or 2026"),
         ({"when": "soon"}, "'soon' is no time: write 0 16"),
+        ({"when": "on monday"}, "'monday' sets no task off: write on mention"),
+        ({"when": 'on {"kinds":[1]}'}, "more than anybody can read"),
+        ({"gate": "x" * 501}, "at most 500 characters, on one line"),
+        ({"gate": "a\nb"}, "keep what is long in a script"),
         ({"when": "0 0 31 2 *"}, "never comes"),
         ({"when": "every 10s"}, "every 10s is too often: every 1m is the least"),
         ({"when": "2020-01-01T10:00"}, "2020-01-01 10:00 has passed; it is now"),
@@ -96,6 +105,14 @@ def test_what_cannot_be_meant_is_refused_with_how_to_write_it(
     with pytest.raises(Malformed) as error:
         new(**said)  # type: ignore[arg-type]
     assert sentence in str(error.value)
+
+
+def test_the_house_says_how_often_it_may_be() -> None:
+    often = Wanted(when="every 2s", prompt="Water them")
+    task = made(often, GROUP, ID, "Europe/Berlin", zone_of, NOW, 2_000)
+    assert task.schedule == Schedule("interval", "2000", NOW + 2)
+    with pytest.raises(Malformed, match="every 1s is too often: every 2s is the least"):
+        changed(task, Wanted(when="every 1s"), zone_of, NOW, 2_000)
 
 
 def test_an_edit_leaves_what_it_does_not_name() -> None:
