@@ -41,6 +41,7 @@ from nips.own import (
     task,
     wish,
 )
+from nips.own import bound as who_was_bound
 from nips.own.once import once_key
 from nips.own.received import received_files
 from nips.refusal import Malformed
@@ -85,9 +86,9 @@ def test_every_example_is_a_real_event(example: Example) -> None:
 def test_every_example_stands_in_the_section_of_its_kind(example: Example) -> None:
     records = (
         *("Grant", "Binding", "Owner", "Audit", "Order", "Place", "Stranger", "Budget", "Delivery"),
-        *("Health", "Persona", "Question", "What came from Signal"),
+        *("Health", "Persona", "Question", "What came from Signal", "Who was bound"),
     )
-    called = {"Binding": "group", "What came from Signal": "signal"}
+    called = {"Binding": "group", "What came from Signal": "signal", "Who was bound": "bound"}
     if example.title in records:
         assert example.value["kind"] == Kind.APP_DATA
         d = str(example.event.tag("d")).split("/")[0]
@@ -127,6 +128,9 @@ def test_our_own_events_parse() -> None:
     asked = question.parse(the(Kind.APP_DATA, d="question/"), router)
     assert (asked.job, asked.state) == (the(Kind.JOB_REQUEST).id, question.State.OPEN)
     assert place.parse(the(Kind.APP_DATA, d="place/"), router).seq > 0
+    was = the(Kind.APP_DATA, d="bound/")
+    (people,) = who_was_bound.parse(was).values()
+    assert people == (f"signal:{CHESS}",)
     day = day_budget.parse(the(Kind.APP_DATA, d="budget/"), router)
     assert (day.tokens, day.raised[0].runs) == (13, 10)
     for made in of_kind(Kind.APP_DATA, d="delivery/"):
@@ -420,8 +424,11 @@ def readers(event: Event) -> set[str]:
 
 def test_the_table_of_readers_is_true() -> None:
     parts = {"signer", "router", "bridge-nostr", "bridge-signal"}
-    group = {"owner", "session", *parts}
+    group = {"owner", "session", *parts - {"bridge-signal"}}
     assert readers(the(Kind.CHAT, by="bot")) == group
+    for world, event in in_their_time():
+        if event.pubkey == KEYS["puppet-signal"]:
+            assert may_read(world, Viewer(frozenset({KEYS["bridge-signal"]})), event)
     for event in of_kind(Kind.APP_DATA, d="signal/"):
         assert readers(event) == {"bridge-signal"}
     assert readers(the(Kind.GROUP_MEMBERS)) == group

@@ -1,14 +1,11 @@
 """Shell: who is bound to which group, as of the place of who reads what is said there.
 
 What was said before a binding is not for those whom it names. A bridge that starts again finds the
-newest bindings only; so who was bound is written down whenever it changes for the reader: 30078
-`bound/<reader>` by the bridge, content `{"<group>":["<counterpart>", …]}`.
-Source: PROTOCOL.md "Who was bound".
+newest bindings only; so who was bound is written down whenever it changes for the reader.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,15 +16,12 @@ import structlog
 from bot.bridges.bindings import Bound
 from bot.bridges.waiting import Patience
 from bot.place import Place
-from nips.event import Template
 from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
-from nips.own.fields import json_object
+from nips.own import bound as records
 from nips.refusal import Malformed
 from relay_local.client import Link
-
-D_PREFIX = "bound/"
 
 log = structlog.get_logger()
 
@@ -37,7 +31,7 @@ class Standing:
 
     def __init__(self, link: Link, key: SecretKey, network: str, place: Place, reader: str) -> None:
         self._link, self._key, self._network = link, key, network
-        self._place, self._d = place, D_PREFIX + reader
+        self._place, self._reader = place, reader
         self._bound: dict[str, Bound] = {}
         self._known: dict[str, tuple[str, ...]] = {}
         self._created_at = 0
@@ -47,12 +41,12 @@ class Standing:
         wanted = Filter(
             authors=frozenset({self._key.public}),
             kinds=frozenset({int(Kind.APP_DATA)}),
-            tags={"d": frozenset({self._d})},
+            tags={"d": frozenset({records.D_PREFIX + self._reader})},
         )
         for event in await self._link.fetch([wanted]):
             self._created_at = max(self._created_at, event.created_at)
             try:
-                self._known = _read(json_object("who was bound", event.content))
+                self._known = records.parse(event)
             except Malformed as error:
                 log.error("who was bound is not understood", reason=str(error))
         # Of a binding that has changed since, the rest counts as it is; whoever it names anew has
@@ -84,23 +78,9 @@ class Standing:
         while True:
             # Two versions in one second tie and the lower id wins: each steps forward.
             self._created_at = max(int(time.time()), self._created_at + 1)
-            template = Template(
-                self._key.public,
-                self._created_at,
-                Kind.APP_DATA,
-                (("d", self._d), ("alt", "Who was bound, as far as a bridge has read")),
-                json.dumps(kept, separators=(",", ":"), ensure_ascii=False),
-            )
+            template = records.template(self._reader, kept, self._key.public, self._created_at)
             ok = await self._link.publish(template.sign(self._key, token_bytes(32)))
             if ok.refusal is None:
                 return
             log.error("who was bound is not written", reason=ok.message)
             await patience.pause()
-
-
-def _read(content: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    return {
-        group: tuple(one for one in people if isinstance(one, str))
-        for group, people in content.items()
-        if isinstance(people, list)
-    }

@@ -152,7 +152,7 @@ def challenge(data: Path, token: str, captcha: str | None) -> int:
         if given.startswith("-") or not _WORD.fullmatch(given):
             raise AssemblyError(f"That is no {name}. Copy it whole, and put it between quotes: '…'")
     _asked(data, lambda service, number: service.solve_challenge(number, token, word))
-    sys.stdout.write("Signal has taken it. What waits is sent by itself.\n")
+    sys.stdout.write("Signal has taken it. What waits is sent within two minutes.\n")
     return 0
 
 

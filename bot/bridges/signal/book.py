@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from secrets import token_bytes
 
@@ -37,13 +38,20 @@ class Book:
 
     async def find(self, event_id: str) -> Page | None:
         """The page of an event; None where there is none."""
+        return next(iter(await self.find_all([event_id])), None)
+
+    async def find_all(self, event_ids: Collection[str]) -> list[Page]:
+        """The pages of those events that have one, in the order in which they are named."""
+        if not event_ids:
+            return []
         wanted = Filter(
             authors=frozenset({self._key.public}),
             kinds=frozenset({int(Kind.APP_DATA)}),
-            tags={"d": frozenset({D_PREFIX + event_id})},
+            tags={"d": frozenset(D_PREFIX + event_id for event_id in event_ids)},
         )
-        pages = [_read(event) for event in await self._link.fetch([wanted])]
-        return max((page for page in pages if page), key=lambda page: page.at_s, default=None)
+        read = (_read(event) for event in await self._link.fetch([wanted]))
+        pages = {page.delivery.event_id: page for page in read if page}
+        return [pages[event_id] for event_id in dict.fromkeys(event_ids) if event_id in pages]
 
     async def write(self, page: Page, delivery: Delivery) -> None:
         """Return when it is on disk. While the relay does not take it, nothing goes on: what is

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from bot.bridges.pauses import pause_s
-from bot.bridges.waiting import first_of
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 600.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 120.0
 
 
 class Gate:
@@ -16,7 +15,6 @@ class Gate:
     def __init__(self) -> None:
         self._limits = 0
         self._until = 0.0
-        self._opened = asyncio.Event()
 
     @property
     def is_shut(self) -> bool:
@@ -34,14 +32,8 @@ class Gate:
         """Take note of something that has gone through."""
         self._limits = 0
 
-    def open(self) -> None:
-        """End the pause: somebody has given Signal the proof that it wanted."""
-        self._until = 0.0
-        self._opened.set()
-        self._opened = asyncio.Event()
-
     async def wait(self) -> None:
         """Return when it is open."""
         while self.is_shut:
             left_s = self._until - asyncio.get_running_loop().time()
-            await first_of(self._opened, timeout_s=left_s)
+            await asyncio.sleep(left_s)

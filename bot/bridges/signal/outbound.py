@@ -82,10 +82,6 @@ class Outbound:
         pending = len(self._queues) if self._queues else 0
         return Outgoing(pending, ended.uncertain, ended.failed)
 
-    def go_on(self) -> None:
-        """Try at once what waits since Signal wanted a proof: somebody has given it."""
-        self._gate.open()
-
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as tasks:

@@ -55,6 +55,7 @@ class Stage:
     signal: SignalService
     signer: Link
     people: dict[str, str] = field(default_factory=dict)  # whose puppet a key is
+    receiving: Receiving | None = None  # of the bridge that is at work
 
     @property
     def bridge(self) -> SecretKey:
@@ -64,6 +65,23 @@ class Stage:
         key = puppet_key(self.bridge, f"signal:{aci}")
         self.people[key.public] = aci
         return key
+
+    async def away(self) -> None:
+        """The service goes, as the bridge notices."""
+        await self.signal.stop()
+        assert self.receiving is not None
+        self.receiving._to(State.AWAY, "Nobody answers.", None)
+
+    async def back(self) -> None:
+        """The service comes back, as the bridge notices."""
+        await self.signal.start()
+        self.notice()
+
+    def notice(self) -> None:
+        """The bridge sees that the service is there."""
+        assert self.receiving is not None
+        self.receiving._to(State.AWAY, "Nobody answers.", None)
+        self.receiving._to(State.LISTENING, "", None)
 
     async def group(self, *people: str, **fields: Any) -> Binding:
         """A group bound to conversations of Signal."""
@@ -100,6 +118,14 @@ class Stage:
             tags = puppets.carried(binding.group, once, proxy, "signal")
             said = Template(key.public, int(time.time()), Kind.CHAT, tags, text)
             return await put(link, said.sign(key, token_bytes(32)))
+
+    async def retracts(self, aci: str, group: str, of: Event) -> Event:
+        """A kind 5 of somebody's puppet."""
+        key = self.puppet(aci)
+        tags = (*puppets.carried(group, once_key("test", of.id), "x", "signal"), ("e", of.id))
+        made = Template(key.public, int(time.time()), Kind.DELETION, tags, "")
+        async with connect(self.house.place.relay_address, [self.bridge, key]) as link:
+            return await put(link, made.sign(key, token_bytes(32)))
 
     async def owner_says(self, group: str, text: str, *tags: Tag, kind: int = 9) -> Event:
         """Something typed by the owner."""
@@ -172,6 +198,7 @@ async def a_bridge(
         bindings = Bindings(own, house.roles, "signal", inbox(own))
         receiving = Receiving(api, NUMBER)
         receiving._to(State.LISTENING, "", None)
+        stage.receiving = receiving
         outbound = Outbound(
             link(own), key, house.roles, service(api), NUMBER, bindings, receiving,
             Troubles(Caller(own, key, house.roles.router)), lambda: house.owner.public,

@@ -256,16 +256,34 @@ async def test_only_what_is_taken_back_here_is_taken_back_there(
     assert not await stage.has_delivery(by_agent)
 
 
+async def test_nobody_takes_back_what_is_not_theirs(stage: Stage, bridge: Outbound) -> None:
+    """Attack: a kind 5 that names somebody else's message, which the relay stores and does not
+    follow."""
+    alice = a_person()
+    binding = await stage.group(alice, owner_speaks=True)
+    ours = await stage.say(binding.group, "the router's")
+    await stage.hears(binding, alice, "hello", AT_MS + 2)
+    of_alice = await stage.retracts(alice, binding.group, ours)
+    of_owner = await stage.owner_says(binding.group, "", ("e", ours.id), kind=5)
+    theirs = await stage.owner_says(binding.group, "the owner's own")
+    (_, sent) = await stage.got(alice, 2)
+    await stage.owner_says(binding.group, "", ("e", theirs.id), ("e", "no id"), kind=5)
+    (deleted,) = await stage.got(alice, 1, "delete")
+    assert deleted["target"] == sent["timestamp"]
+    assert not await stage.has_delivery(of_alice)
+    assert not await stage.has_delivery(of_owner)
+
+
 async def test_what_is_retracted_while_it_waits_is_never_said(
     stage: Stage, bridge: Outbound
 ) -> None:
     alice = a_person()
     group = (await stage.group(alice)).group
-    await stage.signal.stop()
+    await stage.away()
     said = await stage.speak(group, "wrong")
     await stage.delivery(said.id, lambda it: bool(it.relays[0].reason))
     await stage.speak(group, "", ("e", said.id), ("k", "9"), kind=5)
     await stage.speak(group, "right")
-    await stage.signal.start()
+    await stage.back()
     assert seen(await stage.got(alice, 1)) == ["right"]
     assert await settled(stage, said) == (Status.FAILED, GONE)

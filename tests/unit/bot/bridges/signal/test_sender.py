@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from bot.bridges.signal import sender
+from bot.bridges.signal import gate, sender
 from bot.bridges.signal.outbound import Outbound
 from bot.bridges.signal.outgoing import GIVE_UP_S, TOO_LATE, UNBOUND, begun, pending
 from bot.operate.stand_ins.signal_envelopes import Group, Person
@@ -62,14 +62,14 @@ async def test_each_conversation_has_its_order(stage: Stage, bridge: Outbound) -
 async def test_an_outage_loses_nothing(stage: Stage, bridge: Outbound) -> None:
     alice, bob = a_person(), a_person()
     groups = [(await stage.group(person)).group for person in (alice, bob)]
-    await stage.signal.stop()
+    await stage.away()
     said = [await stage.say(group, str(number)) for number in range(5) for group in groups]
     waiting = await stage.delivery(said[0].id, lambda it: bool(it.relays[0].reason))
     assert waiting.relays[0].status is Status.PENDING
     assert waiting.sending == ()
     await stage.delivery(said[-1].id, lambda it: it.is_pending)
     assert bridge.outgoing().pending >= len(said) - 1  # the last is on its way into the queue
-    await stage.signal.start()
+    await stage.back()
     for person in (alice, bob):
         assert seen(await stage.got(person, 5)) == [str(number) for number in range(5)]
     assert [await state(stage, event) for event in said] == [(Status.OK, "")] * len(said)
@@ -82,12 +82,12 @@ async def test_what_waits_goes_nowhere_that_is_bound_no_more(
     for whoever has their place now."""
     alice, bob = a_person(), a_person()
     binding = await stage.group(alice)
-    await stage.signal.stop()
+    await stage.away()
     said = await stage.say(binding.group, "for Alice " * 500)
     await stage.delivery(said.id, lambda it: bool(it.relays[0].reason))
     await stage.house.registry().bind(binding.group, f"signal:{bob}")
     await stage.house.registry().unbind(binding.group, f"signal:{alice}")
-    await stage.signal.start()
+    await stage.back()
     await stage.say(binding.group, "for Bob")
     assert seen(await stage.got(bob, 1)) == ["for Bob"]
     assert await state(stage, said) == (Status.FAILED, UNBOUND)
@@ -146,7 +146,10 @@ async def test_what_may_have_gone_is_not_said_again(
     assert told.content.startswith("❔")
 
 
-async def test_a_limit_holds_everything_up(stage: Stage, bridge: Outbound) -> None:
+async def test_a_limit_holds_everything_up(
+    stage: Stage, bridge: Outbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "FIRST_PAUSE_S", 1.0)
     alice, bob = a_person(), a_person()
     token = token_bytes(8).hex()
     groups = [(await stage.group(person)).group for person in (alice, bob)]
@@ -156,7 +159,6 @@ async def test_a_limit_holds_everything_up(stage: Stage, bridge: Outbound) -> No
         await stage.delivery(event.id, lambda it: bool(it.relays[0].reason))
     assert await stage.got(alice, 0) == await stage.got(bob, 0) == []
     await stage.signal.faults()
-    bridge.go_on()
     for person in (alice, bob):
         assert seen(await stage.got(person, 2)) == ["one", "two"]
     assert len(await stage.told(token)) == 1
@@ -166,7 +168,9 @@ async def test_what_the_service_cannot_do_yet_waits(stage: Stage, bridge: Outbou
     alice = a_person()
     group = (await stage.group(alice)).group
     await stage.signal.faults(refuses("send"))
-    await stage.say(group, "at the second try")
+    said = await stage.say(group, "at the second try")
+    await stage.delivery(said.id, lambda it: bool(it.relays[0].reason))
+    stage.notice()
     assert seen(await stage.got(alice, 1)) == ["at the second try"]
 
 
@@ -176,6 +180,8 @@ async def test_a_reaction_in_doubt_is_put_again(stage: Stage, bridge: Outbound) 
     asked = await stage.hears(binding, alice, "a question", 1_700_000_000_000)
     await stage.signal.faults(cut("/v1/reactions", late=True))
     sign = await stage.speak(binding.group, "🎉", ("e", asked.id), kind=7)
+    await stage.delivery(sign.id, lambda it: bool(it.relays[0].reason))
+    stage.notice()
     assert await state(stage, sign) == (Status.OK, "")
     assert {one["emoji"] for one in await stage.got(alice, 2, "reaction")} == {"🎉"}
 
