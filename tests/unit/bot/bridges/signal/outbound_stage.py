@@ -128,10 +128,9 @@ class Stage:
             return await put(link, made.sign(key, token_bytes(32)))
 
     async def owner_says(self, group: str, text: str, *tags: Tag, kind: int = 9) -> Event:
-        """Something typed by the owner."""
-        made = Template(
-            self.house.owner.public, int(time.time()), kind, (("h", group), *tags), text
-        )
+        """Something typed by the owner; a profile (kind 0) is of no group."""
+        given = (*((("h", group),) if kind else ()), *tags)
+        made = Template(self.house.owner.public, int(time.time()), kind, given, text)
         async with connect(self.house.url, [self.house.owner]) as link:
             return await put(link, made.sign(self.house.owner, token_bytes(32)))
 
