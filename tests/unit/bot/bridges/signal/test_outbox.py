@@ -274,6 +274,36 @@ async def test_nobody_takes_back_what_is_not_theirs(stage: Stage, bridge: Outbou
     assert not await stage.has_delivery(of_owner)
 
 
+async def test_nothing_is_taken_back_where_nobody_is_bound_any_more(
+    stage: Stage, bridge: Outbound
+) -> None:
+    """Attack: a deletion that reaches a conversation which is registered no more."""
+    alice, bob = a_person(), a_person()
+    binding = await stage.group(alice, bob, owner_speaks=True)
+    said = await stage.owner_says(binding.group, "to both")
+    await stage.got(alice, 1)
+    (theirs,) = await stage.got(bob, 1)
+    await settled(stage, said)
+    await stage.house.registry().unbind(binding.group, f"signal:{alice}")
+    taken = await stage.owner_says(binding.group, "", ("e", said.id), kind=9005)
+    assert await settled(stage, taken) == (Status.OK, "")
+    (deleted,) = await stage.got(bob, 1, "delete")
+    assert deleted["target"] == theirs["timestamp"]
+    assert await stage.got(alice, 0, "delete") == []
+
+
+async def test_what_one_was_told_is_not_quoted_to_another(stage: Stage, bridge: Outbound) -> None:
+    """Attack: an agent answers one of its people with what it told another."""
+    alice, bob = a_person(), a_person()
+    group = (await stage.group(alice, bob)).group
+    to_bob = ("p", stage.puppet(bob).public)
+    told = await stage.speak(group, "for Alice alone")
+    await settled(stage, told)
+    await stage.speak(group, "for Bob", to_bob, ("q", told.id))
+    (got,) = await stage.got(bob, 1)
+    assert got["quote"] is None
+
+
 async def test_what_is_retracted_while_it_waits_is_never_said(
     stage: Stage, bridge: Outbound
 ) -> None:
