@@ -128,9 +128,9 @@ class Stage:
             return await put(link, made.sign(key, token_bytes(32)))
 
     async def owner_says(self, group: str, text: str, *tags: Tag, kind: int = 9) -> Event:
-        """Something typed by the owner; a profile (kind 0) is of no group."""
-        given = (*((("h", group),) if kind else ()), *tags)
-        made = Template(self.house.owner.public, int(time.time()), kind, given, text)
+        """Something typed by the owner; a profile belongs to no group."""
+        where: tuple[Tag, ...] = () if kind == Kind.PROFILE else (("h", group),)
+        made = Template(self.house.owner.public, int(time.time()), kind, (*where, *tags), text)
         async with connect(self.house.url, [self.house.owner]) as link:
             return await put(link, made.sign(self.house.owner, token_bytes(32)))
 
