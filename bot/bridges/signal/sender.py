@@ -139,7 +139,7 @@ class Sender:
         self, page: Page, event: Event, part: int, step: Step
     ) -> Sent | Failed | InDoubt | None:
         """Hand a part over, as soon as that can be done."""
-        attempt = 0
+        attempt = doubts = 0
         while True:
             await self._gate.wait()
             back = self._back()
@@ -161,7 +161,8 @@ class Sender:
                 log.warning("not known whether it has gone", event_id=event.id, part=part)
                 if step.once:
                     return InDoubt()
-                if attempt >= MAX_REPEATED:  # what follows in the conversation waits for it
+                doubts += 1
+                if doubts > MAX_REPEATED:  # what follows in the conversation waits for it
                     return Failed(str(error))
             await first_of(back, timeout_s=pause_s(attempt, FIRST_PAUSE_S, LONGEST_PAUSE_S))
             attempt += 1
