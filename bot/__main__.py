@@ -117,6 +117,7 @@ async def _run(
             places=agent.jobs_at_once,
             name=settings.name,
             backends=Backends(tuple(map(parse, agent.backends)), tuple(arguments.model)),
+            webhooks=settings.webhooks.listen,
         )
         incoming = Incoming(arguments.data / "groups", agent.folder_mib * MIB)
         bridge = Bridge(
