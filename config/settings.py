@@ -37,6 +37,7 @@ DEFAULTS = Path(__file__).with_name("defaults.toml")
 FILE_NAME = "nostrclaw.toml"
 E164 = re.compile(r"\+[1-9][0-9]{4,14}")
 _HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_HOST_NAME = re.compile(r"[A-Za-z0-9._:-]+")
 
 
 class SettingsError(Exception):
@@ -142,6 +143,8 @@ def service_url(url: str) -> str:
         has_port = False
     if given.scheme not in ("http", "https") or not given.hostname or not has_port:
         raise ValueError(f"{url}: url is an address such as http://127.0.0.1:8080")
+    if not _HOST_NAME.fullmatch(given.hostname):
+        raise ValueError(f"{url}: that is no name of a host; one beyond ASCII begins with xn--")
     if given.username is not None or given.query or given.fragment:
         raise ValueError("url holds a host, a port and a path; no password is a setting")
     return urlunsplit((given.scheme, given.netloc.lower(), given.path.rstrip("/"), "", ""))

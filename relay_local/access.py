@@ -159,9 +159,13 @@ def scope_of(world: World, viewer: Viewer) -> Scope:
         rooms = frozenset({grant.group})
         return Scope(rooms=rooms, keys=frozenset({viewer.session}), faces=faces)
     own = keys & (world.parts | {key for key in (world.owner, world.chat) if key})
-    if keys & (world.parts | ({world.owner} if world.owner else set())):
+    if served := keys & (world.parts | ({world.owner} if world.owner else set())):
+        # Attack: whoever takes over the bridge of another network reads what the owner, and those
+        # of Nostr, talk of.
+        carriers = served & world.bridges - {world.mail_bridge}
         return Scope(
-            all_rooms=True,
+            all_rooms=served != carriers,
+            rooms=frozenset[str]().union(*map(world.carried_by, carriers)),
             records=True,
             # The owner reads what is sealed for the owner; the bot's mail is for its parts.
             # Attack: whoever takes over the bridge of another network reads who writes to whom.

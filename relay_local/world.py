@@ -93,6 +93,15 @@ class World:
         """The key of the bridge that carries gift wraps, where there is one."""
         return self.roles.mail_bridge if self.roles else None
 
+    def carried_by(self, bridge: str) -> frozenset[str]:
+        """The groups that are bound to somebody of a bridge's network, and those in which it still
+        has puppets."""
+        network = self.roles.bridge_of(bridge) if self.roles else None
+        bound = {group for group, networks in self.bindings.items() if network in networks}
+        return frozenset(bound).union(
+            group.id for group in self.groups.by_id.values() if bridge in group.brought.values()
+        )
+
     @cached_property
     def parts(self) -> frozenset[str]:
         """The keys of our own processes: they get the arrival order, and requests."""

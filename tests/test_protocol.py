@@ -462,8 +462,11 @@ def readers(event: Event) -> set[str]:
 
 def test_the_table_of_readers_is_true() -> None:
     parts = {"signer", "router", "bridge-nostr", "bridge-signal"}
-    group = {"owner", "session", *parts}
+    group = {"owner", "session", *parts - {"bridge-signal"}}
     assert readers(the(Kind.CHAT, by="bot")) == group
+    for world, event in in_their_time():
+        if event.pubkey == KEYS["puppet-signal"]:
+            assert may_read(world, Viewer(frozenset({KEYS["bridge-signal"]})), event)
     for event in of_kind(Kind.APP_DATA, d="signal/"):
         assert readers(event) == {"bridge-signal"}
     assert readers(the(Kind.GROUP_MEMBERS)) == group

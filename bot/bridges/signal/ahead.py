@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
-MAX_CHARS = 32 * 2**20  # read and not yet taken; then the sender waits after all
+MAX_BYTES = 64 * 2**20  # of memory, read and not yet taken; then the sender waits after all
 
 
 class Ahead:
     """An asynchronous context manager around a stream of texts."""
 
-    def __init__(self, texts: AsyncGenerator[str, None], max_chars: int = MAX_CHARS) -> None:
-        self._texts, self._max_chars = texts, max_chars
+    def __init__(self, texts: AsyncGenerator[str, None], max_bytes: int = MAX_BYTES) -> None:
+        self._texts, self._max_bytes = texts, max_bytes
         self._read: deque[str] = deque()
-        self._n_chars = 0
+        self._n_bytes = 0
         self._news, self._room = asyncio.Event(), asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
 
@@ -46,7 +47,7 @@ class Ahead:
         assert self._reader is not None
         await self._news.wait()
         taken = [self._read.popleft() for _ in range(min(most, len(self._read)))]
-        self._n_chars -= sum(map(len, taken))
+        self._n_bytes -= sum(map(sys.getsizeof, taken))
         self._room.set()
         if self._reader.done() and not taken:
             self._reader.result()
@@ -58,11 +59,12 @@ class Ahead:
         try:
             async with aclosing(self._texts) as texts:
                 async for text in texts:
-                    while self._n_chars > self._max_chars:
+                    while self._n_bytes > self._max_bytes:
                         self._room.clear()
                         await self._room.wait()
                     self._read.append(text)
-                    self._n_chars += len(text)
+                    # Attack: millions of texts of one character, or of none.
+                    self._n_bytes += sys.getsizeof(text)
                     self._news.set()
         finally:
             self._news.set()

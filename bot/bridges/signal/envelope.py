@@ -161,7 +161,10 @@ def parse(item: Mapping[str, Any], account: str) -> Received:
     if envelope is None:
         return Ignored("unreadable")
     if envelope.has("syncMessage"):
-        return Ignored("sync", aci_of(envelope, "sourceUuid", "source"))
+        # Attack: somebody else sends what only our own devices do, and every mention of us is one
+        # of them.
+        is_ours = number_of(envelope, "sourceNumber", "source") in (None, account)
+        return Ignored("sync", aci_of(envelope, "sourceUuid", "source") if is_ours else None)
     for name, why in NOT_FOR_US:
         if envelope.has(name):
             return Ignored(why)

@@ -29,7 +29,15 @@ from bot.bridges.lanes import Lanes
 from bot.bridges.pen import MAX_ATTEMPTS, PASSING, Pen
 from bot.bridges.signal import record as records
 from bot.bridges.signal.account import Account
-from bot.bridges.signal.envelope import Deleted, Edited, Ignored, Reacted, Said, parse
+from bot.bridges.signal.envelope import (
+    Deleted,
+    Edited,
+    Ignored,
+    Reacted,
+    Received,
+    Said,
+    parse,
+)
 from bot.bridges.signal.forwarding import Forwarding
 from bot.bridges.signal.messages import Arrived
 from bot.bridges.signal.said import gone_at
@@ -48,6 +56,7 @@ WINDOW = 32  # messages that are written beside each other, in their order
 MAX_OPEN = 400  # written down and not dealt with: beyond it no more is asked for
 GRACE_S = 5.0  # for a batch at the end; the supervisor kills after 20
 LEAST_KEPT_S = 60  # a record, whatever the timer of its message
+MAX_REASONS = 3  # of a batch, why some of it is not understood
 
 log = structlog.get_logger()
 
@@ -110,18 +119,27 @@ class Inbox:
 
     async def _take(self, items: Sequence[Item]) -> None:
         await self._bindings.steady()
-        made = [template for item in items if (template := self._judged(item)) is not None]
-        await asyncio.gather(*map(self._commit, made))
+        await asyncio.gather(*map(self._commit, self._judged(items)))
 
-    def _judged(self, item: Item) -> Template | None:
-        """The record of an item, where its conversation is bound."""
-        self._intake.items += 1
-        try:
-            what = parse(item, self._account.number)
-        except Malformed as error:
-            self._intake.unread += 1
-            log.warning("not understood", reason=str(error))
-            return None
+    def _judged(self, items: Sequence[Item]) -> list[Template]:
+        """The records of those items whose conversations are bound."""
+        made, reasons = list[Template](), Counter[str]()
+        for item in items:
+            self._intake.items += 1
+            try:
+                what = parse(item, self._account.number)
+            except Malformed as error:
+                reasons[str(error)] += 1
+                continue
+            if (template := self._record(item, what)) is not None:
+                made.append(template)
+        self._intake.unread += reasons.total()
+        # Attack: a log that is filled, a line for each. What is in them is in no reason.
+        for reason, n_items in reasons.most_common(MAX_REASONS):
+            log.warning("not understood", reason=reason, items=n_items)
+        return made
+
+    def _record(self, item: Item, what: Received) -> Template | None:
         self._account.learn(what)
         if isinstance(what, Ignored) or self._account.is_us(what.who.aci, what.who.number):
             self._intake.ignored[what.why if isinstance(what, Ignored) else "own"] += 1

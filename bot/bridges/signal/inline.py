@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from bot.bridges.signal.styled_text import PLAIN, Run, Style
 
 MAX_OPEN = 32  # signs that wait for what closes them
+MAX_SIGN = 3  # `***` is bold and italic; of more than that nobody means a style
 
 _ADDRESS = re.compile(r"https?://[^\s<>*`|\]]*[^\s<>*`|\].,;:!?)}'\"_~]", re.IGNORECASE)
 _BRACKETED = re.compile(r"<((?:https?://|mailto:)[^\s<>]+)>", re.IGNORECASE)
@@ -122,7 +123,8 @@ class _Reader:
         after = self._text[end] if end < len(self._text) else " "
         sign = self._text[at:end]
         self._put(sign)
-        if sign[0] == "~" and length != 2:
+        # Attack: a hundred thousand stars, of which each of as many others closes one.
+        if length > MAX_SIGN or (sign[0] == "~" and length != 2):
             return end
         if _closes(sign, before, after):
             self._close(len(self._pieces) - 1)

@@ -24,6 +24,7 @@ from bot.bridges.signal.references import References
 from bot.bridges.signal.said import Origin
 from nips.event import Event, Template
 from nips.key import SecretKey
+from nips.nip40 import expiration
 
 log = structlog.get_logger()
 
@@ -70,6 +71,9 @@ class Messages:
         """
         group = bound.binding.group
         expires_s = events.gone_at(said, arrived.at_s)
+        # Attack: a message that is edited just before it is gone, and stays as long once more.
+        if former is not None and (ends := expiration(former.tags)) is not None:
+            expires_s = ends if expires_s is None else min(expires_s, ends)
         if expires_s is not None and expires_s <= time.time():
             self._pen.let_go(arrived.record, "it has expired")
             return None
@@ -79,7 +83,7 @@ class Messages:
         taken = await self._files_of(arrived, bound, said)
         text = events.words(
             said,
-            lambda mention: self._called(mention, group),
+            lambda mention: self._called(mention, bound),
             quoted=answered is None,
             files=[one.line for one in taken],
         )
@@ -119,12 +123,16 @@ class Messages:
             log.warning("files not taken", id=arrived.record, files=missing)
         return taken
 
-    def _called(self, mention: Mention, group: str) -> str:
-        us = self._assistant(group).removeprefix("@")
+    def _called(self, mention: Mention, bound: Bound) -> str:
+        us = self._assistant(bound.binding.group).removeprefix("@")
         if self._account.is_us(mention.aci, mention.number):
             return us
         if mention.aci is None:
             return "…"
         name = self._known.plain_name_of(mention.aci)
-        # Attack: somebody calls themselves like the assistant, and every mention of them calls it.
-        return plain_name(mention.aci, None) if trigger.says(f"@{name}", f"@{us}") else name
+        # Attack: somebody calls themselves like the assistant, or like the word that wakes it here,
+        # and every mention of them calls it.
+        wakes = any(
+            trigger.says(f"@{name}", word) for word in (f"@{us}", bound.binding.trigger or "")
+        )
+        return plain_name(mention.aci, None) if wakes else name

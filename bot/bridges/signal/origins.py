@@ -16,7 +16,7 @@ from nips.key import is_hex
 from nips.kinds import Kind
 from relay_local.client import Link
 
-MAX_RETRACTED = 100  # by one event
+ASKED_AT_ONCE = 200  # ids in a filter
 _PROXY = re.compile(r"signal:[0-9a-f]{32}:([0-9]{1,15})")
 
 
@@ -71,18 +71,19 @@ class Origins:
                 return Origin(author, int(found[1]))
         return None
 
-    async def retracted(self, event: Event) -> list[Page]:
-        """The deliveries of what a kind 5 or 9005 has taken from the group."""
-        # Attack: somebody's deletion of what is not theirs, which the relay lets stand and does
-        # not follow.
-        if event.kind == Kind.DELETION and not self._speaks(event.pubkey):
+    async def taken_back(self, deletion: Event) -> list[Page]:
+        """The pages of what a deletion has taken away here, of all that went out."""
+        # Attack: a member's 5 that names what the bot has said; the relay keeps that, and the 5.
+        if deletion.kind == Kind.DELETION and not self._speaks(deletion.pubkey):
             return []
-        named = [value for value in event.values("e") if is_hex(value, 32)][:MAX_RETRACTED]
-        if not named:
-            return []
-        left = await self._link.fetch([Filter(ids=frozenset(named))])
-        there = {each.id for each in left}
-        return await self._book.find_all([each for each in named if each not in there])
+        named = [value for value in dict.fromkeys(deletion.values("e")) if is_hex(value, 32)]
+        pages = []
+        for start in range(0, len(named), ASKED_AT_ONCE):
+            ids = named[start : start + ASKED_AT_ONCE]
+            kept = {event.id for event in await self._link.fetch([Filter(ids=frozenset(ids))])}
+            # Attack: an agent's 5 that names what the owner has said, or another group's events.
+            pages += [await self._book.find(event_id) for event_id in ids if event_id not in kept]
+        return [page for page in pages if page is not None]
 
     async def _of_ours(self, message: Event, conversation: str) -> Origin | None:
         page = await self._book.find(message.id)

@@ -17,7 +17,7 @@ import structlog
 
 from bot.bridges.bindings import Bindings, Bound, bound_by
 from bot.bridges.signal.book import Book, Page
-from bot.bridges.signal.origins import Origins
+from bot.bridges.signal.origins import ASKED_AT_ONCE, Origins
 from bot.bridges.signal.outgoing import emoji, pending, says_something
 from bot.bridges.signal.people import NETWORK
 from bot.bridges.signal.queues import Queues
@@ -37,7 +37,6 @@ from nips.refusal import Malformed
 from relay_local.client import Delivery, Link
 
 READER = "signal-outbox"
-ASKED_AT_ONCE = 200  # ids in a filter
 
 log = structlog.get_logger()
 
@@ -150,7 +149,8 @@ class Outbox:
 
     async def _of_retraction(self, event: Event, bound: Bound) -> tuple[str, ...]:
         """Those in which something of it was said, or is about to be."""
-        said = {one for page in await self._origins.retracted(event) for one in page.delivery.to}
+        pages = await self._origins.taken_back(event)
+        said = {one for page in pages for one in page.delivery.to}
         return tuple(one for one in bound.people if one in said)
 
     async def _resume(self, queues: Queues, ended: Ended) -> None:

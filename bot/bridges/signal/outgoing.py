@@ -54,8 +54,7 @@ def letters(message: Event, router: str, speaker: str = "") -> tuple[Letter, ...
     if not says_something(message, router):
         return ()
     files = handed_over(message, router)
-    # Where on this machine it is kept, the announcement says below.
-    runs = styled(message.content.partition("\n")[0] if files else message.content)
+    runs = styled(_words(message, router))
     if speaker:
         runs = [Run(f"{speaker}:", Style.BOLD), Run(" "), *runs]
     found = [Letter(written(part)) for part in parts(runs, MAX_UNITS)]
@@ -97,9 +96,16 @@ def emoji(sign: str) -> str | None:
     return found if is_sign(found) and not any(char.isascii() for char in found[:1]) else None
 
 
-def quoted_text(message: Event) -> str:
-    """What is shown of a message that is answered."""
-    return plain(styled(message.content))[:MAX_QUOTED_CHARS]
+def quoted_text(message: Event, router: str) -> str:
+    """What is shown of a message that is answered. router: its key in hex."""
+    # Attack: half a megabyte of signs, read for two hundred characters.
+    return plain(styled(_words(message, router)[: 10 * MAX_QUOTED_CHARS]))[:MAX_QUOTED_CHARS]
+
+
+def _words(message: Event, router: str) -> str:
+    """Its words for people outside: where on this machine a file is kept, an announcement says
+    below its first line."""
+    return message.content.partition("\n")[0] if handed_over(message, router) else message.content
 
 
 def pending(event_id: str, to: Collection[str], now_s: int) -> Delivery:

@@ -24,9 +24,10 @@ MAX_SENTENCE_CHARS = 240
 MAX_ERROR_CHARS = 8 * 2**20
 MAX_TOKENS, MAX_TOKEN_CHARS = 16, 200
 # Its program ended well, and what it printed could not be read; it ended without a word; it fell.
+# Attack: line ends without number: `\s+` behind `^` would look from each at all that follow.
 _DONE_OR_NOT = re.compile(
     r"\A\s*\Z|\A(?:invalid character|unexpected end of JSON|json: )"
-    r"|process killed as timeout|^\s+at [\w.$]+\(",
+    r"|process killed as timeout|^[ \t]+at [\w.$]+\(",
     re.MULTILINE,
 )
 # Before anything was sent: Signal could not be reached, or the program's socket is closed.

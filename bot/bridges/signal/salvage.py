@@ -20,12 +20,14 @@ from typing import Any
 import orjson
 
 MAX_BROKEN = 64  # places where no object can be read, in one answer
+MAX_GAP_CHARS = 8  # of white space before an object
 # Where an object can begin that belongs to no other: signal-cli prints one a line, the service
 # puts commas in the place of the line ends.
 # Attack: words of a sender's that look like an item. Inside an item their quotation marks have
 # backslashes, so they begin no object; a program's complaint that repeats them does not begin with
 # them.
-_START = re.compile(r'(?:\A|[\[,\n}\]])\s*(?=\{")')
+# Attack: line ends without number, each of which would look at all that follow.
+_START = re.compile(rf'(?:\A|[\[,\n}}\]])\s{{0,{MAX_GAP_CHARS}}}(?=\{{")')
 _OF_AN_ITEM = re.compile(r'\{"(?:envelope|account|exception)"')
 _DECODER = json.JSONDecoder()
 
@@ -64,18 +66,28 @@ def _array(text: str) -> Salvaged | None:
 
 def _pieces(text: str) -> Salvaged:
     items: dict[int, Mapping[str, Any]] = {}  # by where they begin
-    n_broken = at = 0
-    while n_broken < MAX_BROKEN and (start := _START.search(text, at)):
+    n_broken = n_in_vain = at = 0
+    # Attack: objects that begin within each other and never end. Of such a text each place where
+    # one begins would be read to its end, and nobody else's work goes on meanwhile.
+    while (
+        n_broken < MAX_BROKEN
+        and n_in_vain <= len(text)
+        and (start := _START.search(text, at)) is not None
+    ):
         begin = start.end()
-        at = begin + 1
         try:
             found, end = _DECODER.raw_decode(text, begin)
-            item = _plain(found)
+        except (ValueError, RecursionError) as error:
+            ended = error.pos if isinstance(error, json.JSONDecodeError) else len(text)
+            n_in_vain += ended - begin
+            n_broken += 1
+            at = begin + 1
+            continue
+        try:
+            if (item := _plain(found)) is not None:
+                items[begin] = item
         except (ValueError, RecursionError):
             n_broken += 1
-            continue
-        if item is not None:
-            items[begin] = item
         at = end - 1  # its last bracket: another may follow at once
     n_lost = sum(begun.start() not in items for begun in _OF_AN_ITEM.finditer(text))
     return Salvaged(tuple(items.values()), n_salvaged=len(items), n_lost=n_lost)

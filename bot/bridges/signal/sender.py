@@ -44,7 +44,8 @@ from nips.own.delivery import Status
 from relay_local.client import Link
 
 MAX_REASON_CHARS = 300
-GRACE_S = 5.0  # for a request that is on its way when the bridge is ended
+MAX_REPEATED = 5  # times that something of which it is never known whether it has gone
+GRACE_S = 8.0  # for a request on its way when the bridge is ended; more than connecting may take
 
 log = structlog.get_logger()
 
@@ -100,6 +101,7 @@ class Sender:
             return
         stored = await self._link.fetch([Filter(ids=frozenset({event_id}))])
         event = stored[0] if stored else None
+        await self._bindings.steady()
         bound = self._bindings.groups().get(event.tag("h") or "") if event else None
         if event is None or bound is None:
             await self._end(page, Status.FAILED, UNBOUND if event else GONE)
@@ -113,7 +115,8 @@ class Sender:
         failed: dict[str, str] = {}
         missed: list[str] = []
         for part, step in enumerate(steps, start=1):
-            if part in gone or step.conversation in failed or (part in found and step.once):
+            # Of a message whose beginning is not there nobody gets the rest.
+            if part in gone or (step.once and (part in found or step.conversation in failed)):
                 continue
             match await self._part(page, event, part, step):
                 case Failed(reason, told):
@@ -128,7 +131,7 @@ class Sender:
             reason = f"of {len(steps)} parts may have gone or not: {parts}"
             await self._end(page, Status.UNCERTAIN, reason)
         elif failed:
-            await self._end(page, Status.FAILED, "; ".join(failed.values()))
+            await self._end(page, Status.FAILED, "; ".join(dict.fromkeys(failed.values())))
         else:
             await self._end(page, Status.OK, "; ".join(missed))
 
@@ -136,41 +139,41 @@ class Sender:
         self, page: Page, event: Event, part: int, step: Step
     ) -> Sent | Failed | InDoubt | None:
         """Hand a part over, as soon as that can be done."""
-        attempt = 0
+        attempt = doubts = 0
         while True:
             await self._gate.wait()
             back = self._back()
-            if (failed := await self._in_vain(page, event)) is not None:
+            if (failed := await self._in_vain(page, event, step)) is not None:
                 return failed
             post = await step.ready()
-            await self._book.write(page, begun(page.delivery, part))
             try:
-                return await self._finish(self._ask(page, part, post))
+                return await _to_its_end(self._hand_over(page, part, step, post))
             except RateLimited as error:
-                await self._not_begun(page, part, error)
                 self._gate.shut()
                 for token in error.tokens or ("",):
                     await self._troubles.tell(Topic.CHALLENGE, token)
                 continue
-            except Unreachable as error:
-                await self._not_begun(page, part, error)
+            except Unreachable:
+                pass
             except (Rejected, ValueError) as error:
-                await self._not_begun(page, part, error)
                 return Failed(str(error))
             except ServiceError as error:
                 log.warning("not known whether it has gone", event_id=event.id, part=part)
                 if step.once:
                     return InDoubt()
-                await self._not_begun(page, part, error)
+                doubts += 1
+                if doubts > MAX_REPEATED:  # what follows in the conversation waits for it
+                    return Failed(str(error))
             await first_of(back, timeout_s=pause_s(attempt, FIRST_PAUSE_S, LONGEST_PAUSE_S))
             attempt += 1
 
-    async def _in_vain(self, page: Page, event: Event) -> Failed | None:
-        """Say why nothing more of it is to be sent, as things stand now."""
+    async def _in_vain(self, page: Page, event: Event, step: Step) -> Failed | None:
+        """Say why nothing more of it is to be sent there, as things stand now."""
         if not await self._link.fetch([Filter(ids=frozenset({event.id}))]):
             return Failed(GONE, told=False)
+        await self._bindings.steady()
         bound = self._bindings.groups().get(event.tag("h") or "")
-        if bound is None or not set(page.delivery.to) <= set(bound.people):
+        if bound is None or step.conversation not in bound.people:
             # Only registered conversations, whatever was waiting for them.
             return Failed(UNBOUND, told=False)
         state = page.delivery.relays[0]
@@ -178,25 +181,23 @@ class Sender:
             return Failed(f"{TOO_LATE}: {state.reason}" if state.reason else TOO_LATE)
         return None
 
-    async def _ask(self, page: Page, part: int, post: Post) -> Sent | None:
-        sent = await post()
+    async def _hand_over(self, page: Page, part: int, step: Step, post: Post) -> Sent | None:
+        """Write that it is done, do it, and write what is certain of it then."""
+        await self._book.write(page, begun(page.delivery, part))
+        try:
+            sent = await post()
+        except (Unreachable, Rejected, ValueError) as error:
+            await self._not_begun(page, part, error)
+            raise
+        except ServiceError as error:
+            if not step.once:
+                await self._not_begun(page, part, error)
+            raise
         self._gate.passed()
         at_ms = sent.timestamp if sent else 0
         name = known_as(self._account, self._ourselves(), at_ms) if sent else None
         await self._book.write(page, answered(page.delivery, part, at_ms, name))
         return sent
-
-    async def _finish(self, asking: Coroutine[None, None, Sent | None]) -> Sent | None:
-        """Await it. Where the bridge is ended meanwhile, a request that is answered soon leaves
-        no doubt behind."""
-        request = asyncio.ensure_future(asking)
-        try:
-            return await asyncio.shield(request)
-        except asyncio.CancelledError:
-            await asyncio.wait({request}, timeout=GRACE_S)
-            request.cancel()
-            await asyncio.gather(request, return_exceptions=True)
-            raise
 
     async def _not_begun(self, page: Page, part: int, why: Exception) -> None:
         reason = str(why)[:MAX_REASON_CHARS]
@@ -209,4 +210,18 @@ class Sender:
         )
         self.ended.uncertain += status is Status.UNCERTAIN
         self.ended.failed += status is Status.FAILED
-        log.info("sent to Signal", event_id=page.delivery.event_id, status=status, reason=reason)
+        # The reason may name people, by their number even; the delivery has it.
+        log.info("sent to Signal", event_id=page.delivery.event_id, status=status)
+
+
+async def _to_its_end(work: Coroutine[None, None, Sent | None]) -> Sent | None:
+    """Await it. Where the bridge is ended meanwhile, a request that is answered soon leaves no
+    doubt behind, whatever the answer."""
+    request = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(request)
+    except asyncio.CancelledError:
+        await asyncio.wait({request}, timeout=GRACE_S)
+        request.cancel()
+        await asyncio.gather(request, return_exceptions=True)
+        raise

@@ -47,9 +47,9 @@ Post = Callable[[], Awaitable[Sent | None]]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request to the service. conversation: that it is for, by its id on Signal. ready: looks
-    up all that it needs. once: whether twice is more than once; a reaction, or taking a message
-    back, is the same however often."""
+    """One request to the service. conversation: whither. ready: looks up all that it needs. once:
+    whether twice is more than once; a reaction, or taking a message back, is the same however
+    often."""
 
     conversation: str
     ready: Callable[[], Awaitable[Post]]
@@ -118,7 +118,7 @@ class Steps:
         origin = await self._origins.of(about, bound, conversation)
         if origin is None:
             return None
-        return Quote(origin.author, origin.timestamp_ms, quoted_text(about))
+        return Quote(origin.author, origin.timestamp_ms, quoted_text(about, self._roles.router))
 
     async def _attachment(self, file: HandedOver, folder: str) -> Attachment:
         content = await asyncio.to_thread(read_kept, self._data, folder, file.sha256)
@@ -150,10 +150,11 @@ class Steps:
     async def _retracting(self, event: Event, delivery: Delivery) -> list[Step]:
         return [
             self._retraction(conversation, one.timestamp_ms)
-            for page in await self._origins.retracted(event)
+            for page in await self._origins.taken_back(event)
             for one in page.delivery.sent
-            if (conversation := conversation_of(page.delivery, one.part)) in delivery.to
-            and one.timestamp_ms  # a reaction has none
+            # A reaction has no time; and only conversations that are registered now.
+            if one.timestamp_ms
+            and (conversation := conversation_of(page.delivery, one.part)) in delivery.to
         ]
 
     def _retraction(self, conversation: str, timestamp_ms: int) -> Step:

@@ -19,7 +19,7 @@ OPEN_S = 20.0
 PING_S, PONG_S = 20.0, 20.0
 CLOSE_S = 2.0
 MAX_MESSAGE_BYTES = 4 * 2**20
-MAX_FRAMES = 1_024  # read ahead of us
+MAX_FRAMES = 16  # read ahead of us, each of which may be so large; `Ahead` takes them at once
 
 
 class _Direct(connect):

@@ -11,7 +11,7 @@ is left out where it would be misread: the words matter more.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
@@ -95,9 +95,11 @@ def _sizes(runs: Iterable[Run]) -> Iterable[int]:
 
 
 def _between(runs: Sequence[Run], firsts: Sequence[int], start: int, end: int) -> tuple[Run, ...]:
+    # Attack: a hundred thousand runs, each looked at for each of a hundred parts.
+    within = range(bisect_right(firsts, start) - 1, min(bisect_left(firsts, end), len(runs)))
     cut = (
         Run(run.text[max(start - at, 0) : max(end - at, 0)], run.style)
-        for run, at in zip(runs, firsts, strict=False)
+        for run, at in ((runs[i], firsts[i]) for i in within)
     )
     return tuple(run for run in cut if run.text)
 

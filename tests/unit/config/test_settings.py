@@ -116,6 +116,8 @@ def test_hosts_that_may_be_private(
         ({"signal": {"url": "http://127.0.0.1:99999"}}, "signal.url"),
         ({"signal": {"url": "https://me:secret@signal.example"}}, "no password is a setting"),
         ({"signal": {"url": "http://127.0.0.1@signal.example"}}, "no password is a setting"),
+        ({"signal": {"url": "https://a b:8080"}}, "no name of a host"),
+        ({"signal": {"url": "https://☃.net"}}, "begins with xn--"),
         ({"signal": {"url": "http://127.0.0.1:8080/?next=x"}}, "signal.url"),
         # Nothing but the network keeps others from the service.
         ({"signal": {"url": "http://192.168.1.10:8080"}}, "plain_http"),

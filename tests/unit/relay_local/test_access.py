@@ -37,6 +37,7 @@ from tests.unit.relay_local.cast import (
     STRANGER,
     WORLD,
     as_,
+    binding_event,
     event,
     grant_event,
     inside,
@@ -64,18 +65,19 @@ VIEWERS = {
     "bot's key": as_(BOT),
 }
 # Mail is read by the bridge that carries it. Attack: whoever takes over another reads all of it.
-PARTS = {"owner", "router", "signer", "bridge", "signal bridge"}
+HOUSE = {"owner", "router", "signer", "bridge"}
+PARTS = HOUSE | {"signal bridge"}
 SEEN: list[tuple[str, Event, set[str]]] = [
-    ("a message in main", event(MEMBER, 9, H), PARTS | {"member", "session"}),
+    ("a message in main", event(MEMBER, 9, H), HOUSE | {"member", "session"}),
     ("a message in the other group", event(OTHER_MEMBER, 9, ("h", OTHER)),
-     PARTS | {"other member"}),
+     HOUSE | {"other member"}),
     ("a message in main that names somebody else",
-     event(MEMBER, 9, H, ("p", OTHER_MEMBER.public)), PARTS | {"member", "session"}),
+     event(MEMBER, 9, H, ("p", OTHER_MEMBER.public)), HOUSE | {"member", "session"}),
     ("main's members", event(RELAY, Kind.GROUP_MEMBERS, ("d", MAIN)),
-     PARTS | {"member", "session"}),
+     HOUSE | {"member", "session"}),
     ("the other's name", event(RELAY, Kind.GROUP_METADATA, ("d", OTHER)),
-     PARTS | {"other member"}),
-    ("a job of main", event(ROUTER, Kind.JOB_REQUEST, H), PARTS | {"member", "session"}),
+     HOUSE | {"other member"}),
+    ("a job of main", event(ROUTER, Kind.JOB_REQUEST, H), HOUSE | {"member", "session"}),
     ("a wrap for the bot", event(STRANGER, 1059, ("p", BOT.public)), {"signer", "bridge"}),
     ("a wrap for the owner", event(STRANGER, 1059, ("p", OWNER.public)),
      {"owner", "signer", "bridge"}),
@@ -116,6 +118,24 @@ SEEN: list[tuple[str, Event, set[str]]] = [
 def test_who_sees_what(who: str, what: tuple[str, Event, set[str]]) -> None:
     _, shown, to_whom = what
     assert may_read(WORLD, VIEWERS[who], shown) is (who in to_whom)
+
+
+def test_a_bridge_without_mail_sees_the_groups_of_its_network() -> None:
+    """Attack: whoever takes it over reads what the owner and others talk of elsewhere."""
+    viewer, h = as_(SIGNAL, SIGNAL_PUPPET), ("h", OTHER)
+    shown = event(OTHER_MEMBER, 9, h)
+    assert not may_read(WORLD, viewer, shown)
+    bound = WORLD.after(binding_event(OTHER, "signal"), NOW)
+    assert may_read(bound, viewer, shown)
+    assert not may_read(bound, viewer, event(MEMBER, 9, H))
+    # As long as it has puppets there it is to see them go.
+    spoken = bound.after(put_user(OTHER, SIGNAL_PUPPET, "puppet", SIGNAL), NOW)
+    unbound = spoken.after(binding_event(OTHER, "nostr"), NOW)
+    assert may_read(unbound, viewer, shown)
+    removed = event(SIGNAL, Kind.REMOVE_USER, h, ("p", SIGNAL_PUPPET.public))
+    assert not may_read(unbound.after(removed, NOW), viewer, shown)
+    # A connection that shows itself to be more than that sees more.
+    assert may_read(WORLD, as_(SIGNAL, ROUTER), shown)
 
 
 def test_a_removed_member_sees_nothing_more_not_even_their_own() -> None:

@@ -23,6 +23,7 @@ from bot.bridges.signal.receiving import Receiving, State
 from bot.bridges.signal.rest import Service
 from bot.bridges.signal.troubles import Troubles
 from bot.operate.stand_ins.signal_service import SignalService
+from bot.place import Place
 from nips.event import Event, Tag, Template
 from nips.filter import Filter
 from nips.key import SecretKey
@@ -127,10 +128,9 @@ class Stage:
             return await put(link, made.sign(key, token_bytes(32)))
 
     async def owner_says(self, group: str, text: str, *tags: Tag, kind: int = 9) -> Event:
-        """Something typed by the owner."""
-        made = Template(
-            self.house.owner.public, int(time.time()), kind, (("h", group), *tags), text
-        )
+        """Something typed by the owner; a profile belongs to no group."""
+        where: tuple[Tag, ...] = () if kind == Kind.PROFILE else (("h", group),)
+        made = Template(self.house.owner.public, int(time.time()), kind, (*where, *tags), text)
         async with connect(self.house.url, [self.house.owner]) as link:
             return await put(link, made.sign(self.house.owner, token_bytes(32)))
 
@@ -188,11 +188,13 @@ async def a_bridge(
     stage: Stage,
     link: Callable[[Link], Link] = lambda link: link,
     service: Callable[[Service], Service] = lambda service: service,
+    inbox: Callable[[Link], Place | None] = lambda link: None,
 ) -> AsyncIterator[Outbound]:
-    """The way out, at work. link, service: what stands in front of these."""
+    """The way out, at work. link, service: what stands in front of these. inbox: the place that is
+    written before a binding changes."""
     key, house = stage.bridge, stage.house
     async with connect(house.place.relay_address, [key]) as own, Service(stage.signal.url) as api:
-        bindings = Bindings(own, house.roles, "signal")
+        bindings = Bindings(own, house.roles, "signal", inbox(own))
         receiving = Receiving(api, NUMBER)
         receiving._to(State.LISTENING, "", None)
         stage.receiving = receiving

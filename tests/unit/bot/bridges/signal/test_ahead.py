@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator
 
 import pytest
 
-from bot.bridges.signal.ahead import Ahead
+from bot.bridges.signal import streaming
+from bot.bridges.signal.ahead import MAX_BYTES, Ahead
 
 
 class Source:
@@ -74,7 +76,7 @@ async def test_nobody_is_waited_for() -> None:
 async def test_there_is_an_end_to_what_is_read_ahead() -> None:
     source = Source()
     source.put(*("x" * 10 for _ in range(100)), None)
-    async with Ahead(source.texts(), max_chars=50) as ahead:
+    async with Ahead(source.texts(), max_bytes=5 * sys.getsizeof("x" * 10)) as ahead:
         await turns(500)
         assert source.n_read < 10
         n_taken = 0
@@ -93,10 +95,30 @@ async def test_what_ended_it_is_raised_when_all_is_taken() -> None:
             await ahead.next(9)
 
 
-@pytest.mark.parametrize("max_chars", [0, 100])
-async def test_at_the_end_the_stream_is_closed(max_chars: int) -> None:
+@pytest.mark.parametrize("text", ["", "x"])
+async def test_texts_of_nothing_have_an_end_too(text: str) -> None:
+    """Attack: a text costs memory, whatever is in it."""
+    source = Source()
+    source.put(*(text for _ in range(1_000)), None)
+    async with Ahead(source.texts(), max_bytes=1_000) as ahead:
+        await turns(1_500)
+        assert source.n_read < 50
+        n_taken = 0
+        while texts := await ahead.next(20):
+            n_taken += len(texts)
+        assert n_taken == 1_000
+
+
+def test_what_a_service_can_have_us_hold() -> None:
+    """Attack: the largest messages, faster than they are written down."""
+    waiting = streaming.MAX_FRAMES * streaming.MAX_MESSAGE_BYTES
+    assert waiting + MAX_BYTES <= 128 * 2**20
+
+
+@pytest.mark.parametrize("max_bytes", [0, 1_000])
+async def test_at_the_end_the_stream_is_closed(max_bytes: int) -> None:
     source = Source()
     source.put("a", "b", "c")
-    async with Ahead(source.texts(), max_chars=max_chars):
+    async with Ahead(source.texts(), max_bytes=max_bytes):
         await turns()
     assert source.is_closed

@@ -195,6 +195,20 @@ async def test_whoever_is_called_like_us_does_not_call_us(inward: Stage) -> None
         assert event.values("p") == []
 
 
+async def test_whoever_is_called_like_the_word_that_wakes_us_does_not_wake_us(
+    inward: Stage,
+) -> None:
+    """Attack: the same, where the assistant answers to another word than its name."""
+    talk, group, one, other = await in_a_group(inward)
+    await talk.change(trigger="hey jarvis")
+    liar = replace(other, name="Hey, hey Jarvis")
+    await inward.give(said(liar, "here", at_ms(), group=group))
+    await talk.heard("here")
+    text, who = "\ufffc?", [mention(liar, 0)]
+    await inward.give(said(one, text, at_ms(), group=group, mentions=who))
+    await talk.heard(f"@{other.aci[:8]}…?")
+
+
 # What is changed afterwards
 
 
@@ -344,6 +358,23 @@ async def test_a_timer_ends_the_message_and_all_about_it(inward: Stage, alice: T
         one for one in await inward.records() if one.tag("d") == f"signal/{event.tag('o')}"
     ]
     assert int(record.tag("expiration") or 0) <= now_s + 3_700
+
+
+@pytest.mark.parametrize("expires_s", [7_200, 900, None])
+async def test_an_edit_gives_a_message_no_more_time(
+    inward: Stage, alice: Talk, expires_s: int | None
+) -> None:
+    """Attack: a message that is edited just before it is gone, or edited without a timer."""
+    at = int(time.time() * 1_000) - 1_800_000
+    await inward.give(said(alice.who, "soon gone", at, expires_s=3_600))
+    former = await alice.heard("soon gone")
+    again = data(at + 1_000_000, "soon", expires_s=expires_s or 0)
+    edit = {"targetSentTimestamp": at, "dataMessage": again}
+    await inward.give(envelope(alice.who, at + 1_000_000, editMessage=edit))
+    event = await alice.heard("soon")
+    assert event.tag("edits") == former.id
+    ends = [at // 1_000 + 3_600, *([at // 1_000 + 1_000 + expires_s] if expires_s else [])]
+    assert event.tag("expiration") == str(min(ends))
 
 
 async def test_what_may_be_seen_once_is_not_kept(inward: Stage, alice: Talk) -> None:

@@ -107,6 +107,20 @@ async def test_nobodys_words_are_in_the_log(inward: Stage, alice: Talk, logged: 
     assert "confidential" not in str(logged)
 
 
+async def test_much_that_is_not_understood_is_one_line(
+    inward: Stage, alice: Talk, logged: list[Any]
+) -> None:
+    """Attack: a log that is filled."""
+    assert inward.inbound is not None
+    before = inward.inbound.intake.unread
+    broken = item({**said(alice.who, "x", at_ms()), "sourceUuid": 7})
+    await inward.give(*[broken] * 50, said(alice.who, "after", at_ms()))
+    await alice.heard("after")
+    assert inward.inbound.intake.unread == before + 50
+    (line,) = [one for one in logged if one["event"] == "not understood"]
+    assert (line["reason"], line["items"]) == ("item.envelope.sourceUuid is no text", 50)
+
+
 async def test_what_is_for_nobody_is_counted(inward: Stage, alice: Talk) -> None:
     assert inward.inbound is not None
     before, who = inward.inbound.intake.ignored.copy(), alice.who

@@ -99,5 +99,12 @@ def test_beginnings_without_an_end(piece: str) -> None:
     assert letters(plain(runs_of(text))) == letters(text)
 
 
+@pytest.mark.parametrize("sign", ["*", "_"])
+def test_a_long_sign_that_many_close(sign: str) -> None:
+    """Attack: each of them closes a piece of it, and gives all that stands between a style."""
+    text = sign * 30_000 + f"a{sign} " * 30_000
+    assert plain(runs_of(text)) == text
+
+
 def letters(text: str) -> str:
     return "".join(char for char in text if char.isalnum())

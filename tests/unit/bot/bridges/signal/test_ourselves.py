@@ -21,6 +21,7 @@ HIDDEN = made.Person(ME.aci, "Me", "")
     [
         (made.synced(ME, "hi", ALICE, AT), ME.aci),
         (made.synced(HIDDEN, "hi", ALICE, AT), ME.aci),
+        (made.synced(ALICE, "hi", BOB, AT), None),
         (made.said(ME, "to myself", AT), ME.aci),
         (made.said(ALICE, "\ufffc", AT, mentions=[made.mention(ME, 0)]), ME.aci),
         (made.said(ALICE, "\ufffc", AT, mentions=[made.mention(BOB, 0)]), None),

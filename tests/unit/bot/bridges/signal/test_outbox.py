@@ -237,6 +237,25 @@ async def test_what_is_retracted_is_taken_back(stage: Stage, bridge: Outbound) -
     assert await settled(stage, retraction) == (Status.OK, "")
 
 
+async def test_only_what_is_taken_back_here_is_taken_back_there(
+    stage: Stage, bridge: Outbound
+) -> None:
+    """Attack: anybody can write a 5 that names what another has said; of that nothing happens, and
+    the relay keeps both. A member takes the bot's words from people, or an agent the router's."""
+    alice = a_person()
+    group = (await stage.group(alice)).group
+    ours, notice = await stage.speak(group, "ours"), await stage.say(group, "a notice")
+    _, noted = await stage.got(alice, 2)
+    mine, taken = ("k", "9"), ("e", notice.id)
+    by_owner = await stage.owner_says(group, "", ("e", ours.id), mine, kind=5)
+    by_agent = await stage.speak(group, "", taken, mine, kind=5)
+    by_router = await stage.say(group, "", ("e", ours.id), taken, mine, kind=5)
+    assert await settled(stage, by_router) == (Status.OK, "")
+    assert [it["target"] for it in await stage.got(alice, 1, "delete")] == [noted["timestamp"]]
+    assert not await stage.has_delivery(by_owner)
+    assert not await stage.has_delivery(by_agent)
+
+
 async def test_nobody_takes_back_what_is_not_theirs(stage: Stage, bridge: Outbound) -> None:
     """Attack: a kind 5 that names somebody else's message, which the relay stores and does not
     follow."""
@@ -253,6 +272,36 @@ async def test_nobody_takes_back_what_is_not_theirs(stage: Stage, bridge: Outbou
     assert deleted["target"] == sent["timestamp"]
     assert not await stage.has_delivery(of_alice)
     assert not await stage.has_delivery(of_owner)
+
+
+async def test_nothing_is_taken_back_where_nobody_is_bound_any_more(
+    stage: Stage, bridge: Outbound
+) -> None:
+    """Attack: a deletion that reaches a conversation which is registered no more."""
+    alice, bob = a_person(), a_person()
+    binding = await stage.group(alice, bob, owner_speaks=True)
+    said = await stage.owner_says(binding.group, "to both")
+    await stage.got(alice, 1)
+    (theirs,) = await stage.got(bob, 1)
+    await settled(stage, said)
+    await stage.house.registry().unbind(binding.group, f"signal:{alice}")
+    taken = await stage.owner_says(binding.group, "", ("e", said.id), kind=9005)
+    assert await settled(stage, taken) == (Status.OK, "")
+    (deleted,) = await stage.got(bob, 1, "delete")
+    assert deleted["target"] == theirs["timestamp"]
+    assert await stage.got(alice, 0, "delete") == []
+
+
+async def test_what_one_was_told_is_not_quoted_to_another(stage: Stage, bridge: Outbound) -> None:
+    """Attack: an agent answers one of its people with what it told another."""
+    alice, bob = a_person(), a_person()
+    group = (await stage.group(alice, bob)).group
+    to_bob = ("p", stage.puppet(bob).public)
+    told = await stage.speak(group, "for Alice alone")
+    await settled(stage, told)
+    await stage.speak(group, "for Bob", to_bob, ("q", told.id))
+    (got,) = await stage.got(bob, 1)
+    assert got["quote"] is None
 
 
 async def test_what_is_retracted_while_it_waits_is_never_said(

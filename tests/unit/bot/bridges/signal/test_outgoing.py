@@ -126,7 +126,10 @@ def test_signs(sign: str, expected: str | None) -> None:
 
 
 def test_what_is_shown_of_a_quoted_message() -> None:
-    assert quoted_text(said("**a** " + "b" * 500)) == ("a " + "b" * 500)[:200]
+    assert quoted_text(said("**a** " + "b" * 500), ROUTER) == ("a " + "b" * 500)[:200]
+    # Attack: an agent quotes the announcement of its file: folders of this machine are shown.
+    announced = said("📎 a chart.png (12 B)\nIt is kept on my machine: /home/a", ROUTER, FILE)
+    assert quoted_text(announced, ROUTER) == "📎 a chart.png (12 B)"
 
 
 def test_a_delivery_s_way() -> None:

@@ -133,6 +133,19 @@ async def test_a_burst_comes_whole_and_in_order(mode: str) -> None:
         assert about.mode == mode
 
 
+async def test_more_than_was_asked_for_comes_in_parts() -> None:
+    """Attack: an answer of a hundred thousand items, all of which are dealt with in one go."""
+    sent = [str(n) for n in range(45)]
+    items = [{"envelope": said, "account": NUMBER} for said in words(*sent)]
+    given = iter([whole(b'{"mode":"normal"}'), whole(json.dumps(items).encode())])
+    async with (
+        a_raw_server(lambda _: next(given, None)) as server,
+        reading(server.url, max_messages=20) as reader,
+    ):
+        assert await reader.until(45) == sent
+        assert [len(batch) for batch in reader.batches] == [20, 20, 5]
+
+
 async def test_no_poll_begins_before_the_last_batch_is_written_down(normal: SignalService) -> None:
     n_polls = len(await normal.calls(PATH))
     await normal.push(*words(*"abcdef"))

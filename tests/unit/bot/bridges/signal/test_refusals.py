@@ -99,6 +99,13 @@ def test_a_sentence_is_short() -> None:
     assert len(said("x" * 10_000)) < 300
 
 
+@pytest.mark.parametrize("fill", ["\n", "\t", " ", "\n ", "INFO\n", "+49", "at ", "\n\tat a."])
+def test_a_long_complaint_is_over_soon(fill: str) -> None:
+    """Attack: a complaint whose reading never ends, and nobody else's work goes on meanwhile."""
+    text = body("x" + fill * (1_000_000 // len(fill)))
+    assert isinstance(refusal(400, text, acts=True), ServiceError)
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"error":5}', "Bad Request\n{}", "{"])
 def test_what_is_not_the_services_own_form_has_no_error(text: str) -> None:
     assert error_text(text) is None

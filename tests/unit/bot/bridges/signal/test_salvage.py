@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.bridges.signal import salvage as module
 from bot.bridges.signal.salvage import MAX_BROKEN, may_hold_items, salvage
 from bot.operate.stand_ins import signal_envelopes as made
 from tests.signal_service import ALICE, NUMBER
@@ -118,12 +119,47 @@ def test_what_was_found_can_be_written_down() -> None:
         f',{{"envelope":"{"x" * 2_000}' * 500,
         '{"account":1' + "0" * 100_000 + ',"envelope":{}}',
         '{"account":"' * 100_000,
+        "x" + "\n" * 1_000_000,
     ],
 )
 def test_a_bomb_is_over_soon(bomb: str) -> None:
     found = salvage(f"{A}\n{bomb}")
     assert [it["envelope"]["dataMessage"]["message"] for it in found.items] == ["a"]
     assert found.n_salvaged == 1
+
+
+@pytest.mark.parametrize(
+    "within",
+    ['{"envelope":{"a":[' + "[]," * 50 + "\n", ',{"envelope":[0' * 5],
+    ids=["lists", "objects"],
+)
+def test_what_never_ends_is_not_read_from_each_of_its_places(
+    within: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: objects within each other, and nobody else's work goes on while they are read."""
+    n_read = 0
+    decoder = json.JSONDecoder()
+
+    class Counting:
+        @staticmethod
+        def raw_decode(text: str, at: int) -> tuple[object, int]:
+            nonlocal n_read
+            try:
+                found, end = decoder.raw_decode(text, at)
+            except json.JSONDecodeError as error:
+                n_read += error.pos - at
+                raise
+            except RecursionError:
+                n_read += len(text) - at
+                raise
+            n_read += end - at
+            return found, end
+
+    monkeypatch.setattr(module, "_DECODER", Counting)
+    bomb = f"{A}\n{within * 400}"
+    found = salvage(bomb)
+    assert found.n_salvaged == 1
+    assert n_read < 3 * len(bomb)
 
 
 def test_after_so_many_broken_places_the_rest_is_counted() -> None:

@@ -8,19 +8,22 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from secrets import token_bytes
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
 
-from bot.bridges.signal import gate
+from bot.bridges.signal import gate, sender
 from bot.bridges.signal.outbound import Outbound
 from bot.bridges.signal.outgoing import GIVE_UP_S, TOO_LATE, UNBOUND, begun, pending
 from bot.operate.stand_ins.signal_envelopes import Group, Person
 from bot.operate.stand_ins.signal_faults import challenge, cut, failing, held, refuses
+from bot.place import Place
 from nips.event import Event
 from nips.own import delivery as deliveries
 from nips.own.delivery import Delivery, Status
-from relay_local.client import connect
+from relay_local.client import Link, connect
+from tests.signal_service import NUMBER
 from tests.unit.bot.bridges.signal.outbound_stage import Stage, a_bridge, a_person, put, seen
 
 SEND = "/v2/send"
@@ -281,6 +284,109 @@ async def test_a_request_under_way_at_the_end_is_waited_for(stage: Stage) -> Non
     assert seen(await stage.got(alice, 1)) == ["a last word"]
 
 
+async def test_a_request_under_way_at_the_end_that_fails_is_made_again(stage: Stage) -> None:
+    """What has certainly not gone is no doubt, though nobody but the end waits for the answer."""
+    alice = a_person()
+    group = (await stage.group(alice)).group
+    async with a_bridge(stage):
+        await stage.signal.faults(held("send"), challenge(token_bytes(8).hex()))
+        said = await stage.say(group, "not before the end")
+        await stage.signal.wait_for(held=1)
+        releasing = asyncio.create_task(stage.signal.release())
+    await releasing
+    found = await stage.delivery(said.id, lambda _: True)
+    assert (found.is_pending, found.sent, found.sending) == (True, (), ())
+    await stage.signal.faults()
+    async with a_bridge(stage):
+        assert await state(stage, said) == (Status.OK, "")
+    assert seen(await stage.got(alice, 1)) == ["not before the end"]
+
+
+async def test_an_end_while_it_is_written_that_a_part_begins_leaves_no_doubt(stage: Stage) -> None:
+    """Attack: the bridge is ended then, and somebody is told that nobody can tell."""
+    alice = a_person()
+    group = (await stage.group(alice)).group
+    began = asyncio.Event()
+
+    class Slow:
+        def __init__(self, link: Link) -> None:
+            self._link = link
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._link, name)
+
+        async def publish(self, event: Event, **named: Any) -> Any:
+            ok = await self._link.publish(event, **named)
+            if any(tag[0] == "sending" for tag in event.tags):
+                began.set()
+                await asyncio.sleep(0.05)  # the relay's OK is on its way
+            return ok
+
+    async with a_bridge(stage, lambda link: cast(Link, Slow(link))):
+        said = await stage.say(group, "a last word of all")
+        await asyncio.wait_for(began.wait(), 20)
+    async with a_bridge(stage):
+        assert await state(stage, said) == (Status.OK, "")
+    assert seen(await stage.got(alice, 1)) == ["a last word of all"]
+
+
+async def test_a_sign_that_is_never_certain_holds_nothing_up(
+    stage: Stage, bridge: Outbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: a reaction at which the service's program falls every time, and a conversation that
+    is deaf for three days."""
+    monkeypatch.setattr(sender, "FIRST_PAUSE_S", 0.01)
+    alice = a_person()
+    binding = await stage.group(alice)
+    asked = await stage.hears(binding, alice, "a question", 1_700_000_000_000)
+    await stage.signal.faults(cut("/v1/reactions", times=None))
+    sign = await stage.speak(binding.group, "🎉", ("e", asked.id), kind=7)
+    await stage.say(binding.group, "and on")
+    assert seen(await stage.got(alice, 1)) == ["and on"]
+    assert (await state(stage, sign))[0] is Status.FAILED
+
+
+async def test_who_stays_gets_what_another_is_bound_no_more_for(
+    stage: Stage, bridge: Outbound
+) -> None:
+    alice, bob = a_person(), a_person()
+    binding = await stage.group(alice, bob, owner_speaks=True)
+    await stage.signal.stop()
+    said = await stage.owner_says(binding.group, "for whoever is there")
+    await stage.delivery(said.id, lambda it: bool(it.relays[0].reason))
+    await stage.house.registry().unbind(binding.group, f"signal:{alice}")
+    await stage.signal.start()
+    (got,) = await stage.got(bob, 1)
+    assert "for whoever is there" in got["message"]
+    assert await state(stage, said) == (Status.FAILED, UNBOUND)
+    assert await stage.got(alice, 0) == []
+
+
+async def test_a_binding_that_is_still_being_read_is_waited_for(stage: Stage) -> None:
+    """Attack: something is said at once in a new conversation, and is taken for unbound."""
+    alice, bob = a_person(), a_person()
+    known = (await stage.group(bob)).group
+    go_on = asyncio.Event()
+
+    class Slow(Place):
+        async def save(self) -> None:
+            await go_on.wait()
+
+    def inbox(link: Link) -> Place:
+        return Slow(link, stage.bridge, "signal-inbox")
+
+    go_on.set()
+    async with a_bridge(stage, inbox=inbox):
+        go_on.clear()
+        said = await stage.say((await stage.group(alice)).group, "welcome")
+        await stage.delivery(said.id, lambda _: True)
+        await stage.say(known, "after that")
+        await stage.delivery((await stage.say(known, "and that")).id, lambda _: True)
+        go_on.set()
+        assert await state(stage, said) == (Status.OK, "")
+        assert seen(await stage.got(alice, 1)) == ["welcome"]
+
+
 async def test_no_words_are_logged(stage: Stage) -> None:
     alice = a_person()
     group = (await stage.group(alice)).group
@@ -292,3 +398,5 @@ async def test_no_words_are_logged(stage: Stage) -> None:
             await state(stage, said)
     assert logs
     assert "a secret" not in repr(logs)
+    assert alice not in repr(logs)
+    assert NUMBER not in repr(logs)

@@ -94,3 +94,11 @@ def test_a_style_that_is_cut_goes_on() -> None:
 
 def test_long_characters_count_twice() -> None:
     assert [plain(part) for part in parts([Run("🎉" * 30)], 40)] == ["🎉" * 20, "🎉" * 10]
+
+
+def test_many_runs_in_many_parts() -> None:
+    """Attack: every run looked at for every part would take a minute, and the bot waits for it."""
+    runs = [Run("a"), Run("b", Style.BOLD)] * 100_000
+    cut = parts(runs, 4_000)
+    assert len(cut) > 100
+    assert "".join(map(plain, cut)) == plain(runs)

@@ -58,12 +58,12 @@ async def shown(stage: Stage, person: str, n: int) -> list[bool]:
 async def test_it_is_shown_until_the_work_ends(stage: Stage, how: str) -> None:
     alice = a_person()
     group = (await stage.group(alice)).group
-    router, now_s = stage.house.key.public, stage.house.author.now_s()
-    work = token_bytes(32).hex()
+    router, work = stage.house.key.public, token_bytes(32).hex()
     async with signs(stage) as made:
         await works(stage, group)
         await works(stage, group)
         assert await shown(stage, alice, 1) == [True]
+        now_s = stage.house.author.now_s()  # of what it follows, not of before
         match how:
             case "result":
                 await stage.house.author.require(job.result(router, group, work, now_s, "done"))
