@@ -11,7 +11,6 @@ jobs resolved at the next start.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -21,7 +20,6 @@ import structlog
 
 from bot import retraction
 from bot.adoption import Adoption
-from bot.alarm import Alarm
 from bot.attempt import Runner
 from bot.author import of_kinds
 from bot.backends import Backends
@@ -50,22 +48,18 @@ from bot.requests.widening import Usual
 from bot.retraction import DELETION_KINDS
 from bot.routing import MESSAGE_KINDS, Context, Ignored, Later, Work, route
 from bot.schedule.expression import MIN_INTERVAL_MS
-from bot.scheduler import Doing, Scheduler
+from bot.scheduler import Doing
 from bot.session_grants import LAST_WORD_S
 from bot.spending import Spending
 from bot.strangers import Strangers
-from bot.task_book import TaskBook
-from bot.tasks.desk import Desk
-from bot.tasks.keeper import Keeper
-from bot.wishes import Wishes, World
-from bot.zones import machine_zone
+from bot.tasks.agenda import Agenda, Surroundings
+from bot.wishes import Wishes
 from nips.event import Event
 from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.own.backend_name import BackendName
 from nips.own.roles import Roles
-from nips.own.task_run import TaskRun
 from relay_local.client import Caller, Caught, Delivery, Link
 
 READ_KINDS = frozenset(
@@ -88,6 +82,7 @@ class Router:
     pauses_s: before a job's second attempt, its third. name: what the assistant is called until
     its owner says otherwise. budgets: of a day, where a group has none of its own. backends: what
     agents work with. least_ms: the shortest interval at which people may have a task run.
+    webhooks: host:port at which tasks are called, "" for nowhere.
     """
 
     def __init__(
@@ -104,6 +99,7 @@ class Router:
         budgets: Budgets | None = None,
         backends: Backends | None = None,
         least_ms: int = MIN_INTERVAL_MS,
+        webhooks: str = "",
     ) -> None:
         self.ready = asyncio.Event()
         self.owner: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -111,7 +107,7 @@ class Router:
         self._author = runner.author
         self._places, self._pauses_s, self._least_ms = places, pauses_s, least_ms
         self._personas = Personas(self._author, name)
-        self._say = say
+        self._say, self._webhooks = say, webhooks
         signer = Caller(link, key, roles.signer)
         self._lookout = Lookout(self._author, signer, roles, say)
         self._directory = Directory(self._author)
@@ -190,12 +186,9 @@ class Router:
         adoption = Adoption(author, roles, owner, directory.now, registry)
         await self._spending.load()
         await self._personas.load(directory.groups.by_id)
-        book = TaskBook(author)
-        await book.load()
-        scheduler, wishes = self._of_tasks(dispatch, book)
-        hearing = await self._open(
-            owner, dispatch, registry, self._desk(dispatch, book, scheduler), tasks
-        )
+        agenda = Agenda(author, self._key, roles, self._of_tasks(owner, dispatch))
+        await agenda.load()
+        hearing = await self._open(owner, dispatch, registry, agenda, tasks)
         runner = self._runner
         await revoke_leftovers(author, runner.limits.wall_clock_s + runner.bounds.idle_s)
         await adoption.start()
@@ -203,39 +196,24 @@ class Router:
         tasks.create_task(self._engine.run())
         await self._resolve(dispatch)
         self._resolved.set()
-        tasks.create_task(scheduler.run())
+        tasks.create_task(agenda.run())
         if dispatch.is_idle:
             self.spares.used(roles.main)  # the first message after a start need not wait either
-        await self._read(dispatch, adoption, hearing, wishes)
+        await self._read(dispatch, adoption, hearing, agenda.wishes)
 
-    def _of_tasks(self, dispatch: Dispatch, book: TaskBook) -> tuple[Scheduler, Wishes]:
-        """What runs the tasks that there are, when they are due; what makes them of calendar
-        events."""
-        author, spending = self._author, self._spending
-        doing = Doing(
-            dispatch.intake.perform, self._directory.group, spending.why_not, spending.tell
-        )
-        scheduler = Scheduler(author, self._roles, book, doing, Alarm(), time.time)
-        world = World(
-            self._directory.group,
+    def _of_tasks(self, owner: str, dispatch: Dispatch) -> Surroundings:
+        """What tasks need of the rest."""
+        spending, groups = self._spending, self._directory.group
+        return Surroundings(
+            owner,
             self._owners,
-            author.now_s,
-            machine_zone(),
-            scheduler.changed,
+            Doing(dispatch.intake.perform, groups, spending.why_not, spending.tell),
+            self._resolved,
+            self._runner.layout.data,
+            self._webhooks,
+            self._say,
             self._least_ms,
         )
-        return scheduler, Wishes(author, self._roles, book, world)
-
-    def _desk(self, dispatch: Dispatch, book: TaskBook, scheduler: Scheduler) -> Desk:
-        """By what people and agents deal with them."""
-
-        async def perform(group: str, run: TaskRun) -> None:
-            # Made before the open jobs are resolved, it would be two of them.
-            await self._resolved.wait()
-            await dispatch.intake.perform(group, run)
-
-        keeper = Keeper(self._author, book, perform, self._spending.why_not, scheduler.changed)
-        return Desk(self._author, keeper, self._directory.group, self._roles.main, self._least_ms)
 
     def _learn(self, event: Event) -> None:
         self._directory.learn(event)
@@ -251,7 +229,7 @@ class Router:
         owner: str,
         dispatch: Dispatch,
         registry: Registry,
-        desk: Desk,
+        agenda: Agenda,
         tasks: asyncio.TaskGroup,
     ) -> Hearing:
         """Let bridges, sessions and the command line ask; the owner's commands are heard by what
@@ -270,7 +248,7 @@ class Router:
             Usual(models, self._budgets.group, tuple(map(str, self._backends.of(None, models)))),
             owner,
             self._place.save,
-            desk,
+            agenda.desk,
         )
         strangers = Strangers(author, roles, owner, registry)
         commands = Commands(
@@ -292,12 +270,12 @@ class Router:
                 engine=runner.sandbox.trouble,
                 began_at=author.now_s(),
                 settle=self._place.save,
-                tasks=desk,
+                tasks=agenda.desk,
             )
         )
         await strangers.load()
         await requests.start()
-        others = Others(strangers.report, commands.from_console, self._spending.hear)
+        others = Others(strangers.report, commands.from_console, self._spending.hear, agenda.heard)
         tasks.create_task(requests.serve(others))
         tasks.create_task(commands.prepare())
         return Hearing(author, roles, owner, commands)

@@ -83,7 +83,8 @@ class Wishes:
 
     async def saw(self, event: Event) -> None:
         """A calendar event of somebody's has come, for the first time or again."""
-        if event.pubkey == self._author.pubkey:
+        # Attack: an agent publishes one in the bot's name where somebody has made that an admin.
+        if self._roles.role_of(event.pubkey) not in (None, "owner"):
             return
         followed = self._following(coordinates(event) or "")
         try:

@@ -53,11 +53,12 @@ TABLE: dict[str, Entry] = {
             (
                 "/task ID",
                 "/task new [for GROUP] [title “T”] [tz ZONE] [late 2h|no] [until TIME] [times N] "
-                "WHEN PROMPT",
-                "/task edit ID when|title|tz|late|until|times VALUE … prompt TEXT",
+                "[gate COMMAND] WHEN PROMPT",
+                "/task edit ID when|title|tz|late|until|times|gate VALUE … prompt TEXT",
                 "/task pause|resume|cancel|run ID",
                 "/task runs ID [N]",
                 "WHEN: 0 16 * * 1-5, @daily, every 15m, in 20m or 2026-12-24T18:00",
+                "or on mention, on reaction, on article, on call",
             ),
             "shows, makes and changes what is planned",
             "/task new tz Europe/Berlin 0 16 * * 1-5 Remind me to water the plants",

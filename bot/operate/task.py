@@ -154,6 +154,15 @@ def runs(
 
 
 @app.command()
+def hook(task: Named, data: Data = default_data(), json: Json = False) -> None:
+    """Make a new secret by which programs call a task (on call), and show it this once."""
+    from bot.operate import hook as command
+
+    with explained():
+        raise typer.Exit(command.renew(data, task, as_json=json))
+
+
+@app.command()
 def preview(
     when: Annotated[list[str], typer.Argument(help=WHEN_HELP)],
     tz: Annotated[

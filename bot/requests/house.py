@@ -3,7 +3,7 @@
 session        list_groups register_group set_group send_to_group send_file set_persona
                find_published ask_owner nostr_query propose_change
                schedule_task list_tasks update_task pause_task resume_task cancel_task run_task
-bridge         stranger trouble
+bridge         stranger trouble; the mail's: heard
 command line   command find_public
 model proxy    spent
 """
@@ -45,15 +45,20 @@ from nips.refusal import Malformed, Prefix, refused
 from relay_local.client import Caller
 
 
+async def _nobody_waits(_text: str) -> str:
+    raise refused(Prefix.ERROR, "nobody waits for events")
+
+
 @dataclass(frozen=True, slots=True)
 class Others:
     """What other parts of the bot answer: a bridge tells of a stranger (network, id, name), the
-    command line gives a command (text, once), the model proxy tells what was spent (JSON). Each
-    returns the result, and raises Refused or Malformed."""
+    command line gives a command (text, once), the model proxy tells what was spent (JSON), the mail
+    bridge of a public event (JSON). Each returns the result, and raises Refused or Malformed."""
 
     stranger: Callable[[str, str, str], Awaitable[str]]
     command: Callable[[str, str], Awaitable[str]]
     spent: Callable[[str], Awaitable[str]]
+    heard: Callable[[str], Awaitable[str]] = _nobody_waits
 
 
 class Requests:
@@ -140,6 +145,13 @@ class Requests:
             (text,) = asked.take(1, 1, "a JSON object")
             return await others.spent(text)
 
+        async def heard(asked: Asked) -> str:
+            (text,) = asked.take(1, 1, "an event")
+            # Attack: the bridge of another network sets off tasks.
+            if asked.caller.key != self._roles.mail_bridge:
+                raise refused(Prefix.RESTRICTED, "the Nostr bridge alone hears public events")
+            return await others.heard(text)
+
         finds, trouble = self._publications.find_public, self._troubles.trouble
         ours: tuple[Handler, ...] = (
             self._groups.list_groups,
@@ -159,6 +171,7 @@ class Requests:
                 *(Method(one.__name__, (Session,), self._settled(one)) for one in ours),
                 Method(stranger.__name__, (Bridge,), in_form(stranger)),
                 Method(trouble.__name__, (Bridge,), in_form(trouble)),
+                Method(heard.__name__, (Bridge,), in_form(heard)),
                 Method(command.__name__, (Console,), in_form(command)),
                 Method(finds.__name__, (Console,), in_form(finds)),
                 Method(spent.__name__, (ModelProxy,), in_form(spent)),

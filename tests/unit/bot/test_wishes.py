@@ -231,6 +231,33 @@ async def test_what_cannot_be_a_task_is_refused_with_how_to_write_it_right(house
     assert desk.tasks(group) == []
 
 
+async def test_an_event_of_a_tasks_own_name_displaces_nothing(house: House) -> None:
+    """Attack: a member's, or an admin's, event under the very name of the router's."""
+    desk, group = Desk(house), await house.group("same name")
+    member = await a_member(house, group, GroupRole.MEMBER)
+    admin = await a_member(house, group, GroupRole.ADMIN)
+    await desk.publish("named", HOURLY, ("h", group), text="/say right")
+    (task,) = desk.tasks(group)
+    for key in (member, admin):
+        await desk.publish(task.name, HOURLY, ("h", group), text="/say wrong", by=key)
+    again = TaskBook(house.author)
+    await again.load()
+    assert again.all[task.name] == desk.book.all[task.name]
+    assert sorted(task.prompt for task in desk.tasks(group)) == ["/say right", "/say wrong"]
+    await desk.publish(task.name, ("h", group), ("a", task.address(admin.public)), kind=5, by=admin)
+    assert [one.prompt for one in desk.tasks(group)] == ["/say right"]
+
+
+async def test_no_part_of_ours_wishes_for_anything(house: House) -> None:
+    """Attack: an agent that has the bot publish one, where the bot was made an admin."""
+    desk, group = Desk(house), await house.group("no bots")
+    for key in (house.roles.bot, house.author.pubkey, house.roles.bridges["nostr"]):
+        tags = (("d", "x"), ("start", str(SOON)), HOURLY, ("h", group))
+        event = Template(key, NOW, 31_923, tags, "/say x").sign(house.owner, token_bytes(32))
+        await desk.wishes.saw(replace(event, pubkey=key))
+    assert desk.tasks(group) == []
+
+
 async def test_called_off_it_is_cancelled(house: House) -> None:
     desk, group = Desk(house), await house.group("called off")
     await desk.publish("call off", HOURLY, ("h", group))

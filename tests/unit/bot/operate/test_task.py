@@ -49,6 +49,15 @@ async def typed(data: Path, *calls: tuple[tuple[str, ...], str]) -> list[tuple[i
 
 
 SAID = [
+    (("new", "on call", "Say", "who", "--title", "Door", "--gate", "test -e dry"), "", 0,
+     "“Door”: on call, waiting for it."),
+    (("show", "Door"), "", 0, "Only if this ends well: test -e dry"),
+    (("hook", "Door"), "", 0, "at no port yet: set [webhooks] listen in nostrclaw.toml"),
+    (("hook", "Door"), "", 0, "Secret, shown this once; one that it had before counts no more: "),
+    (("edit", "Door", "--gate", "none", "--when", "on mention"), "", 0, "“Door”: on mention"),
+    (("hook", "Door"), "", 1, "That task is not called: it runs on mention."),
+    (("hook", "Window"), "", 1, "There is no task 'Window'."),
+    (("cancel", "Door"), "", 0, "✅ Cancelled: "),
     (("new", "0 16 * * 1-5", "Remind", "me", "--title", "Plants", "--tz", "Europe/Berlin",
       "--times", "5"), "", 0, "✅ Planned: "),
     (("list", "main"), "", 0, "“Plants”: 0 16 * * 1-5"),
