@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -34,14 +33,13 @@ from bench.figures import Figures, summarise
 from bench.pss import pss_mib
 from bench.router_place import Place, place
 from bench.spares import PROGRAM
+from bench.tasks_at_once import IN_FLIGHT, LEAD_S, SILENCE_S, at_once, of_router
 from bot.author import Author
 from bot.beginning import make_main
 from bot.directory import Directory
 from bot.engine.host import engine as found_engine
 from bot.operate.assembly import SOURCE_TREE
 from bot.operate.image import ensure_image
-from nips.event import Event
-from nips.filter import Filter
 from nips.kinds import Kind
 from nips.own import task as tasks
 from nips.own.roles import Roles
@@ -51,14 +49,10 @@ from relay_local.client import Delivery
 
 ENGINE_ROOT = SOURCE_TREE / ".engine"
 PLACES = 4
-GROUPS = 50
 MANY = 10_000
 TOGETHER = 5  # due in one second
-LEAD_S = 8  # for the router's start, before the first is due
 SETTLE_S = 10.0  # after its start
 EVERY_S = 4  # of those that a spare waits for
-SILENCE_S = 120.0  # without any job: something is wrong
-IN_FLIGHT = 50
 FAR_S = 30 * 86_400
 
 
@@ -76,30 +70,6 @@ class Size:
 
 FULL = Size(1_000, 30, 1_000, 100, 60.0)
 QUICK = Size(50, 5, 100, 20, 10.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Crowd:
-    """What `at once` came to. took_s: until the last job event. together: jobs at work at once, at
-    most."""
-
-    tasks: int
-    jobs: int
-    in_order: bool
-    took_s: float
-    ended: int
-    together: int
-
-    def to_json(self) -> dict[str, object]:
-        """For the results file."""
-        return {
-            "tasks": self.tasks,
-            "jobs": self.jobs,
-            "in_order": self.in_order,
-            "last_job_after_s": round(self.took_s, 2),
-            "ended_of_them": self.ended,
-            "at_work_together_at_most": self.together,
-        }
 
 
 def run(size: Size, announce: Callable[[str], None]) -> tuple[list[Figures], dict[str, object]]:
@@ -186,7 +156,7 @@ async def due_to_first_line_ms(image: str, count: int) -> list[float]:
     late_ms: list[float] = []
     async with place(image, PLACES, spares=1, program=PROGRAM, prepared=prepared) as there:
         folder = there.data / "groups" / "main"
-        wanted = _of_router(there, Kind.JOB_REQUEST, Kind.JOB_RESULT)
+        wanted = of_router(there, Kind.JOB_REQUEST, Kind.JOB_RESULT)
         slots: dict[str, tuple[int, str]] = {}  # by a job, its slot and the spare that waits
         async with there.client.subscribe([wanted]) as stream:
             while len(late_ms) < count:
@@ -207,52 +177,13 @@ async def due_to_first_line_ms(image: str, count: int) -> list[float]:
 
 async def _runs(there: Place, count: int) -> AsyncIterator[tuple[int, int]]:
     """Slot and arrival (nanoseconds) of so many job events."""
-    async with there.client.subscribe([_of_router(there, Kind.JOB_REQUEST)]) as stream:
+    async with there.client.subscribe([of_router(there, Kind.JOB_REQUEST)]) as stream:
         while count:
             async with asyncio.timeout(SILENCE_S):
                 item = await anext(aiter(stream))
             if isinstance(item, Delivery) and (slot := item.event.tag("slot")):
                 count -= 1
                 yield int(slot), time.time_ns()
-
-
-# At once
-
-
-async def at_once(there: Place, count: int, ended: int) -> Crowd:
-    """Tasks of fifty groups, due in one second, as the owner's calendar client plans them; until
-    so many of their jobs have ended."""
-    groups = [await there.group(number) for number in range(GROUPS)]
-    due_s = int(time.time()) + LEAD_S + count // 20
-    wishes = [_wish(there, groups[number % GROUPS], due_s) for number in range(count)]
-    for first in range(0, count, IN_FLIGHT):
-        await asyncio.gather(*map(there.publish, wishes[first : first + IN_FLIGHT]))
-    kinds = (Kind.CALENDAR_EVENT, Kind.JOB_REQUEST, Kind.JOB_ACCEPTED, Kind.JOB_RESULT)
-    planned: set[str] = set()
-    jobs: list[tuple[int, str]] = []
-    at_work, together, n_ended, took_s = set[str](), 0, 0, 0.0
-    async with there.client.subscribe([_of_router(there, *kinds)]) as stream:
-        while len(jobs) < count or n_ended < ended:
-            async with asyncio.timeout(SILENCE_S):
-                item = await anext(aiter(stream))
-            if not isinstance(item, Delivery):
-                continue
-            event, about = item.event, item.event.tag("e") or ""
-            match event.kind:
-                case Kind.CALENDAR_EVENT:
-                    planned.add(event.tag("d") or "")
-                    if not jobs and len(planned) < count and time.time() > due_s:
-                        raise RuntimeError("the tasks were not planned in time")
-                case Kind.JOB_REQUEST if slot := event.tag("slot"):
-                    jobs.append((int(slot), (event.tag("a") or "").split(":", 2)[2]))
-                    took_s = time.time() - due_s
-                case Kind.JOB_ACCEPTED:
-                    at_work.add(about)
-                    together = max(together, len(at_work))
-                case Kind.JOB_RESULT:
-                    at_work.discard(about)
-                    n_ended += 1
-    return Crowd(len(planned), len(set(jobs)), jobs == sorted(jobs), took_s, n_ended, together)
 
 
 # Many
@@ -309,21 +240,6 @@ async def _put(author: Author, roles: Roles, planned: Sequence[Task]) -> None:
 
 async def _put_one(author: Author, task: Task) -> None:
     await author.require(tasks.template(task, author.pubkey, author.now_s(), ""))
-
-
-def _wish(there: Place, group: str, at_s: int) -> Event:
-    return there.event(
-        Kind.CALENDAR_EVENT,
-        (
-            ("d", secrets.token_hex(8)), ("h", group), ("start", str(at_s)), ("schedule", "once"),
-            ("title", "Water the plants"),
-        ),
-        "/say done",
-    )  # fmt: skip
-
-
-def _of_router(there: Place, *kinds: Kind) -> Filter:
-    return Filter(kinds=frozenset(map(int, kinds)), authors=frozenset({there.roles.router}))
 
 
 def table(figures: list[Figures], found: dict[str, object]) -> Table:
