@@ -156,7 +156,7 @@ def groups_are_written_by_their_members(writing: Writing) -> Refusal | None:
                 return None
             case Standing.MEMBER if group.is_member(event.pubkey):
                 return None
-            case Standing.PUPPET if group.is_puppet(event.pubkey):
+            case Standing.PUPPET if group.is_puppet(event.pubkey) and _is_carried(writing):
                 return None
             case Standing.MEMBER | Standing.VISITOR if event.kind == JOIN_REQUEST:
                 return None
@@ -167,6 +167,15 @@ def groups_are_written_by_their_members(writing: Writing) -> Refusal | None:
             case Standing.SESSION if writing.world.sessions[event.pubkey].group == group_id:
                 return None
     return NO_SUCH_GROUP
+
+
+def _is_carried(writing: Writing) -> bool:
+    """Attack: a bridge that was taken over leaves its puppets where the owner has unbound them, and
+    speaks on there, to whoever the group is for by now."""
+    world = writing.world
+    bound = world.bindings.get(writing.group or "", frozenset())
+    bridges = writing.viewer.keys & world.bridges
+    return world.roles is not None and not bound.isdisjoint(map(world.roles.bridge_of, bridges))
 
 
 def guests_speak_in_groups_only(writing: Writing) -> Refusal | None:

@@ -28,6 +28,7 @@ from tests.unit.relay_local.cast import (
     ROUTER,
     SIGNER,
     as_,
+    binding_event,
     event,
     history,
     inside,
@@ -57,7 +58,7 @@ class House(SmallHouse):
 @pytest.fixture
 def house() -> House:
     house = House()
-    for past in history():
+    for past in (*history(), binding_event(OTHER)):
         house.put(past)
     return house
 
