@@ -63,9 +63,9 @@ class Office:
             (ended,) = await asyncio.gather(work, return_exceptions=True)
             assert isinstance(ended, asyncio.CancelledError), ended
 
-    async def plan(self, group: str, when: str, prompt: str) -> Task:
-        desk = self.agenda.desk
-        drafted = desk.drafted(group, Wanted(when=when, prompt=prompt), token_bytes(4).hex())
+    async def plan(self, group: str, when: str, prompt: str, gate: str | None = None) -> Task:
+        desk, said = self.agenda.desk, Wanted(when=when, prompt=prompt, gate=gate)
+        drafted = desk.drafted(group, said, token_bytes(4).hex())
         return (await desk.keeper.add(drafted)).task
 
     async def words(self, task: Task) -> list[str]:
@@ -108,6 +108,13 @@ async def test_whatever_sets_a_task_off_it_runs(house: House) -> None:
             mention = await office.plan(main, "on mention", "/say mentioned")
             assert await office.agenda.heard(json.dumps(note(house).to_json())) == "noted"
             assert await office.words(mention) == ["mentioned"]
+            # What its gate lets through, and what not.
+            await office.plan(group, "in 1s", "/say open", gate="test -d .")
+            shut = await office.plan(group, "in 1s", "/say never", gate="exit 3")
+            assert await office.words(shut) == []
+            (job,) = await house.find([Kind.JOB_REQUEST], a=shut.address(house.author.pubkey))
+            (end,) = await house.find([Kind.JOB_RESULT], e=job.id)
+            assert end.content == "gate closed: exit code 3"
             # A cancelled one's secret is gone with it.
             await office.agenda.desk.keeper.cancel(door)
             assert HookSecrets(house.place.data).of(door.id) is None

@@ -9,17 +9,30 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from secrets import token_bytes
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
+from bot.author import Author
 from bot.bridges.nostr.watching import MAX_FILTERS, checked, is_wanted
+from bot.groups import Group
+from bot.place import Place
 from bot.requests.callers import Bridge, who_calls
 from bot.requests.methods import Asked, Method, table
 from bot.requests.reception import Reception
+from bot.scheduler import Doing
+from bot.task_book import TaskBook
+from bot.tasks.firing import Firing
+from bot.tasks.watching import Watching as RouterWatching
 from nips.event import Event, Tag, Template
 from nips.filter import Filter
 from nips.key import SecretKey
+from nips.own.binding import Binding
+from nips.own.cause import Cause, Published
+from nips.own.schedule import Schedule
+from nips.own.task import Task
+from nips.own.task_run import TaskRun
 from nips.refusal import Malformed, Prefix, Refused, refused
 from relay_local.client import Caller, Unanswered, connect
 from tests.unit.bot.bridges.nostr.foreign_relay import listening
@@ -112,6 +125,51 @@ async def test_a_bridge_that_starts_again_is_asked_again(
     await stranger.send(note(stranger.secret, "meanwhile", ("t", "x")))
     await router.watch(wanted)
     assert {await router.next(), await router.next()} == {"one", "meanwhile"}
+
+
+async def test_a_mention_sets_off_a_task(stage: Stage, stranger: Person) -> None:
+    """Both sides, real: the router's watching, and the bridge's."""
+    author, main, key = Author(stage.link, stage.router), stage.roles.main, stage.router
+    binding = Binding(main, "main")
+    group = Group(main, binding=binding)
+    fired: asyncio.Queue[tuple[TaskRun, Cause | None]] = asyncio.Queue()
+
+    async def perform(_group: str, run: TaskRun, cause: Cause | None = None) -> None:
+        await fired.put((run, cause))
+
+    async def tell(_group: str) -> None:
+        raise AssertionError("nothing stands against it")
+
+    book, owner = TaskBook(author), stranger.secret.public  # whose contact list matters not here
+    doing = Doing(perform, lambda _group: group, lambda _group: None, tell)
+    watching = RouterWatching(
+        author, stage.roles, owner, lambda: frozenset({owner}), book,
+        Firing(author, stage.roles, book, doing),
+        Caller(stage.link, key, stage.roles.bridges["nostr"]), Place(stage.link, key, "watch-test"),
+    )  # fmt: skip
+
+    async def heard(asked: Asked) -> str:
+        return await watching.heard(asked.params[0])
+
+    reception = Reception(
+        stage.link, key, lambda who: who_calls(who, stage.roles, {}),
+        table([Method("heard", (Bridge,), heard)]),
+    )  # fmt: skip
+    working = [asyncio.create_task(work) for work in (reception.serve(), watching.run())]
+    await asyncio.wait_for(reception.ready.wait(), 20)
+    schedule = Schedule("event", json.dumps({"kinds": [1], "#p": ["bot"]}))
+    task = Task(main, str(uuid4()), "T", "Do it.", schedule, "UTC", int(time.time()))
+    await book.put(task, None)
+    watching.changed()
+    event = note(stranger.secret, "hello", ("p", stage.roles.bot))
+    await stranger.send(event)
+    async with asyncio.timeout(20):
+        run, cause = await fired.get()
+    assert (run.slot, cause) == (event.id, Published(event))
+    assert book.all[task.name].task.fired == event.id
+    for work in working:
+        work.cancel()
+    await asyncio.gather(*working, return_exceptions=True)
 
 
 async def test_nobody_but_the_router_has_anything_watched(
