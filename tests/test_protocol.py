@@ -12,8 +12,10 @@ from bot import grants, jobs, routing, trouble
 from bot import groups as router_groups
 from bot.bridges.file_names import stored_name
 from bot.bridges.nostr.outgoing import rumors
-from bot.bridges.signal import envelope, people, record
-from bot.bridges.signal import said as from_signal
+from bot.bridges.signal import people
+from bot.bridges.signal.inward import record
+from bot.bridges.signal.inward import said as from_signal
+from bot.bridges.signal.received import envelope
 from bot.codes import code_of
 from bot.schedule import misfire, planning
 from bot.schedule.slots import Once

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bot.bridges.signal.rest import Group, Service, ServiceError
+from bot.bridges.signal.service.rest import Group, Service, ServiceError
 from bot.engine.output import harmless
 from bot.operate.assembly import AssemblyError, installation
 from bot.operate.order import ask

@@ -18,9 +18,9 @@ from bot.bridges import puppets
 from bot.bridges.bindings import Bindings, Bound
 from bot.bridges.presence import Presence
 from bot.bridges.puppets import puppet_key
-from bot.bridges.signal.outbound import Outbound
-from bot.bridges.signal.receiving import Receiving, State
-from bot.bridges.signal.rest import Service
+from bot.bridges.signal.outward.outbound import Outbound
+from bot.bridges.signal.service.receiving import Receiving, State
+from bot.bridges.signal.service.rest import Service
 from bot.bridges.signal.troubles import Troubles
 from bot.operate.stand_ins.signal_service import SignalService
 from bot.place import Place

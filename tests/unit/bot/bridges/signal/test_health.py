@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from bot.bridges.signal.health import Health, Outgoing
-from bot.bridges.signal.receiving import Receiving, State
-from bot.bridges.signal.rest import Service
-from bot.bridges.signal.service import About
+from bot.bridges.signal.service.receiving import Receiving, State
+from bot.bridges.signal.service.rest import Service
+from bot.bridges.signal.service.shapes import About
 from bot.bridges.signal.troubles import Troubles
 from nips.filter import Filter
 from nips.kinds import Kind
