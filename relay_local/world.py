@@ -130,7 +130,8 @@ class World:
         d = event.tag("d") or ""
         if d.startswith(GRANT_PREFIX):
             return self._after_grant(event, now_s)
-        if d.startswith(BINDING_PREFIX) and event.pubkey in (self.router, self.owner):
+        # What the owner writes is a wish, which the router may not grant: nobody is bound by it.
+        if d.startswith(BINDING_PREFIX) and event.pubkey == self.router:
             group = d.removeprefix(BINDING_PREFIX)
             bound = {**self.bindings, group: networks(event)}
             return replace(self, bindings=MappingProxyType(bound))

@@ -22,6 +22,8 @@ from nips.nip29 import GroupRole, members
 from relay_local.client import Delivery, Link
 
 MAX_LOOKS = 5  # at a group's members; about four seconds
+MAX_KEYS = 20_000  # that are remembered
+MAX_SEATS = 2_000  # of one group, for those who are not bound themselves
 
 log = structlog.get_logger()
 
@@ -45,24 +47,25 @@ class Presence:
 
     def key_of(self, person: str) -> SecretKey:
         """The puppet key of somebody."""
-        if person not in self._keys:
-            self._keys[person] = puppets.puppet_key(self._key, self._counterpart(person))
-        return self._keys[person]
+        if (key := self._keys.get(person)) is None:
+            key = self._keys[person] = puppets.puppet_key(self._key, self._counterpart(person))
+            while len(self._keys) > MAX_KEYS:  # made again when it is asked for
+                del self._keys[next(iter(self._keys))]
+        return key
 
     async def ready(self, bound: Bound, person: str) -> SecretKey | None:
         """Return a puppet that may write in a group, making what is missing; None where somebody
-        in charge of the group has removed it since the person was bound.
+        in charge of the group has removed it since the person was bound, or too many are there.
 
         Who is there without being bound themselves, as the member of a group of that network,
         stays removed until they are put in again.
         """
         key, group = self.key_of(person), bound.binding.group
         async with self._making:
-            if key.public not in self._profiles:
-                await self._link.authenticate(key)
-                self._profiles[key.public] = await self._stored_profile(key)
             if (bound.event_id, key.public) not in self._members:
-                if person not in bound.people and await self._was_put_out(group, key.public):
+                if person not in bound.people and (
+                    self._is_full(group, key.public) or await self._was_put_out(group, key.public)
+                ):
                     return None
                 template = puppets.membership_template(
                     self._key.public,
@@ -78,6 +81,9 @@ class Presence:
                 if ok.accepted:
                     self._members.add((bound.event_id, key.public))
                     self._seated.add((group, key.public))
+            if key.public not in self._profiles:
+                await self._link.authenticate(key)
+                self._profiles[key.public] = await self._stored_profile(key)
             await self._name(key, person)
         return key
 
@@ -117,6 +123,16 @@ class Presence:
 
     def _counterpart(self, person: str) -> str:
         return f"{self._network}:{person}"
+
+    def _is_full(self, group: str, puppet: str) -> bool:
+        # Attack: another network's service that makes up people without end. Each is a member for
+        # good, and with each the list of all members is written anew.
+        if (group, puppet) in self._seated:
+            return False
+        if sum(seat[0] == group for seat in self._seated) < MAX_SEATS:
+            return False
+        log.warning("a group has no seat left", group=group)
+        return True
 
     async def _is_removed(self, group: str, puppet: str) -> bool:
         """Say whether a puppet that was put into a group is no member of it any more."""

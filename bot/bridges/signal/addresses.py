@@ -15,7 +15,9 @@ from nips.own import signal_id
 
 GROUP_PREFIX = "group."
 MAX_FILE_ID_BYTES = 255
+MIN_DIGITS = 7  # of what people write a telephone number with
 _NUMBER = re.compile(r"\+[1-9][0-9]{4,18}", re.ASCII)
+_WRITTEN_NUMBER = re.compile(r"[\d\s+().,/\u2010-\u2015-]+")
 
 
 def is_aci(text: str) -> bool:
@@ -26,6 +28,16 @@ def is_aci(text: str) -> bool:
 def is_number(text: str) -> bool:
     """Say whether this is a telephone number as Signal has it: `+` and 5 to 19 digits."""
     return _NUMBER.fullmatch(text) is not None
+
+
+def looks_like_number(text: str) -> bool:
+    """Say whether people would read nothing in this but a telephone number, however it is written.
+
+    >>> looks_like_number("+49 (151) 000-0011"), looks_like_number("Agent 007")
+    (True, False)
+    """
+    n_digits = sum(char.isdigit() for char in text)
+    return n_digits >= MIN_DIGITS and _WRITTEN_NUMBER.fullmatch(text) is not None
 
 
 def is_group_id(text: str) -> bool:

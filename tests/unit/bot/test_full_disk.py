@@ -20,14 +20,14 @@ async def house() -> AsyncIterator[House]:
         yield made
 
 
-def relay_of(house: House) -> int:
-    """The relay's process."""
+def relay_of(roles_file: Path) -> int:
+    """The process of the relay that was started with this file."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             argv = path.read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
-        if "relay_local" in argv and str(house.place.roles_file) in argv:
+        if "relay_local" in argv and str(roles_file) in argv:
             return int(path.parent.name)
     raise AssertionError("no relay runs")
 
@@ -38,7 +38,7 @@ async def test_a_message_that_could_be_no_job_becomes_one(
     """Its 43001 is refused at first; so is whatever the relay would write into its log."""
     group = await house.group("full")
     message = await house.say(group, "/say there is room again")
-    relay = relay_of(house)
+    relay = relay_of(house.place.roles_file)
     async with house.dispatch(Sessions(house)) as dispatch:
         resource.prlimit(relay, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
         beginning = asyncio.create_task(dispatch.intake.begin(group, message.id))

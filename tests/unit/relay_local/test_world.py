@@ -19,6 +19,7 @@ from tests.unit.relay_local.cast import (
     ROUTER,
     SESSION,
     SIGNER,
+    binding_event,
     event,
     grant_event,
 )
@@ -45,6 +46,15 @@ def test_only_the_routers_grants_open_a_socket(author: object) -> None:
         event(ROUTER, Kind.APP_DATA, ("d", f"grant/{SESSION.public}"), content="{}"),
         event(ROUTER, Kind.APP_DATA, ("d", "grant/"), content=grant_event(SESSION).content),
         event(BRIDGE, Kind.APP_DATA, ("d", f"group/{MAIN}"), content="{}"),
+        # Attack: the owner wishes Signal into main, which the router refuses, and its bridge has
+        # somebody there who counts as the owner; or wishes nonsense, and nobody is bound any more.
+        event(
+            OWNER,
+            Kind.APP_DATA,
+            ("d", f"group/{MAIN}"),
+            content=binding_event(MAIN, "signal").content,
+        ),
+        event(OWNER, Kind.APP_DATA, ("d", f"group/{MAIN}"), content="{}"),
         event(SIGNER, Kind.APP_DATA, ("d", "owner"), ("p", "nobody")),
         event(SIGNER, Kind.APP_DATA, ("d", "owner")),
         event(OWNER, Kind.APP_DATA),

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.bridges.signal.addresses import is_group_id
+from bot.bridges.signal.addresses import is_group_id, looks_like_number
 from bot.bridges.signal.fields import Fields
 from bot.bridges.signal.received.mentions import Mention
 from bot.bridges.signal.received.parts import (
@@ -252,7 +252,9 @@ def _person(envelope: Fields) -> Person:
     if aci is None:
         raise envelope.missing("sourceUuid")
     number = number_of(envelope, "sourceNumber", "source")
-    return Person(aci, number, _name(envelope, "sourceName"))
+    name = _name(envelope, "sourceName")
+    # Attack: a number, in an address book for want of a name, is read by whoever reads the group.
+    return Person(aci, number, None if name is None or looks_like_number(name) else name)
 
 
 def _conversation(data: Fields, who: Person) -> Conversation:

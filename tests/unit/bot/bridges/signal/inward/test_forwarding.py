@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot.bridges import presence
 from bot.bridges.signal.people import known_as
 from bot.operate.stand_ins.signal_envelopes import (
     Group,
@@ -94,6 +95,36 @@ async def test_who_speaks_in_a_group_becomes_a_member(inward: Stage) -> None:
     wanted = Filter(kinds=frozenset({9000}), tags={"p": frozenset({second.pubkey})})
     (put,) = await inward.house.link.fetch([wanted])
     assert put.tag("for") == mark(talk.group, f"signal:{other.aci}")
+
+
+async def test_a_group_has_so_many_seats(inward: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack: a service that makes up people without end, each of them a member for good."""
+    monkeypatch.setattr(presence, "MAX_SEATS", 2)
+    talk, group, one, other = await in_a_group(inward)
+    for _ in range(2):
+        await inward.give(
+            said(one, "one", at_ms(), group=group),
+            said(other, "other", at_ms(), group=group),
+            said(new(CAROL), "one too many", at_ms(), group=group),
+        )
+    await inward.give(said(one, "end", at_ms(), group=group))
+    await talk.heard("end")
+    assert await talk.texts() == ["one", "other", "one", "other", "end"]
+    assert await talk.puppets() == {inward.puppet(one), inward.puppet(other)}
+    # And after a start, or with another version of the binding, they still have theirs.
+    await inward.stop()
+    await inward.start()
+    await talk.change(trigger="hey")
+    await known(inward)
+    await inward.give(
+        said(new(CAROL), "one too many", at_ms(), group=group),
+        said(one, "the end", at_ms(), group=group),
+    )
+    await talk.heard("the end")
+    assert "one too many" not in await talk.texts()
+    alone = await inward.alone_with(new(CAROL))  # who is bound has a seat
+    await inward.give(said(alone.who, "here", at_ms()))
+    await alone.heard("here")
 
 
 async def test_words_to_the_group_and_to_us_alone_are_kept_apart(inward: Stage) -> None:

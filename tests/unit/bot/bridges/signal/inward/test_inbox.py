@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import structlog
 
+from bot.bridges import pen
 from bot.bridges.signal.inward import inbox as module
 from bot.bridges.signal.inward import record as records
 from bot.bridges.signal.inward.said import Origin, message_template
@@ -46,6 +48,7 @@ from tests.unit.bot.bridges.signal.inbound_stage import (
     item,
 )
 from tests.unit.bot.bridges.signal.inward.test_forwarding import known, new
+from tests.unit.bot.test_full_disk import UNLIMITED, relay_of
 
 US = Person("99999999-9999-4999-8999-999999999999", "claw", NUMBER)
 
@@ -290,6 +293,31 @@ async def test_a_record_that_is_none_is_set_aside(inward: Stage, alice: Talk) ->
     await inward.give(said(alice.who, "after", at_ms()))
     await alice.heard("after")
     assert inbound.counts.set_aside == 3
+    await inward.settled()
+
+
+async def test_what_a_full_disk_keeps_from_being_said_and_erased_is_done_after_a_start(
+    inward: Stage, alice: Talk, logged: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pen, "MAX_ATTEMPTS", 1)
+    monkeypatch.setattr(module, "MAX_ATTEMPTS", 1)
+    await inward.give(said(alice.who, "before", at_ms()))
+    await inward.settled()
+    await inward.stop()
+    await written_down(inward, item(said(alice.who, "late", at_ms())))
+    relay = relay_of(inward.house.place.roles_file)
+    resource.prlimit(relay, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+    try:
+        inbound = await inward.start()
+        async with asyncio.timeout(WAIT_S):
+            while "a message stays written down" not in str(logged):
+                await asyncio.sleep(0.01)
+    finally:
+        resource.prlimit(relay, resource.RLIMIT_FSIZE, UNLIMITED)
+    assert inbound.counts.set_aside == 1
+    await inward.stop()
+    await inward.start()
+    await alice.heard("late")
     await inward.settled()
 
 

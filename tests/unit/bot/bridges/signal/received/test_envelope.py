@@ -286,6 +286,24 @@ def test_a_type_that_is_none_is_unknown(kind: Any) -> None:
     assert said(envelope).files[0].media_type == "application/octet-stream"
 
 
+@pytest.mark.parametrize(
+    ("given", "is_name"),
+    [
+        ("+4915100000011", False),
+        ("+49 (151) 00-000/011", False),
+        ("0151\u20110000\u2011011", False),
+        ("٠١٥١٠٠٠٠٠١١", False),
+        ("Agent 007", True),
+        ("1984", True),
+        ("Room 0151 0000 0011", True),
+    ],
+)
+def test_a_number_is_nobodys_name(given: str, is_name: bool) -> None:
+    """Attack: who is in an address book without a name is called by number before the group."""
+    who = said(made.said(ALICE, "x", AT) | {"sourceName": given, "sourceNumber": None}).who
+    assert who.name == (given if is_name else None)
+
+
 def test_a_name_is_one_line() -> None:
     assert said(made.said(ALICE, "x", AT) | {"sourceName": " a\nb\t "}).who.name == "a b"
     assert said(made.said(ALICE, "x", AT) | {"sourceName": "\n"}).who.name is None
