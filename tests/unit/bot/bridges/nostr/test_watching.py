@@ -146,6 +146,7 @@ async def test_a_mention_sets_off_a_task(stage: Stage, stranger: Person) -> None
         author, stage.roles, owner, lambda: frozenset({owner}), book,
         Firing(author, stage.roles, book, doing),
         Caller(stage.link, key, stage.roles.bridges["nostr"]), Place(stage.link, key, "watch-test"),
+        doing.groups,
     )  # fmt: skip
 
     async def heard(asked: Asked) -> str:
