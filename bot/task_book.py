@@ -93,8 +93,10 @@ class TaskBook:
 
     async def refresh(self, name: str) -> Planned | None:
         """Look at what the relay has of one task by now."""
+        found = await self._author.link.fetch([self._wanted(name)])
+        # Only now: whoever looks meanwhile would take it for cancelled, and forget its secret.
         self._known.pop(name, None)
-        for event in await self._author.link.fetch([self._wanted(name)]):
+        for event in found:
             self._learn(event)
         return self._known.get(name)
 

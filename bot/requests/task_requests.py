@@ -8,7 +8,8 @@ than its group has already, so no owner is asked for it; what could cost without
     any group            as many tasks as `bot.tasks.bounds` lets it have
     an agent not in main runs a day, of all its group's tasks together: `MAX_RUNS_A_DAY`
     one job              new tasks: `MAX_NEW_OF_A_JOB`, runs at once: `MAX_RUNS_OF_A_JOB`
-    a task's own run     runs nothing at once, and plans nothing sooner than `SOONEST_S`
+    a task's own run     runs nothing at once, plans nothing sooner than `SOONEST_S`, and elsewhere
+                         than in main nothing where there were `MAX_RUNS_A_DAY` within a day
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
-from bot.author import Author
+from bot.author import Author, of_kinds
 from bot.notice import notice
 from bot.registration import RegistryError
 from bot.registry import Registry
@@ -30,6 +31,8 @@ from bot.tasks.keeper import TaskError
 from bot.tasks.telling import line
 from bot.tasks.wanted import Wanted, changed, check_version, version_of
 from bot.zones import zone_of
+from nips.filter import Filter
+from nips.kinds import Kind
 from nips.own.roles import Roles
 from nips.own.task import Task
 from nips.refusal import Malformed, Prefix, refused
@@ -40,6 +43,8 @@ MAX_RUNS_OF_A_JOB = 3
 SOONEST_S = 600
 MAX_LISTED = 100
 JOBS_COUNTED = 1_000
+DAY_S = 86_400
+MAX_JOBS_READ = 1_000
 
 
 class TaskRequests:
@@ -82,6 +87,7 @@ class TaskRequests:
                 if there is None:
                     self._count(asked, "new", MAX_NEW_OF_A_JOB, "plan {} tasks")
                     self._check(asked, task)
+                    await self._check_past(asked, task)
                 there = await self._desk.keeper.add(task)
         await self._tell(asked, "planned", there.task)
         return f"Planned: {self._line(there.task)}."
@@ -114,6 +120,7 @@ class TaskRequests:
                 times_change = after.start != standing.start or after.schedule != standing.schedule
                 if times_change:
                     self._check(asked, after, standing)
+                    await self._check_past(asked, after)
                 made = await self._desk.edit(task, wanted, version)
         if times_change:
             await self._tell(asked, "gave another time to", made.task)
@@ -192,6 +199,29 @@ class TaskRequests:
                 f"with that, what is planned here could be {count:,} runs a day, and by itself an "
                 f"agent plans at most {MAX_RUNS_A_DAY}: plan it less often, or ask the owner to "
                 "write /task new",
+            )
+
+    async def _check_past(self, asked: Asked, task: Task) -> None:
+        """Say no to a run that would be one more of too many already.
+
+        Attack: each run plans the next ones, once each: what is done counts among the planned no
+        more, so that ten grow to fifty, and go on every ten minutes without end.
+        """
+        if asked.session.is_main or asked.session.job.task is None:
+            return
+        jobs = Filter(
+            authors=frozenset({self._author.pubkey}),
+            kinds=of_kinds(Kind.JOB_REQUEST),
+            tags={"h": frozenset({task.group})},
+            since=self._author.now_s() - DAY_S,
+            limit=MAX_JOBS_READ,
+        )
+        found = await self._author.link.fetch([jobs])
+        if sum(bool(event.values("slot")) for event in found) >= MAX_RUNS_A_DAY:
+            raise refused(
+                Prefix.RESTRICTED,
+                f"tasks have run here {MAX_RUNS_A_DAY} times within a day, and after that a task's "
+                "own run plans nothing more",
             )
 
     def _count(self, asked: Asked, what: str, most: int, words: str) -> None:

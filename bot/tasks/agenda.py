@@ -74,6 +74,7 @@ class Agenda:
             firing,
             Caller(author.link, key, bridge) if bridge else None,
             Place(author.link, key, READER),
+            doing.groups,
         )
         self._secrets = HookSecrets(surroundings.data)
         self._hooks = Hooks(author, self._book, firing, self._secrets)

@@ -18,6 +18,7 @@ import structlog
 from bot.author import Author, of_kinds
 from bot.task_book import Conflict, Planned, TaskBook
 from bot.tasks import bounds
+from bot.tasks.telling import SHORT
 from nips.filter import Filter
 from nips.kinds import Kind
 from nips.own.once import once_key
@@ -69,7 +70,9 @@ class Keeper:
         What is said of a task that is another group's is what is said of none.
         """
         there, plain = self.all(group), " ".join(word.split()).casefold()
-        found = [p for p in there if plain in (p.task.id, p.task.title.casefold())]
+        # Attack: an agent calls its task by what another's id begins with, as people are shown it.
+        found = [p for p in there if len(plain) >= SHORT and p.task.id.startswith(plain)]
+        found = found or [p for p in there if p.task.title.casefold() == plain]
         if not found and len(plain) >= MIN_PREFIX:
             found = [p for p in there if p.task.id.startswith(plain)]
         if len(found) == 1:

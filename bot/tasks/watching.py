@@ -15,7 +15,9 @@ import orjson
 import structlog
 
 from bot.author import Author, of_kinds
+from bot.groups import Group
 from bot.place import Place, follow
+from bot.routing import may_set_off
 from bot.task_book import TaskBook
 from bot.tasks import occasions
 from bot.tasks.firing import Firing, Passed
@@ -40,7 +42,7 @@ log = structlog.get_logger()
 class Watching:
     """`run` until cancelled. book: the tasks, loaded. owners: the keys by which the owner speaks in
     groups. bridge: from the router's key to the Nostr bridge's; None where there is none. place:
-    the reader's of the groups."""
+    the reader's of the groups. groups: gives a group by its id."""
 
     def __init__(
         self,
@@ -52,9 +54,11 @@ class Watching:
         firing: Firing,
         bridge: Caller | None,
         place: Place,
+        groups: Callable[[str], Group | None],
     ) -> None:
         self._author, self._roles, self._owner, self._owners = author, roles, owner, owners
         self._book, self._firing, self._bridge, self._place = book, firing, bridge, place
+        self._groups = groups
         self._own = frozenset(
             {roles.bot, roles.router, roles.relay, roles.signer, *roles.bridges.values()}
         ).union(roles.former)
@@ -147,7 +151,9 @@ class Watching:
 
     async def _read(self, wanted: Filter) -> None:
         async for item in follow(self._author.link, [wanted], self._place):
-            if isinstance(item, Delivery):
+            if not isinstance(item, Delivery):
+                continue
+            if may_set_off(item.event, self._groups(item.event.tag("h") or "")):
                 await self._offer(item.event, Said(item.event.id))
 
     # In public

@@ -29,6 +29,7 @@ MAX_KINDS = 20
 MAX_VALUES = 100  # of one list
 MAX_VALUE_CHARS = 255
 MAX_AHEAD_S = 900  # of an event's own time before ours
+MAX_WRITTEN_BYTES = 192 * 2**10  # what a request holds, with what is around it
 HERE, BOT, OWNER, FOLLOWED = "here", "bot", "owner", "followed"
 LETTERS = "adeghkpqt"
 # What of it says about whom, or about what, so that not everything in the world sets a task off.
@@ -141,7 +142,7 @@ def sets_off(wanted: Filter, event: Event, own: frozenset[str], since_s: int, no
     # Attack: one of next year would be new whenever it comes again.
     if not since_s <= event.created_at <= now_s + MAX_AHEAD_S:
         return False
-    return wanted.matches(event) and size_of(event) <= MAX_EVENT_BYTES
+    return wanted.matches(event) and size_of(event) <= MAX_EVENT_BYTES and can_be_told(event)
 
 
 def is_unwatched(kind: int) -> bool:
@@ -154,6 +155,16 @@ def is_unwatched(kind: int) -> bool:
         or 43_000 <= kind <= 46_999
         or kind == Kind.APP_DATA
     )
+
+
+def can_be_told(event: Event) -> bool:
+    """Say whether an event fits into a request, and into a job: JSON within JSON.
+
+    Attack: a tag of 100,000 empty parts, or control characters of seven bytes each: short as it is
+    counted, and longer than whoever is told of it can read, or we can encrypt.
+    """
+    text = json.dumps(event.to_json(), separators=(",", ":"), ensure_ascii=False)
+    return len(json.dumps(text, ensure_ascii=False).encode()) <= MAX_WRITTEN_BYTES
 
 
 def size_of(event: Event) -> int:

@@ -21,7 +21,7 @@ from nips.event import Event
 from nips.filter import Filter
 from nips.nip02 import CONTACTS
 from nips.own.public_query import MAX_EVENT_BYTES
-from nips.own.watch import is_unwatched, size_of
+from nips.own.watch import can_be_told, is_unwatched, size_of
 from nips.refusal import Malformed, Prefix, Refused, refused
 from relay_local.client import Caller, Unanswered
 
@@ -85,7 +85,9 @@ class Watching:
 def is_wanted(filters: Iterable[Filter], event: Event) -> bool:
     """Say whether an event is one that was asked for. Attack: a relay answers with what it likes:
     with what nobody waits for, with words that their author has not said, with a megabyte."""
-    if not any(wanted.matches(event) for wanted in filters) or size_of(event) > MAX_EVENT_BYTES:
+    if not any(wanted.matches(event) for wanted in filters):
+        return False
+    if size_of(event) > MAX_EVENT_BYTES or not can_be_told(event):
         return False
     try:
         event.verify()

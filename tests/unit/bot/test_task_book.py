@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import uuid4
@@ -63,6 +64,17 @@ async def test_a_task_that_was_cancelled_is_gone_and_stays_gone(house: House) ->
         await other.put(replace(task, title="Late"), other.all[task.name])
     assert task.name not in other.all
     assert await other.refresh(task.name) is None
+
+
+async def test_what_is_looked_at_anew_is_there_meanwhile(house: House) -> None:
+    """Else its secret would be forgotten, as a cancelled task's is."""
+    book, task = TaskBook(house.author), a_task(await house.group("looked at"))
+    planned = await book.put(task, None)
+    looking = asyncio.create_task(book.refresh(task.name))
+    while not looking.done():
+        assert task.name in book.all
+        await asyncio.sleep(0)
+    assert looking.result() == planned
 
 
 async def test_a_group_that_is_not_there_has_no_task(house: House) -> None:

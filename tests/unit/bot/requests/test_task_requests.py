@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from secrets import token_hex
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 
 from bot.requests.house import Requests
-from bot.requests.task_requests import MAX_NEW_OF_A_JOB, MAX_RUNS_OF_A_JOB
+from bot.requests.task_requests import MAX_NEW_OF_A_JOB, MAX_RUNS_A_DAY, MAX_RUNS_OF_A_JOB
+from nips.own import task_run
 from nips.own.binding import Binding
 from nips.own.task import Task
 from nips.own.task_run import TaskRun
@@ -245,3 +247,24 @@ async def test_a_tasks_own_run_starts_no_chain(house: House) -> None:
         await plan(session, when="in 15m")
         # Of what is due soon anyway it may change the words.
         await session.call("update_task", task.id, json.dumps({"prompt": "Water less"}))
+
+
+async def test_runs_that_plan_runs_come_to_an_end(house: House) -> None:
+    """Attack: each plans several more, each to run once, which are done before anybody counts."""
+    made, group = await house.requests(), (await a_group(house)).group
+    async with asking(house, group, made) as session:
+        await plan(session)
+    (task,) = await stored(house, group)
+    address, author, now_s = task.address(house.roles.router), house.author, int(time.time())
+    for number in range(MAX_RUNS_A_DAY):
+        run = TaskRun(address, f"n{number}")
+        await author.require(
+            task_run.request(house.roles.router, group, run, house.roles.bot, now_s - number)
+        )
+    async with asking(house, group, made, task=run) as session:
+        why = "restricted: tasks have run here 100 times within a day"
+        await denied(session.call("schedule_task", "", said(when="in 15m")), why)
+        await denied(session.call("update_task", task.id, json.dumps({"when": "in 1h"})), why)
+        await session.call("update_task", task.id, json.dumps({"prompt": "Water less"}))
+    async with asking(house, group, made) as session:  # somebody has asked for it
+        await plan(session, when="in 15m")

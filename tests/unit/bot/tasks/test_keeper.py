@@ -169,6 +169,10 @@ async def test_found_by_id_or_title_and_in_ones_own_group_alone(house: House) ->
     for word in (plants.id, plants.id[:8], plants.id[:4].upper(), "water  the PLANTS"):
         assert kept.keeper.find(word).task == plants
         assert kept.keeper.find(word, mine).task == plants
+    # Attack: a task of that title, which the owner pauses or cancels in the place of the other.
+    for title in (plants.id, plants.id[:8]):
+        await kept.keeper.add(a_task(other, title))
+        assert kept.keeper.find(title).task == plants
     # Attack: another conversation's task, told from one that is not there.
     said = set()
     for word in (secret.id, secret.id[:8], "A secret", "no task"):

@@ -71,6 +71,7 @@ class Desk:
         self.watching = Watching(
             author, house.roles, house.owner.public, lambda: frozenset({house.owner.public}),
             self.book, self.firing, self.bridge, Place(author.link, key, self.reader),
+            house.directory.group,
         )  # fmt: skip
         self.asked = asyncio.Event()
 
@@ -247,3 +248,15 @@ async def test_the_bridge_is_asked_for_what_tasks_wait_for(
         desk.watching.changed()
         assert len(await desk.next_question()) == 2
         assert len(desk.heard) == 4
+
+
+async def test_whom_nobody_answers_sets_off_nothing(house: House) -> None:
+    """Attack: another assistant in the group, and ours, set off each other."""
+    desk, group = Desk(house), await house.group("with others")
+    async with desk.running():
+        task = await desk.plan(group, HERE)
+        brought = (("h", group), ("proxy", "0a" * 32, "nostr"))
+        echo = Template(house.owner.public, int(time()), 9, brought, "done")
+        await house.client.publish(echo.sign(house.owner, token_bytes(32)), deadline_s=10)
+        said = await house.say(group, "now")
+        assert (await desk.job(task)).tag("slot") == said.id

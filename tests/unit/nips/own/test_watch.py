@@ -145,6 +145,9 @@ MENTION = Filter(kinds=frozenset({1}), tags={"p": frozenset({BOT.public})})
         (note(("p", BOT.public), ("L", "agent"), ("l", "ai", "agent")), False),
         # Attack: a megabyte for every run.
         (note(text="x" * 65_537), False),
+        (note(("p", BOT.public), ("x", *[""] * 130_000)), False),
+        (note(text="\x01" * 65_000), False),
+        (note(text="\n" * 60_000), True),
     ],
 )
 def test_what_sets_a_task_off(event: Event, does: bool) -> None:

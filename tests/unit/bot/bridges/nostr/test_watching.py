@@ -146,6 +146,7 @@ async def test_a_mention_sets_off_a_task(stage: Stage, stranger: Person) -> None
         author, stage.roles, owner, lambda: frozenset({owner}), book,
         Firing(author, stage.roles, book, doing),
         Caller(stage.link, key, stage.roles.bridges["nostr"]), Place(stage.link, key, "watch-test"),
+        doing.groups,
     )  # fmt: skip
 
     async def heard(asked: Asked) -> str:
@@ -211,6 +212,9 @@ def test_a_relay_of_bad_will() -> None:
         note(ANN, "hi", ("t", "y")),
         note(ANN, "hi", ("t", "x"), kind=7),
         note(ANN, "x" * 65_537, ("t", "x")),
+        # Attack: what is short as it is counted, and too long to be told: the bridge would end.
+        note(ANN, "", ("t", "x"), ("x", *[""] * 130_000)),
+        note(ANN, "\x01" * 65_000, ("t", "x")),
         forged,
     ):
         assert not is_wanted(wanted, wrong)
