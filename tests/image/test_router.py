@@ -113,7 +113,7 @@ async def test_one_that_fails_before_it_speaks_is_tried_again(stage: Stage) -> N
 
 
 async def test_one_that_dies_after_it_spoke_is_not_tried_again(stage: Stage) -> None:
-    dies = "narrate.Narrator.finish = lambda self, dealt: os._exit(9)"
+    dies = "narrate.Narrator.finish = lambda self, *said: os._exit(9)"
     async with stage.router(AGENT.format(dies, stage.roles.signer)):
         message = await stage.say("/say only once")
         end = await stage.end(message)
@@ -126,8 +126,8 @@ async def test_one_that_dies_after_it_spoke_is_not_tried_again(stage: Stage) -> 
 
 async def test_one_that_dies_after_it_was_done_was_done(stage: Stage) -> None:
     dies = """
-async def finish_and_die(self, dealt):
-    await finish(self, dealt)
+async def finish_and_die(self, *said):
+    await finish(self, *said)
     os._exit(9)
 narrate.Narrator.finish = finish_and_die
 """
