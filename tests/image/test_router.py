@@ -232,6 +232,10 @@ async def test_killed_at_any_time_it_answers_once(
         await process.wait()
     async with stage.router():
         signs = [await stage.dealt_with(message, 120) for message in messages]
+        # A sign comes before its job's end: stopped in between, the next start writes that.
+        for message in messages:
+            if await stage.find(Kind.JOB_REQUEST, e=message.id):
+                await stage.end(message)
     assert stage.containers() == []
     assert await stage.live_sessions() == []
     for n, (message, sign) in enumerate(zip(messages, signs, strict=True)):
