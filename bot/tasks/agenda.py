@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,7 +64,8 @@ class Agenda:
         doing = replace(surroundings.doing, perform=self._in_time)
         bridge = roles.mail_bridge
         self._book = TaskBook(author)
-        self._scheduler = Scheduler(author, roles, self._book, doing, Alarm(), author.now_s)
+        # With fractions: by whole seconds a task would start up to one late.
+        self._scheduler = Scheduler(author, roles, self._book, doing, Alarm(), time.time)
         firing = Firing(author, roles, self._book, doing)
         self._watching = Watching(
             author,
