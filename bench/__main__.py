@@ -1,5 +1,5 @@
-"""Shell: `python -m bench [first-light|relay|signer|model|router|spares|claude|signal]`: measures,
-prints a table, writes bench/results."""
+"""Shell: `python -m bench [first-light|relay|signer|model|router|spares|claude|signal|tasks]`:
+measures, prints a table, writes bench/results."""
 
 from __future__ import annotations
 
@@ -97,6 +97,11 @@ def _measured(
 
             figures = spares.run(100 if quick else 1_000, announce)
             return _json(figures), spares.table(figures)
+        case "tasks":
+            from bench import tasks
+
+            figures, facts = tasks.run(tasks.QUICK if quick else tasks.FULL, announce)
+            return _json(figures) | facts, tasks.table(figures, facts)
         case _:
             from bench import first_light
 
@@ -118,7 +123,17 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "what",
         nargs="?",
-        choices=("first-light", "relay", "signer", "model", "router", "spares", "claude", "signal"),
+        choices=(
+            "first-light",
+            "relay",
+            "signer",
+            "model",
+            "router",
+            "spares",
+            "claude",
+            "signal",
+            "tasks",
+        ),
         default="first-light",
     )
     add("--json", action="store_true", help="print JSON instead of a table")
@@ -127,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--quick",
         action="store_true",
-        help="relay: one run; signer: 200; model, router, spares, claude: 100; signal: 50",
+        help="relay: one run; signer: 200; model, router, spares, claude: 100; signal, tasks: 50",
     )
     add("--stored", type=int, help="relay: events stored when it is asked, default 100,000")
     add("--url", help="relay: measure the one at this ws:// address, and start none")

@@ -19,6 +19,7 @@ import nostr_sdk as sdk
 from rich.table import Table
 
 from bench.figures import Figures, summarise
+from bench.tables import a_row_each
 from bench.warmth import turns_ms
 from bot.engine.host import Engine
 from bot.engine.host import engine as found_engine
@@ -79,12 +80,7 @@ def added_ms(figures: list[Figures]) -> dict[str, float]:
 
 def table(figures: list[Figures]) -> Table:
     """A row a figure, and what is added."""
-    shown = Table(title="claude")
-    for column in ("figure", "unit", "n", "min", "p50", "p99", "max"):
-        shown.add_column(column, justify="left" if column in ("figure", "unit") else "right")
-    for f in figures:
-        numbers = (f"{value:.0f}" for value in (f.minimum, f.p50, f.p99, f.maximum))
-        shown.add_row(f.name, f.unit, str(f.samples), *numbers)
+    shown = a_row_each("claude", figures)
     p50, p99 = (f"[bold]{value:.0f}[/]" for value in added_ms(figures).values())
     shown.add_row("added by claude", "ms", "", "", p50, p99, "")
     return shown

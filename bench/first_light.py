@@ -19,6 +19,7 @@ from rich.table import Table
 
 from bench.figures import Figures, summarise
 from bench.pss import pss_mib
+from bench.tables import a_row_each
 from bench.warmth import turn_ms, turns_ms
 from bot.engine.host import Engine, connect
 from bot.engine.host import engine as found_engine
@@ -40,13 +41,7 @@ def run(messages: int, announce: Callable[[str], None]) -> list[Figures]:
 
 def table(figures: list[Figures]) -> Table:
     """A row a figure."""
-    shown = Table(title="first light")
-    for column in ("figure", "unit", "n", "min", "p50", "p99", "max"):
-        shown.add_column(column, justify="left" if column in ("figure", "unit") else "right")
-    for f in figures:
-        numbers = (f"{value:.0f}" for value in (f.minimum, f.p50, f.p99, f.maximum))
-        shown.add_row(f.name, f.unit, str(f.samples), *numbers)
-    return shown
+    return a_row_each("first light", figures)
 
 
 async def measure(engine: Engine, messages: int, announce: Callable[[str], None]) -> list[Figures]:

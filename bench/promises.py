@@ -490,14 +490,36 @@ PROMISES = (
         4,
     ),
     Promise(
+        "task-kills",
+        "Two schedulers of the same tasks are killed at any moment: one job a slot, none without.",
+        (f"{UNIT}/bot/test_scheduler_kills.py",),
+        "kills",
+        4,
+        200,
+        5,
+    ),
+    Promise(
+        "task-cuts",
+        "Two schedulers of the same tasks are cut off between any two of their steps: one job a "
+        "slot, none without.",
+        (f"{UNIT}/bot/test_scheduler.py::test_killed_at_any_time_each_slot_runs_once",),
+        "cuts",
+        40,
+        2_000,
+        2,
+    ),
+    Promise(
         "clock-steps",
         "Clocks are set by a day forward and back, machines sleep, in every zone: no slot of a "
         "task is claimed twice, and none is lost while nobody touches the clock.",
-        (f"{UNIT}/bot/schedule/test_misfire.py::test_clocks_that_are_set_as_anybody_likes",),
+        (
+            f"{UNIT}/bot/schedule/test_misfire.py::test_clocks_that_are_set_as_anybody_likes",
+            f"{UNIT}/bot/test_scheduler.py::test_a_clock_that_is_set_while_it_waits_is_noticed",
+        ),
         "machines",
         12,
         5_000,
-        3,
+        6,
     ),
 )
 NAMES = tuple(promise.name for promise in PROMISES)

@@ -31,6 +31,7 @@ from rich.table import Table
 from bench import routing
 from bench.figures import Figures, summarise
 from bench.router_place import Place, place
+from bench.tables import a_row_each
 from bot.engine.host import engine as found_engine
 from bot.operate.assembly import SOURCE_TREE
 from bot.operate.image import ensure_image
@@ -238,12 +239,7 @@ async def _send(there: Place, messages: Sequence[Event]) -> None:
 
 def table(figures: list[Figures], outcome: Outcome | None) -> Table:
     """A row a figure."""
-    shown = Table(title="router")
-    for column in ("figure", "unit", "n", "min", "p50", "p99", "max"):
-        shown.add_column(column, justify="left" if column in ("figure", "unit") else "right")
-    for f in figures:
-        numbers = (f"{value:.2f}" for value in (f.minimum, f.p50, f.p99, f.maximum))
-        shown.add_row(f.name, f.unit, str(f.samples), *numbers)
+    shown = a_row_each("router", figures, 2)
     if outcome is not None:
         shown.caption = json.dumps(outcome.to_json())
     return shown

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +16,10 @@ from uuid import uuid4
 
 from bench.router_process import READY
 from bench.signer_place import process
+from bot.author import Author
 from bot.operate import assembly
 from config import settings
+from config.roles import read_key
 from nips.event import Event, Tag, Template
 from nips.filter import Filter
 from nips.key import SecretKey
@@ -34,12 +36,13 @@ DEADLINE_S = 60.0
 @dataclass(frozen=True, slots=True)
 class Place:
     """A running installation without bridges. client: authenticated with `owner`, their key.
-    data: its data folder."""
+    data: its data folder. router_pid: the router's process."""
 
     roles: Roles
     owner: SecretKey
     client: Link
     data: Path
+    router_pid: int
 
     async def group(self, number: int) -> str:
         """A conversation of the owner's: made as any NIP-29 client makes one. Returns its id when
@@ -60,11 +63,11 @@ class Place:
     def message(self, group: str, text: str) -> Event:
         """A message of the owner's that names the assistant, which triggers in any group."""
         tags = (("h", group), ("p", self.roles.bot), ("nonce", secrets.token_hex(4)))
-        return self._signed(Kind.CHAT, tags, text)
+        return self.event(Kind.CHAT, tags, text)
 
     async def put(self, kind: Kind, *tags: Tag) -> None:
         """Publish an event of the owner's. Raises RuntimeError when the relay refuses it."""
-        await self.publish(self._signed(kind, tags, ""))
+        await self.publish(self.event(kind, tags, ""))
 
     async def publish(self, event: Event) -> None:
         """Publish; the relay has stored it when this returns. Raises RuntimeError."""
@@ -72,17 +75,23 @@ class Place:
         if not ok.accepted:
             raise RuntimeError(f"the relay refused kind {event.kind}: {ok.message}")
 
-    def _signed(self, kind: Kind, tags: tuple[Tag, ...], text: str) -> Event:
+    def event(self, kind: Kind, tags: tuple[Tag, ...], text: str) -> Event:
+        """An event of the owner's."""
         template = Template(self.owner.public, int(time.time()), kind, tags, text)
         return template.sign(self.owner, secrets.token_bytes(32))
 
 
 @asynccontextmanager
 async def place(
-    image: str, places: int, spares: int = 0, program: str = ""
+    image: str,
+    places: int,
+    spares: int = 0,
+    program: str = "",
+    prepared: Callable[[Author, Roles], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Place]:
     """Prepare and start all; they are ended with the block. DOCKER_HOST says which engine runs the
-    containers; spares, program: as `bench.router_process` takes them. Raises RuntimeError."""
+    containers; spares, program: as `bench.router_process` takes them. prepared: is called with the
+    router's pen before there is a router. Raises RuntimeError."""
     owner = SecretKey.generate(secrets.token_bytes)
     root = Path(tempfile.mkdtemp(prefix="router-bench-"))
     there = assembly.installation(root / "data")
@@ -107,9 +116,13 @@ async def place(
             argv = (
                 "bench.router_process", str(there.data), image, str(places), str(spares), program
             )  # fmt: skip
-            await stack.enter_async_context(process(READY, *argv))
+            if prepared is not None:
+                key = read_key(there.key("router"))
+                async with connect(there.relay_address, [key]) as link:
+                    await prepared(Author(link, key), roles)
+            pid = await stack.enter_async_context(process(READY, *argv))
             client = await stack.enter_async_context(connect(there.relay_address, [owner]))
-            yield Place(roles, owner, client, there.data)
+            yield Place(roles, owner, client, there.data, pid)
     finally:
         shutil.rmtree(root, ignore_errors=True)
         shutil.rmtree(there.run, ignore_errors=True)

@@ -19,6 +19,7 @@ import nostr_sdk as sdk
 from rich.table import Table
 
 from bench.figures import Figures, summarise
+from bench.tables import a_row_each
 from bot.engine.host import engine as found_engine
 from bot.operate.assembly import SOURCE_TREE
 from bot.operate.house import House, house
@@ -90,13 +91,7 @@ def run(messages: int, announce: Callable[[str], None]) -> list[Figures]:
 
 def table(figures: list[Figures]) -> Table:
     """A row a figure."""
-    shown = Table(title="signal")
-    for column in ("figure", "unit", "n", "min", "p50", "p99", "max"):
-        shown.add_column(column, justify="left" if column in ("figure", "unit") else "right")
-    for f in figures:
-        numbers = (f"{value:.0f}" for value in (f.minimum, f.p50, f.p99, f.maximum))
-        shown.add_row(f.name, f.unit, str(f.samples), *numbers)
-    return shown
+    return a_row_each("signal", figures)
 
 
 async def measure(image: str, messages: int, announce: Callable[[str], None]) -> list[Figures]:

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from bench.figures import Figures, summarise
 from bench.router_place import Place, place
+from bench.tables import a_row_each
 from bot.engine.host import engine as found_engine
 from bot.operate.assembly import SOURCE_TREE
 from bot.operate.image import ensure_image
@@ -132,10 +133,4 @@ def _read(path: Path) -> str:
 
 def table(figures: list[Figures]) -> Table:
     """A row a figure."""
-    shown = Table(title="spares")
-    for column in ("figure", "unit", "n", "min", "p50", "p99", "max"):
-        shown.add_column(column, justify="left" if column in ("figure", "unit") else "right")
-    for f in figures:
-        numbers = (f"{value:.1f}" for value in (f.minimum, f.p50, f.p99, f.maximum))
-        shown.add_row(f.name, f.unit, str(f.samples), *numbers)
-    return shown
+    return a_row_each("spares", figures, 1)

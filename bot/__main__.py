@@ -117,6 +117,8 @@ async def _run(
             places=agent.jobs_at_once,
             name=settings.name,
             backends=Backends(tuple(map(parse, agent.backends)), tuple(arguments.model)),
+            least_ms=settings.tasks.min_interval_s * 1000,
+            webhooks=settings.webhooks.listen,
         )
         incoming = Incoming(arguments.data / "groups", agent.folder_mib * MIB)
         bridge = Bridge(

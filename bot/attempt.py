@@ -275,7 +275,9 @@ class Runner:
 
     def _attempt(self, job: Job, number: int, session: str) -> Template:
         now_s = self.author.now_s()
-        return job_events.attempt(self.author.pubkey, job.group, job.id, number, session, now_s)
+        return job_events.attempt(
+            self.author.pubkey, job.group, job.id, number, session, now_s, task=job.task
+        )
 
     async def _typing(self, group: str) -> None:
         while True:

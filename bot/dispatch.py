@@ -13,7 +13,7 @@ from dataclasses import replace
 import structlog
 
 from bot.conversation import Phase, Signal
-from bot.ending import SEEN, Ending, still_there
+from bot.ending import SEEN, Ending, is_still_wanted
 from bot.failure import INTERRUPTED, Failure
 from bot.groups import Group
 from bot.intake import Intake
@@ -141,8 +141,8 @@ class Dispatch:
                         attempt.cancel()
 
     async def _work(self, work: Open) -> None:
-        if not work.job.called_off and await self._has_lost_its_message(work.job):
-            log.info("its message is gone", job=work.job.id[:12])
+        if not work.job.called_off and await self._is_gone(work.job):
+            log.info("what it was made for is gone", job=work.job.id[:12])
             await self._call(work, ())
         job, number = work.job, work.job.attempts + 1
         failure: Failure | None = None
@@ -168,12 +168,12 @@ class Dispatch:
         await self._finish(work, step)
         self._signal(job.group, Signal.ENDED)
 
-    async def _has_lost_its_message(self, job: Job) -> bool:
+    async def _is_gone(self, job: Job) -> bool:
         """Say whether nothing is left of what a job was made for, so that a run would have nothing
-        to answer. One that was made a moment ago is not looked at: it costs a question."""
+        to do. One that was made a moment ago is not looked at: it costs a question."""
         if not job.attempts and self._author.now_s() - job.created_at < JUST_MADE_S:
             return False
-        return not await still_there(self._author, job.messages)
+        return not await is_still_wanted(self._author, job)
 
     async def _close(self, work: Open) -> bool:
         """Let nothing more be handed to it, and learn what the relay knows of it by now; True when
@@ -260,7 +260,9 @@ class Dispatch:
         if work.ending:
             return False  # a 43005 after its 43004 would show as called off what was answered
         job, now_s = work.job, self._author.now_s()
-        template = job_events.cancel(self._author.pubkey, job.group, job.id, now_s, messages)
+        template = job_events.cancel(
+            self._author.pubkey, job.group, job.id, now_s, messages, task=job.task
+        )
         ok = await self._author.publish(template)
         if not ok.accepted:
             log.error("calling off refused", job=job.id[:12], reason=ok.message)

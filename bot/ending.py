@@ -83,13 +83,23 @@ class Ending:
         match step:
             case Complete():
                 log.info("job done", job=job.id[:12])
-                sign, end = DONE, job_events.result(pubkey, job.group, job.id, now_s)
+                words = "" if job.gate is None else f"gate closed: {job.gate}"
+                sign, end = (
+                    DONE,
+                    job_events.result(pubkey, job.group, job.id, now_s, words, task=job.task),
+                )
             case CallOff():
                 log.info("job called off", job=job.id[:12])
-                sign, end = CALLED_OFF, job_events.cancelled(pubkey, job.group, job.id, now_s)
+                sign, end = (
+                    CALLED_OFF,
+                    job_events.cancelled(pubkey, job.group, job.id, now_s, task=job.task),
+                )
             case GiveUp(words):
                 log.warning("job given up", job=job.id[:12], reason=words)
-                sign, end = FAILED, job_events.error(pubkey, job.group, job.id, words, now_s)
+                sign, end = (
+                    FAILED,
+                    job_events.error(pubkey, job.group, job.id, words, now_s, task=job.task),
+                )
             case Again() | Nothing():
                 return
         for message in job.left_over:
@@ -116,7 +126,7 @@ class Ending:
         if sign == DONE:
             await self.sign(job.group, dealt, DONE)
             return
-        answered = dealt[: dealt.index(job.at)]
+        answered = [] if job.at is None else dealt[: dealt.index(job.at)]
         await self.sign(job.group, answered, DONE)
         rest = dealt[len(answered) :]
         if sign == CALLED_OFF:  # perhaps because it is gone, and nothing is said of that
@@ -127,9 +137,12 @@ class Ending:
     async def _tell(self, job: Job, words: str) -> None:
         """Tell the owner, in main; whoever asked there is told where they asked."""
         about: list[Tag] = []
-        asked = await self._author.link.fetch([Filter(ids=frozenset({job.at}))])
+        if job.at is None and job.task is not None:
+            words = f"A scheduled task ({job.task.short_id}): {words}"
         if job.group == self._roles.main:
-            about = [("q", job.at), *(("p", event.pubkey) for event in asked)]
+            if job.at is not None:
+                asked = await self._author.link.fetch([Filter(ids=frozenset({job.at}))])
+                about = [("q", job.at), *(("p", event.pubkey) for event in asked)]
         else:
             group = self._groups(job.group)
             name = group.binding.folder if group and group.binding else job.group
@@ -148,6 +161,18 @@ async def still_there(author: Author, messages: Collection[str]) -> frozenset[st
         return frozenset()
     wanted = Filter(ids=frozenset(messages), limit=len(messages))
     return frozenset(event.id for event in await author.link.fetch([wanted]))
+
+
+async def is_still_wanted(author: Author, job: Job) -> bool:
+    """Say whether something is left of what a job was made for: one of its messages, its task."""
+    if job.task is None:
+        return bool(await still_there(author, job.messages))
+    wanted = Filter(
+        authors=frozenset({author.pubkey}),
+        kinds=of_kinds(Kind.CALENDAR_EVENT),
+        tags={"d": frozenset({job.task.name})},
+    )
+    return bool(await author.link.fetch([wanted]))
 
 
 async def job_on(author: Author, job: str) -> Job | None:

@@ -1,7 +1,9 @@
-"""Shell: a message becomes a job, or is handed to the last one of its group that is open.
+"""Shell: a message becomes a job, or is handed to the last one of its group that is open; a task's
+run becomes a job of its own.
 
-It is exactly one of both, for the relay keeps one of two events with its once-key. What is decided
-here from memory is decided again, alike or not, after a crash; the once-keys hold either way.
+A message is exactly one of both, for the relay keeps one of two events with its once-key. What is
+decided here from memory is decided again, alike or not, after a crash; the once-keys hold either
+way.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ from nips.filter import Filter
 from nips.kinds import Kind
 from nips.own import handed as handed_events
 from nips.own import job as job_events
+from nips.own import task_run
+from nips.own.cause import Cause
 from nips.own.roles import Roles
+from nips.own.task_run import TaskRun
 
 log = structlog.get_logger()
 
@@ -83,17 +88,30 @@ class Intake:
                 after=after,
             )
         )
+        log.debug("a message is work", message=message[:12], job=request.id[:12])
+        made = Job(request.id, group, (message,), request.created_at, not_before)
+        return await self._make(request, made)
+
+    async def perform(self, group: str, run: TaskRun, cause: Cause | None = None) -> Job | None:
+        """Make a job of a task's run, once, however often it is asked for. cause: what has set it
+        off, None for a moment. Returns the job, if it is a new one."""
+        pubkey, now_s = self._author.pubkey, self._author.now_s()
+        request = self._author.sign(
+            task_run.request(pubkey, group, run, self._roles.bot, now_s, cause)
+        )
+        return await self._make(request, Job(request.id, group, (), now_s, task=run))
+
+    async def _make(self, request: Event, made: Job) -> Job | None:
         ok = await self._author.insist(request)
         if is_duplicate(ok):
-            # A message read again; or this very event, sent again after its OK was lost.
+            # What was read again; or this very event, sent again after its OK was lost.
             await self._look_again(request)
         elif ok.accepted:
-            log.info("job begins", job=request.id[:12], message=message[:12])
-            job = Job(request.id, group, (message,), request.created_at, not_before)
-            self._line.take(job)
-            return job
+            log.info("job begins", job=request.id[:12])
+            self._line.take(made)
+            return made
         else:
-            log.error("job refused", message=message[:12], reason=ok.message)
+            log.error("job refused", job=request.id[:12], reason=ok.message)
         return None
 
     async def again(self, ended: Job, message: str) -> None:

@@ -27,6 +27,7 @@ from nips.own import handed as handed_events
 from nips.own import job as job_events
 from nips.own.handed import Handed
 from nips.own.job import Attempt, Cancel, JobEnd, JobRequest, Progress
+from nips.own.task_run import TaskRun
 from nips.refusal import Malformed
 
 T = TypeVar("T")
@@ -52,11 +53,12 @@ MAX_ATTEMPTS = 3
 class Job:
     """One job.
 
-    messages: that it was made for. not_before: unix seconds until which it waits. attempts: how
-    many were begun. handed: messages that came while it was open, in their order; begun: those of
-    them that a session has begun with; settled: those that need nothing more; withdrawn: those of
-    them that were taken back. called_off: it is to end without an answer. done: its session said
-    so. ended: it has its end event.
+    messages: that it was made for; none of a task's run, which `task` is. not_before: unix seconds
+    until which it waits. attempts: how many were begun. handed: messages that came while it was
+    open, in their order; begun: those of them that a session has begun with; settled: those that
+    need nothing more; withdrawn: those of them that were taken back. called_off: it is to end
+    without an answer. done: its session said so. ended: it has its end event. gate: how the
+    command ended that kept its task from being carried out, None where none did.
     """
 
     id: str
@@ -72,11 +74,13 @@ class Job:
     called_off: bool = False
     done: bool = False
     ended: bool = False
+    task: TaskRun | None = None
+    gate: str | None = None
 
     @property
-    def message(self) -> str:
-        """The message that it was made for, the first of them."""
-        return self.messages[0]
+    def message(self) -> str | None:
+        """The message that it was made for, the first of them; None of a task's run."""
+        return self.messages[0] if self.messages else None
 
     @property
     def all_messages(self) -> tuple[str, ...]:
@@ -84,8 +88,8 @@ class Job:
         return (*self.messages, *self.handed)
 
     @property
-    def at(self) -> str:
-        """The message that it was last at."""
+    def at(self) -> str | None:
+        """The message that it was last at; None while it is at a task's prompt."""
         return next((m for m in reversed(self.handed) if m in self.begun), self.message)
 
     @property
@@ -175,6 +179,8 @@ def fold(events: Iterable[Event], router: str) -> dict[str, Job]:
             called_off=bool(calls),
             done=any(one.done for one in reports),
             ended=request.id in ends or any(one.ended for one in of_router),
+            task=request.task,
+            gate=next((one.gate for one in reports if one.done and one.gate), None),
         )
 
     return {request.id: job_of(request) for request in requests}

@@ -55,18 +55,20 @@ class Objection:
         message = job.message if named[-1] == job.id else named[-1]
         if not await self._may_call_off(event.pubkey, group, message):
             return
-        log.info("called off by a reaction", job=job.id[:12], message=message[:12])
+        log.info("called off by a reaction", job=job.id[:12])
         known = await job_on(self._author, job.id)
-        if known is not None and message in known.left_over:
+        if known is not None and message is not None and message in known.left_over:
             await withdraw(self._author, self._dispatch, known, message)
             self._dispatch.show(known.group, (message,), CALLED_OFF)
         # Attack: somebody whose message was answered stops the run, which is at another's by now.
         elif named[-1] == job.id or (known is not None and known.at == message):
             await self._dispatch.call_off(job.id)
 
-    async def _may_call_off(self, pubkey: str, group: Group, message: str) -> bool:
+    async def _may_call_off(self, pubkey: str, group: Group, message: str | None) -> bool:
         if pubkey in self._owners() or group.has(pubkey, GroupRole.ADMIN):
             return True
+        if message is None:  # a task's run: nobody has asked for it by a message
+            return False
         # Attack: a member who stops other people's work.
         asked = await self._author.link.fetch([Filter(ids=frozenset({message}))])
         return any(event.pubkey == pubkey for event in asked)

@@ -18,7 +18,7 @@ import structlog
 
 from bot.author import Author
 from bot.dispatch import Dispatch
-from bot.ending import job_on, still_there
+from bot.ending import is_still_wanted, job_on, still_there
 from bot.jobs import Job
 from nips.event import Event
 from nips.kinds import Kind
@@ -54,6 +54,6 @@ async def _forget(author: Author, dispatch: Dispatch, job_id: str, message: str)
     if message in known.left_over:
         log.info("a handed message is gone", job=job_id[:12], message=message[:12])
         await withdraw(author, dispatch, known, message)
-    elif not known.attempts and not await still_there(author, known.messages):
+    elif not known.attempts and not await is_still_wanted(author, known):
         log.info("its message is gone", job=job_id[:12], message=message[:12])
         await dispatch.call_off(job_id)

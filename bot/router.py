@@ -47,9 +47,13 @@ from bot.requests.house import Others, Requests
 from bot.requests.widening import Usual
 from bot.retraction import DELETION_KINDS
 from bot.routing import MESSAGE_KINDS, Context, Ignored, Later, Work, route
+from bot.schedule.expression import MIN_INTERVAL_MS
+from bot.scheduler import Doing
 from bot.session_grants import LAST_WORD_S
 from bot.spending import Spending
 from bot.strangers import Strangers
+from bot.tasks.agenda import Agenda, Surroundings
+from bot.wishes import Wishes
 from nips.event import Event
 from nips.filter import Filter
 from nips.key import SecretKey
@@ -61,6 +65,7 @@ from relay_local.client import Caller, Caught, Delivery, Link
 READ_KINDS = frozenset(
     {
         *map(int, MESSAGE_KINDS | MEMBERSHIP_KINDS | {Kind.JOB_CANCEL, Kind.REACTION}),
+        int(Kind.CALENDAR_EVENT),
         *DELETION_KINDS,
     }
 )
@@ -76,7 +81,8 @@ class Router:
     `spares` are kept. say: shows a sentence at the terminal. places: jobs that run at once.
     pauses_s: before a job's second attempt, its third. name: what the assistant is called until
     its owner says otherwise. budgets: of a day, where a group has none of its own. backends: what
-    agents work with.
+    agents work with. least_ms: the shortest interval at which people may have a task run.
+    webhooks: host:port at which tasks are called, "" for nowhere.
     """
 
     def __init__(
@@ -92,14 +98,16 @@ class Router:
         name: str = "nostrclaw",
         budgets: Budgets | None = None,
         backends: Backends | None = None,
+        least_ms: int = MIN_INTERVAL_MS,
+        webhooks: str = "",
     ) -> None:
         self.ready = asyncio.Event()
         self.owner: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._link, self._key, self._roles = link, key, roles
         self._author = runner.author
-        self._places, self._pauses_s = places, pauses_s
+        self._places, self._pauses_s, self._least_ms = places, pauses_s, least_ms
         self._personas = Personas(self._author, name)
-        self._say = say
+        self._say, self._webhooks = say, webhooks
         signer = Caller(link, key, roles.signer)
         self._lookout = Lookout(self._author, signer, roles, say)
         self._directory = Directory(self._author)
@@ -119,6 +127,7 @@ class Router:
         self._runner = replace(made, spares=self.spares)
         self._recollection = Recollection(link, roles)
         self._place = Place(link, key, "router")
+        self._resolved = asyncio.Event()
         self._all_ended = Place(link, key, "router-jobs")  # no job open that began before it
 
     async def serve(self) -> None:
@@ -177,16 +186,34 @@ class Router:
         adoption = Adoption(author, roles, owner, directory.now, registry)
         await self._spending.load()
         await self._personas.load(directory.groups.by_id)
-        hearing = await self._open(owner, dispatch, registry, tasks)
+        agenda = Agenda(author, self._key, roles, self._of_tasks(owner, dispatch))
+        await agenda.load()
+        hearing = await self._open(owner, dispatch, registry, agenda, tasks)
         runner = self._runner
         await revoke_leftovers(author, runner.limits.wall_clock_s + runner.bounds.idle_s)
         await adoption.start()
         tasks.create_task(self.spares.serve())
         tasks.create_task(self._engine.run())
         await self._resolve(dispatch)
+        self._resolved.set()
+        tasks.create_task(agenda.run())
         if dispatch.is_idle:
             self.spares.used(roles.main)  # the first message after a start need not wait either
-        await self._read(dispatch, adoption, hearing)
+        await self._read(dispatch, adoption, hearing, agenda.wishes)
+
+    def _of_tasks(self, owner: str, dispatch: Dispatch) -> Surroundings:
+        """What tasks need of the rest."""
+        spending, groups = self._spending, self._directory.group
+        return Surroundings(
+            owner,
+            self._owners,
+            Doing(dispatch.intake.perform, groups, spending.why_not, spending.tell),
+            self._resolved,
+            self._runner.layout.data,
+            self._webhooks,
+            self._say,
+            self._least_ms,
+        )
 
     def _learn(self, event: Event) -> None:
         self._directory.learn(event)
@@ -198,7 +225,12 @@ class Router:
         await self.spares.drop(group)
 
     async def _open(
-        self, owner: str, dispatch: Dispatch, registry: Registry, tasks: asyncio.TaskGroup
+        self,
+        owner: str,
+        dispatch: Dispatch,
+        registry: Registry,
+        agenda: Agenda,
+        tasks: asyncio.TaskGroup,
     ) -> Hearing:
         """Let bridges, sessions and the command line ask; the owner's commands are heard by what
         is returned."""
@@ -216,6 +248,7 @@ class Router:
             Usual(models, self._budgets.group, tuple(map(str, self._backends.of(None, models)))),
             owner,
             self._place.save,
+            agenda.desk,
         )
         strangers = Strangers(author, roles, owner, registry)
         commands = Commands(
@@ -237,11 +270,12 @@ class Router:
                 engine=runner.sandbox.trouble,
                 began_at=author.now_s(),
                 settle=self._place.save,
+                tasks=agenda.desk,
             )
         )
         await strangers.load()
         await requests.start()
-        others = Others(strangers.report, commands.from_console, self._spending.hear)
+        others = Others(strangers.report, commands.from_console, self._spending.hear, agenda.heard)
         tasks.create_task(requests.serve(others))
         tasks.create_task(commands.prepare())
         return Hearing(author, roles, owner, commands)
@@ -257,7 +291,9 @@ class Router:
 
     # What comes, in order of arrival
 
-    async def _read(self, dispatch: Dispatch, adoption: Adoption, hearing: Hearing) -> None:
+    async def _read(
+        self, dispatch: Dispatch, adoption: Adoption, hearing: Hearing, wishes: Wishes
+    ) -> None:
         objection = Objection(self._author, self._owners, self._directory.group, dispatch)
         epoch: str | None = None
         async for item in follow(self._link, [Filter(kinds=READ_KINDS)], self._place):
@@ -279,8 +315,11 @@ class Router:
                             objection.cancelled(event)
                         case Kind.REACTION:
                             await objection.reacted(event)
+                        case Kind.CALENDAR_EVENT:
+                            await wishes.saw(event)
                         case kind if kind in DELETION_KINDS:
                             await retraction.deleted(self._author, dispatch, event)
+                            await wishes.deleted(event)
                         case _:
                             if event.pubkey != self._author.pubkey:
                                 # Read again after a crash, what came before would be decided

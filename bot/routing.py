@@ -117,6 +117,18 @@ def is_by_agent(event: Event, group: Group | None) -> bool:
     return nip32.is_by_agent(event.tags)
 
 
+def may_set_off(event: Event, group: Group | None) -> bool:
+    """Say whether what somebody says in a group may set off a task there.
+
+    Attack: whom the owner has muted has work done by a task that waits for messages. Or another
+    assistant in the group, or somebody's bridge that brings our own words back, and ours set off
+    each other.
+    """
+    if group is None or group.is_muted(event.pubkey) or is_by_agent(event, group):
+        return False
+    return event.tag("proxy") is None or group.has(event.pubkey, GroupRole.PUPPET)
+
+
 def is_owners_answer(event: Event, roles: Roles) -> bool:
     """Say whether the router tells here what the owner answered to a question of the agent's.
     Attack: anybody else writes the tag, to have work done as the owner."""

@@ -37,6 +37,7 @@ DEFAULTS = Path(__file__).with_name("defaults.toml")
 FILE_NAME = "nostrclaw.toml"
 E164 = re.compile(r"\+[1-9][0-9]{4,14}")
 _HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_HOST_NAME = re.compile(r"[A-Za-z0-9._:-]+")
 
 
 class SettingsError(Exception):
@@ -85,6 +86,14 @@ class BudgetSettings(BaseModel):
     group_runs_per_day: Annotated[int, Field(ge=0)]
     group_tokens_per_day: Annotated[int, Field(ge=0)]
     group_usd_per_day: Annotated[float, Field(ge=0, le=1_000_000)]
+
+
+class TaskSettings(BaseModel):
+    """Scheduled tasks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min_interval_s: Annotated[int, Field(ge=1, le=86_400)]
 
 
 class SignalSettings(BaseModel):
@@ -142,9 +151,20 @@ def service_url(url: str) -> str:
         has_port = False
     if given.scheme not in ("http", "https") or not given.hostname or not has_port:
         raise ValueError(f"{url}: url is an address such as http://127.0.0.1:8080")
+    if not _HOST_NAME.fullmatch(given.hostname):
+        raise ValueError(f"{url}: that is no name of a host; one beyond ASCII begins with xn--")
     if given.username is not None or given.query or given.fragment:
         raise ValueError("url holds a host, a port and a path; no password is a setting")
     return urlunsplit((given.scheme, given.netloc.lower(), given.path.rstrip("/"), "", ""))
+
+
+def loopback(listen: str, why: str) -> str:
+    """An address on which only this machine is answered. Raises ValueError."""
+    host, _, port = listen.rpartition(":")
+    is_port = port.isascii() and port.isdigit() and int(port) <= 65_535
+    if host not in ("127.0.0.1", "[::1]") or not is_port:
+        raise ValueError(f"{listen}: give 127.0.0.1:PORT; {why}")
+    return listen
 
 
 def is_near(url: str) -> bool:
@@ -156,6 +176,19 @@ def is_near(url: str) -> bool:
         return ip_address(given.hostname or "").is_loopback
     except ValueError:
         return False
+
+
+class WebhookSettings(BaseModel):
+    """Where programs on this machine may call tasks; nowhere where it is empty."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    listen: str
+
+    @field_validator("listen")
+    @classmethod
+    def _loopback(cls, listen: str) -> str:
+        return listen and loopback(listen, "what calls tasks from elsewhere comes through a proxy")
 
 
 class Settings(BaseSettings):
@@ -175,6 +208,8 @@ class Settings(BaseSettings):
     signal: SignalSettings
     agent: AgentSettings
     budget: BudgetSettings
+    tasks: TaskSettings
+    webhooks: WebhookSettings
 
     @field_validator("relays", "allowed_private_hosts", mode="before")
     @classmethod
@@ -214,10 +249,7 @@ class Settings(BaseSettings):
     @field_validator("listen")
     @classmethod
     def _loopback(cls, listen: str) -> str:
-        host, _, port = listen.rpartition(":")
-        if host not in ("127.0.0.1", "[::1]") or not port.isdigit() or int(port) > 65_535:
-            raise ValueError(f"{listen}: give 127.0.0.1:PORT; the relay is for this machine only")
-        return listen
+        return loopback(listen, "the relay is for this machine only")
 
     @classmethod
     def settings_customise_sources(

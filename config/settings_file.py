@@ -38,7 +38,8 @@ def set_in_table(data: Path, table: str, values: Mapping[str, Value]) -> Path:
             f"{file} is written in a way that is not changed by a program. Put this into it:\n"
             f"{lines}"
         )
-    write_whole(file, after, mode=0o600)
+    # A link to where somebody keeps their settings stays one.
+    write_whole(file.resolve(), after, mode=0o600)
     return file
 
 
@@ -57,7 +58,7 @@ def changed(text: str, table: str, values: Mapping[str, Value]) -> str:
     for i, line in enumerate(inside):
         key = line.partition("=")[0].strip()
         if key in rest:
-            inside[i] = _line(key, rest.pop(key))
+            inside[i] = _line(key, rest.pop(key)) + _comment(line)
     last = max((i for i, line in enumerate(inside) if line.strip()), default=-1)
     inside[last + 1 : last + 1] = [_line(k, v) for k, v in rest.items()]
     return "\n".join([*lines[: start + 1], *inside, *lines[end:]]) + "\n"
@@ -65,6 +66,15 @@ def changed(text: str, table: str, values: Mapping[str, Value]) -> str:
 
 def _is_head(line: str, table: str) -> bool:
     return re.fullmatch(rf"\s*\[\s*{re.escape(table)}\s*\]\s*(#.*)?", line) is not None
+
+
+def _comment(line: str) -> str:
+    """What stands behind a line's value, with the blanks before it."""
+    for found in re.finditer("#", line):
+        if _read(line[: found.start()]) is not None:  # else it is a sign within the value
+            before = line[: found.start()].rstrip()
+            return line[len(before) :]
+    return ""
 
 
 def _line(key: str, value: Value) -> str:

@@ -57,6 +57,7 @@ RECORDS: tuple[tuple[str, frozenset[Standing]], ...] = (
     ("order/", frozenset({Standing.SIGNER})),
     ("place/", frozenset({Standing.ROUTER, Standing.BRIDGE, Standing.SIGNER})),
     ("delivery/", frozenset({Standing.BRIDGE})),
+    ("bound/", frozenset({Standing.BRIDGE})),
     ("health", frozenset({Standing.BRIDGE})),
     (RECORD_PREFIX, frozenset({Standing.BRIDGE})),
     ("", frozenset({Standing.OWNER, Standing.ROUTER, Standing.BOT})),

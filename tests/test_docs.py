@@ -9,14 +9,23 @@ import orjson
 import pytest
 from typer.main import get_command
 
-from bot.bridges.nostr import files, outgoing, puppets
+from agent_image.agent import gates
+from bot.bridges.nostr import files, outgoing, puppets, watching
 from bot.cli import app
 from bot.operate import debian
+from bot.requests import task_requests
 from bot.schedule import expression, misfire
-from config.settings import AgentSettings, BudgetSettings, Settings, SignalSettings
+from bot.tasks import bounds, hook_http, occasions
+from config.settings import (
+    AgentSettings,
+    BudgetSettings,
+    Settings,
+    SignalSettings,
+    WebhookSettings,
+)
 from nips import filter as filters
-from nips import frames, nip42, nip44, nip46
-from nips.own import schedule, task
+from nips import frames, nip02, nip42, nip44, nip46
+from nips.own import cause, hook, order, public_query, schedule, task, watch
 from relay_local import (
     access,
     connection,
@@ -118,6 +127,7 @@ def test_every_variable_in_the_readme_is_read_by_somebody() -> None:
     read |= {f"NOSTRCLAW_AGENT__{name}".upper() for name in AgentSettings.model_fields}
     read |= {f"NOSTRCLAW_BUDGET__{name}".upper() for name in BudgetSettings.model_fields}
     read |= {f"NOSTRCLAW_SIGNAL__{name}".upper() for name in SignalSettings.model_fields}
+    read |= {f"NOSTRCLAW_WEBHOOKS__{name}".upper() for name in WebhookSettings.model_fields}
     named = set(re.findall(r"NOSTRCLAW_[A-Z_]+", document("README.md")))
     assert len(named) > 2
     assert named <= read
@@ -159,9 +169,32 @@ LIMITS = (
     f"each redirect, of at most {('no', 'one', 'two', 'three')[files.MAX_REDIRECTS]}, is checked",
     f"the prompt, 1 to {task.MAX_PROMPT_BYTES:,} bytes",
     f"| 1 to {task.MAX_TITLE_CHARS} characters, on one line |",
-    f"from {expression.MIN_INTERVAL_MS:,} to {expression.MAX_INTERVAL_MS:,} |",
+    f"from {expression.SHORTEST_INTERVAL_MS:,} to {expression.MAX_INTERVAL_MS:,} |",
     f"It is on time for {misfire.ON_TIME_S} s",
     f"`run` alone means {schedule.Misfire().window_s:,} s",
+    f"is set off {occasions.MAX_AN_HOUR} times within an hour at most",
+    f"`kinds` (1 to {watch.MAX_KINDS}),",
+    f"at most {watch.MAX_VALUES} values each and {schedule.MAX_EXPRESSION_CHARS:,} characters",
+    f"for the {nip02.MAX_FOLLOWED:,} whom the owner's kind 3 named last",
+    f"{occasions.MAX_PUBLIC} of them are watched for",
+    f"dated more than {watch.MAX_AHEAD_S // 60} minutes ahead; that the",
+    f"or that has more than {public_query.MAX_EVENT_BYTES:,} bytes",
+    f"The filters, at most {watching.MAX_FILTERS},",
+    f"or {occasions.OVERLAP_S} s before its last job",
+    f"with a text of at most {cause.MAX_BODY_BYTES:,} bytes",
+    f"A call counts within {hook.WINDOW_S} s of its `t`",
+    f"`Idempotency-Key` of 1 to {hook.MAX_ONCE_CHARS} plain characters",
+    f"a request that takes more than {hook_http.REQUEST_S:g} s",
+    f"`gate` is a command line of at most {task.MAX_GATE_CHARS} characters",
+    f"where its agent's commands run, for at most {gates.LIMIT_S:g} s",
+    f"that are not done, all groups {bounds.MAX_OF_ALL:,} together, and of those that are",
+    f"group has at most {bounds.MAX_OF_A_GROUP} tasks that are not done",
+    f"last {bounds.MAX_DONE}. A session elsewhere",
+    f"at most {task_requests.MAX_RUNS_A_DAY} runs on the fullest day",
+    f"at most {task_requests.MAX_NEW_OF_A_JOB} tasks, and has",
+    f"make at most {task_requests.MAX_RUNS_OF_A_JOB} runs",
+    f"plans nothing sooner than in {task_requests.SOONEST_S // 60} minutes",
+    f"of at most {order.MAX_CHARS:,} characters, that begins",
     f"`subject` (NIP-17) is carried, of at most {puppets.MAX_SUBJECT_CHARS} characters",
 )
 

@@ -12,11 +12,14 @@ from bot import grants, jobs, routing, trouble
 from bot import groups as router_groups
 from bot.bridges.file_names import stored_name
 from bot.bridges.nostr.outgoing import rumors
-from bot.bridges.signal import envelope, people, record
-from bot.bridges.signal import said as from_signal
+from bot.bridges.signal import people
+from bot.bridges.signal.inward import record
+from bot.bridges.signal.inward import said as from_signal
+from bot.bridges.signal.received import envelope
 from bot.codes import code_of
 from bot.schedule import misfire, planning
 from bot.schedule.slots import Once
+from bot.tasks import occasions
 from bot.zones import zone_of
 from nips import nip17, nip42, nip44, nip46, nip59
 from nips.event import Event, Template
@@ -27,11 +30,14 @@ from nips.nip17_files import TAG_BYTES, EncryptedFile
 from nips.own import (
     audit_head,
     binding,
+    cause,
     cost,
     day_budget,
     delivery,
     frame,
     grant,
+    hook,
+    job,
     order,
     pairing,
     persona,
@@ -39,10 +45,13 @@ from nips.own import (
     question,
     stranger,
     task,
+    watch,
     wish,
 )
+from nips.own import bound as who_was_bound
 from nips.own.once import once_key
 from nips.own.received import received_files
+from nips.own.task_run import TaskRun
 from nips.refusal import Malformed
 from relay_local import groups as relay_groups
 from relay_local import retention
@@ -66,6 +75,9 @@ from tests.examples import (
     the,
 )
 
+(ASKED,) = (event for event in of_kind(Kind.JOB_REQUEST) if event.values("e"))
+(SET_OFF,) = (event for event in of_kind(Kind.JOB_REQUEST) if event.values("slot"))
+
 
 @pytest.mark.parametrize("role", KEYS)
 def test_the_keys_are_made_as_documented(role: str) -> None:
@@ -85,9 +97,9 @@ def test_every_example_is_a_real_event(example: Example) -> None:
 def test_every_example_stands_in_the_section_of_its_kind(example: Example) -> None:
     records = (
         *("Grant", "Binding", "Owner", "Audit", "Order", "Place", "Stranger", "Budget", "Delivery"),
-        *("Health", "Persona", "Question", "What came from Signal"),
+        *("Health", "Persona", "Question", "What came from Signal", "Who was bound"),
     )
-    called = {"Binding": "group", "What came from Signal": "signal"}
+    called = {"Binding": "group", "What came from Signal": "signal", "Who was bound": "bound"}
     if example.title in records:
         assert example.value["kind"] == Kind.APP_DATA
         d = str(example.event.tag("d")).split("/")[0]
@@ -125,8 +137,11 @@ def test_our_own_events_parse() -> None:
     assert (ordered.owner, ordered.rumor_id) == (KEYS["owner"], said.id)
     assert persona.parse(the(Kind.APP_DATA, d="persona"), router)[1].name == "Ada"
     asked = question.parse(the(Kind.APP_DATA, d="question/"), router)
-    assert (asked.job, asked.state) == (the(Kind.JOB_REQUEST).id, question.State.OPEN)
+    assert (asked.job, asked.state) == (ASKED.id, question.State.OPEN)
     assert place.parse(the(Kind.APP_DATA, d="place/"), router).seq > 0
+    was = the(Kind.APP_DATA, d="bound/")
+    (people,) = who_was_bound.parse(was).values()
+    assert people == (f"signal:{CHESS}",)
     day = day_budget.parse(the(Kind.APP_DATA, d="budget/"), router)
     assert (day.tokens, day.raised[0].runs) == (13, 10)
     for made in of_kind(Kind.APP_DATA, d="delivery/"):
@@ -139,7 +154,7 @@ def test_our_own_events_parse() -> None:
 
 def test_a_task_is_claimed_as_the_examples_show() -> None:
     router = KEYS["router"]
-    first, second = of_kind(Kind.CALENDAR_EVENT, by="router")
+    first, second, *_ = of_kind(Kind.CALENDAR_EVENT, by="router")
     planned, zone = task.parse(first, router), zone_of("Europe/Berlin")
     assert planning.new(planned, zone, first.created_at) == planned
     run = misfire.decide(planning.plan_of(planned, zone), planned.start, second.created_at)
@@ -147,6 +162,31 @@ def test_a_task_is_claimed_as_the_examples_show() -> None:
     claimed = planning.claimed(planned, run)
     assert task.parse(second, router) == claimed
     assert task.template(claimed, router, second.created_at, first.id) == second.template
+
+
+def test_a_task_is_set_off_as_the_examples_show() -> None:
+    router, main = KEYS["router"], roles().main
+    *_, first, second = of_kind(Kind.CALENDAR_EVENT, by="router")
+    planned = task.parse(first, router)
+    assert occasions.checked(planned, (), main) == planned
+    caused = cause.parse(SET_OFF)
+    assert isinstance(caused, cause.Published)
+    people = watch.People(KEYS["bot"], frozenset({KEYS["owner"]}))
+    wanted = watch.parse(planned.schedule.expression, main).filter(people, main)
+    assert wanted is not None
+    own = frozenset({KEYS["bot"], router})
+    assert watch.sets_off(wanted, caused.event, own, planned.start, SET_OFF.created_at)
+    fired = planning.fired(planned, caused.event.id, second.created_at)
+    assert task.template(fired, router, second.created_at, first.id) == second.template
+    run = job.parse_request(SET_OFF).task
+    assert run == TaskRun(planned.address(router), caused.event.id)
+    assert SET_OFF.tag("o") == run.once()
+
+
+def test_a_call_is_signed_as_documented() -> None:
+    (shown,) = re.findall(r"^    (t=[0-9]+,v1=[0-9a-f]{64})$", PROTOCOL, re.MULTILINE)
+    signed = hook.parse(shown)
+    assert hook.holds(bytes(range(32)), signed, b'{"door":"open"}')
 
 
 def test_the_owners_own_event_is_a_task_to_be() -> None:
@@ -159,7 +199,7 @@ def test_the_owners_own_event_is_a_task_to_be() -> None:
 
 
 def test_the_once_keys_are_made_as_documented() -> None:
-    request, message = the(Kind.JOB_REQUEST), the(Kind.CHAT, by="puppet")
+    request, message = ASKED, the(Kind.CHAT, by="puppet")
     puppet = the(Kind.PUT_USER, by="bridge-nostr")
     bound = the(Kind.APP_DATA, d=f"group/{roles().main}")
     assert message.tag("o") == once_key(message.tag("proxy") or "")
@@ -227,7 +267,7 @@ def test_a_frame_can_be_read_by_the_owner() -> None:
     told = frame.parse(json.dumps({name: value[name] for name in ("seq", "kind", "payload")}))
     again = frame.content(
         told, now_s=1_767_225_645.12, group=value["channelId"], session=KEYS["session"],
-        turn=the(Kind.JOB_REQUEST).id,
+        turn=ASKED.id,
     )  # fmt: skip
     assert again == text
     assert frame.template(KEYS["bot"], KEYS["owner"], shown.content, shown.created_at) == (
@@ -253,7 +293,11 @@ def test_the_login_is_one() -> None:
 
 
 def test_the_router_decides_as_the_jobs_section_says() -> None:
-    jobs_of = [event for event in SIGNED if event.kind in jobs.JOB_KINDS]
+    jobs_of = [
+        event
+        for event in SIGNED
+        if event.kind in jobs.JOB_KINDS and SET_OFF.id not in (event.id, event.tag("e"))
+    ]
     (known,) = jobs.fold(jobs_of, KEYS["router"]).values()
     assert (known.attempts, known.done, known.ended) == (1, True, True)
     assert known.called_off
@@ -443,7 +487,7 @@ def test_the_signer_signs_what_the_examples_show_and_not_a_profile() -> None:
     given = grant.parse(of_kind(Kind.APP_DATA, d="grant/")[0], KEYS["router"])
     main = roles().main
     top = ceiling.Ceiling(groups={main: frozenset({1})})
-    assert given.job == the(Kind.JOB_REQUEST).id
+    assert given.job == ASKED.id
     for kind in (Kind.NOTE, Kind.CHAT):
         template = the(kind, by="bot").template
         decided = policy.decide(template, given, top, roles(), KEYS["owner"], template.created_at)
@@ -458,7 +502,7 @@ def test_the_signer_signs_or_asks_about_all_that_mains_sessions_get() -> None:
     top = ceiling.Ceiling(
         groups={main: frozenset({1, 1_111, 30_024})}, public_reactions=frozenset({main})
     )
-    job = the(Kind.JOB_REQUEST).id
+    job = ASKED.id
     seen = set()
     for event in SIGNED:
         if event.pubkey != KEYS["bot"] or event.tag("job") != job:

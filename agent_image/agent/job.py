@@ -1,8 +1,9 @@
 """Pure: what the agent was started for, read from the events that say so.
 
-An attempt (43002) names the job (43001), the job names the message that it answers, and the
-group's last messages are the context. All of them come over the session's own socket; the checks
-here keep another group's events, and another's job, out of the answer.
+An attempt (43002) names the job (43001), the job names the message that it answers, or the task
+that is to be done, and the group's last messages are the context. All of them come over the
+session's own socket; the checks here keep another group's events, and another's job, out of the
+answer.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from agent_image.agent.occasion import Beside, of_cause
 from nips.event import Event
 from nips.kinds import Kind
+from nips.own import task as tasks
+from nips.own.cause import Cause
 from nips.own.handed import Handed, parse_handed
 from nips.own.job import (
     Attempt,
@@ -33,7 +37,9 @@ class Message:
     """A message of the group. `created_at` in unix seconds; `from_agent`: we said it ourselves,
     or another assistant did. network: that it came through, as the bridge says; "" for none.
     subject: as its author calls the conversation. files: that came with it, in our folder. edited:
-    its author says that it is what another message, which is gone, was changed to."""
+    its author says that it is what another message, which is gone, was changed to. task: the title
+    of a scheduled task, whose prompt this is: nobody has said it, and its `id` is the job's; gate:
+    its command, besides: what is given with the prompt."""
 
     id: str
     author: str
@@ -45,6 +51,9 @@ class Message:
     subject: str = ""
     files: tuple[ReceivedFile, ...] = ()
     edited: bool = False
+    task: str = ""
+    gate: str = ""
+    besides: tuple[Beside, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +114,8 @@ def read_job(request: JobRequest, events: Iterable[Event], message: str | None =
     asked, for that is another's turn. What we answered meanwhile is context of a later turn.
     Raises Malformed when the message asked for is not among them.
     """
-    wanted = message or request.message
+    if (wanted := message or request.message) is None:
+        raise Malformed("job request: it is for no message")
     follow_up = wanted != request.message
     known = {
         event.id: message_of(event, request.bot)
@@ -114,15 +124,55 @@ def read_job(request: JobRequest, events: Iterable[Event], message: str | None =
     }
     if (asked := known.pop(wanted, None)) is None:
         raise Malformed("job request: its message is not in its group")
-    history = sorted(
-        (
-            other
-            for other in known.values()
-            if other.created_at <= asked.created_at or (follow_up and other.author == request.bot)
-        ),
-        key=lambda other: (other.created_at, other.id),  # as NIP-01 breaks a tie
+    before = (
+        other
+        for other in known.values()
+        if other.created_at <= asked.created_at or (follow_up and other.author == request.bot)
     )
-    return Job(request.id, request.group, request.bot, asked, tuple(history), follow_up)
+    return Job(request.id, request.group, request.bot, asked, _in_order(before), follow_up)
+
+
+def read_task(
+    request: JobRequest,
+    events: Iterable[Event],
+    router: str,
+    now_s: int,
+    cause: Cause | None = None,
+) -> Job:
+    """Put the job together for the run of a task: its prompt, as it stands now.
+
+    events: the task's, what has set it off where that is of the group, and the group's last
+    messages. router: the attempt's author. Raises Malformed when the task is not among them, or is
+    none.
+    """
+    known = tuple({event.id: event for event in events}.values())
+    addressed = [event for event in known if event.kind == Kind.CALENDAR_EVENT]
+    found = [tasks.parse(event, router) for event in addressed if event.pubkey == router]
+    task = next((t for t in found if request.task and t.name == request.task.name), None)
+    if task is None:
+        raise Malformed("job request: its task is not there")
+    asked = Message(
+        request.id,
+        router,
+        Kind.CALENDAR_EVENT,
+        now_s,
+        task.prompt,
+        False,
+        task=task.title,
+        gate=task.gate,
+        besides=of_cause(cause, known, request.group),
+    )
+    said = (
+        message_of(event, request.bot)
+        for event in known
+        if event.kind in MESSAGE_KINDS and event.values("h") == [request.group]
+    )
+    return Job(request.id, request.group, request.bot, asked, _in_order(said))
+
+
+def _in_order(messages: Iterable[Message]) -> tuple[Message, ...]:
+    # As NIP-01 breaks a tie.
+    return tuple(sorted(messages, key=lambda message: (message.created_at, message.id)))
 
 
 def message_of(event: Event, bot: str) -> Message:

@@ -38,6 +38,7 @@ class Narrator:
     ) -> None:
         self._link, self._key, self._job, self._now = link, key, job, now
         self._observer = observer
+        self._task = job.task if isinstance(job, JobRequest) else None
         self._newest: str | None = None
         self._sending: asyncio.Task[None] | None = None
 
@@ -70,16 +71,17 @@ class Narrator:
         """
         await self._publish("", done=False, messages=(message,))
 
-    async def finish(self, dealt: Sequence[str] = ()) -> None:
+    async def finish(self, dealt: Sequence[str] = (), gate: str | None = None) -> None:
         """Publish that the work is done: the router ends the job on it. dealt: the ids of the
-        handed messages that need nothing more.
+        handed messages that need nothing more. gate: how the command ended that kept the task from
+        being carried out.
 
         Raises Refused when the relay does not take it, Unanswered when it stays away.
         """
         if self._sending is not None:
             self._sending.cancel()  # what is under way is overtaken by this
             await asyncio.gather(self._sending, return_exceptions=True)
-        await self._publish("", done=True, messages=dealt)
+        await self._publish("", done=True, messages=dealt, gate=gate)
 
     async def _send(self) -> None:
         while self._newest is not None:
@@ -87,10 +89,20 @@ class Narrator:
             await self._publish(line, done=False)
             await asyncio.sleep(PAUSE_S)
 
-    async def _publish(self, line: str, *, done: bool, messages: Sequence[str] = ()) -> None:
+    async def _publish(
+        self, line: str, *, done: bool, messages: Sequence[str] = (), gate: str | None = None
+    ) -> None:
         group, job, now_s = self._job.group, self._job.id, int(self._now())
         event = progress(
-            self._key.public, group, job, line, now_s, done=done, messages=messages
+            self._key.public,
+            group,
+            job,
+            line,
+            now_s,
+            done=done,
+            messages=messages,
+            task=self._task,
+            gate=gate,
         ).sign(self._key, secrets.token_bytes(32))
         ok = await self._link.publish(event, deadline_s=DEADLINE_S)
         if ok.refusal is not None:

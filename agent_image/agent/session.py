@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from agent_image.agent import choice, notes, persona
+from agent_image.agent import choice, gates, notes, persona
 from agent_image.agent.allowance import Allowance
 from agent_image.agent.asking import Asking
 from agent_image.agent.backends import Character, Task
@@ -27,6 +27,7 @@ from agent_image.agent.job import (
     read_attempt,
     read_job,
     read_request,
+    read_task,
 )
 from agent_image.agent.model import Models
 from agent_image.agent.narrate import Narrator
@@ -40,7 +41,10 @@ from nips.event import Event
 from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
+from nips.own import cause as causes
+from nips.own.cause import Cause
 from nips.own.job import Attempt, JobRequest
+from nips.own.task_run import TaskRun
 from nips.refusal import Malformed, Prefix, refused
 from relay_local.client import Caller, Caught, Delivery, Link, Lost, Unanswered, connect
 
@@ -106,8 +110,9 @@ async def serve(
         asking = Asking(Caller(link, key, started.pubkey))
         handed = HandedMessages(link, started, attempt)
         async with _alongside(handed.follow()), _shown(observer, to_signer):
-            request, events = await _asked(link, started, attempt)
-            first = _read(request, events, request.message)
+            request, events, cause = await _asked(link, started, attempt)
+            first = _read_first(request, events, started.pubkey, cause)
+            first, gate = await gates.passed(first, folder, seconds)
             known = Context(read_people(events, request.group), router=started.pubkey)
             search = Search(link, known)
 
@@ -128,7 +133,7 @@ async def serve(
                         await narrator.begin(message)
                         await _answer(later, with_)
                     dealt.append(message)
-            await narrator.finish(dealt)
+            await narrator.finish(dealt, gate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,29 +198,53 @@ async def _started(link: Link, session: str, idle: Callable[[], Awaitable[None]]
     raise Unanswered("the subscription ended before an attempt came")
 
 
-async def _asked(link: Link, started: Event, attempt: Attempt) -> tuple[JobRequest, list[Event]]:
-    """The job's request, its first message among the group's last ones, and who is who there."""
+async def _asked(
+    link: Link, started: Event, attempt: Attempt
+) -> tuple[JobRequest, list[Event], Cause | None]:
+    """The job's request, its first message among the group's last ones, and who is who there; what
+    has set off the task that it is for."""
     wanted = Filter(ids=frozenset({attempt.job}))
-    events = await _fetch(
-        link,
-        wanted,
-        _last_messages(attempt.group),
-        *_who(attempt.group),
-    )
+    of_group = (_last_messages(attempt.group), *_who(attempt.group))
+    events = await _fetch(link, wanted, *of_group)
     found = next((event for event in events if event.id == attempt.job), None)
     if found is None:
         raise Malformed("the job that the attempt names is not on the relay")
     request = read_request(found, started, attempt)
-    if not any(event.id == request.message for event in events):
+    cause = None
+    if request.task is not None:
+        cause = causes.parse(found)
+        named = frozenset({cause.id} if isinstance(cause, causes.Said) else ())
+        events += await _fetch(link, _task(request.task, started.pubkey), Filter(ids=named))
+    elif request.message and not any(event.id == request.message for event in events):
         # The conversation has gone on since.
         events += await _fetch(link, Filter(ids=frozenset({request.message})))
-    return request, events
+    return request, events, cause
+
+
+def _task(run: TaskRun, router: str) -> Filter:
+    return Filter(
+        authors=frozenset({router}),
+        kinds=frozenset({int(Kind.CALENDAR_EVENT)}),
+        tags={"d": frozenset({run.name})},
+    )
 
 
 async def _turn(link: Link, request: JobRequest, message: str) -> Job | None:
     """The job as it is for one of its later messages; None where that was deleted meanwhile."""
     wanted = Filter(ids=frozenset({message}))
     return _read(request, await _fetch(link, wanted, _last_messages(request.group)), message)
+
+
+def _read_first(
+    request: JobRequest, events: list[Event], router: str, cause: Cause | None
+) -> Job | None:
+    """What the job was made for: a task's prompt as it stands now, or a message."""
+    if request.task is None:
+        return _read(request, events, request.messages[0])
+    try:
+        return read_task(request, events, router, int(time.time()), cause)
+    except Malformed:
+        return None  # it was cancelled meanwhile
 
 
 def _read(request: JobRequest, events: list[Event], message: str) -> Job | None:

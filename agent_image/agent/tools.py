@@ -23,6 +23,7 @@ from agent_image.agent.query_tool import QueryTool
 from agent_image.agent.schema import BadArguments, check, describe
 from agent_image.agent.search import Search
 from agent_image.agent.speech import Speaker
+from agent_image.agent.task_tools import TaskTools
 from nips import nip25
 from nips.event import MAX_KIND, Template
 from nips.kinds import Kind
@@ -83,7 +84,8 @@ class Toolbox:
         events = PublicEvents(job, asking, call_key)
         articles = ArticleTool(job, speaker, events, call_key)
         public = PublicTools(job, speaker, events, call_key)
-        parts = (self, articles, public, QueryTool(job, asking, call_key), self._house)
+        tasks = TaskTools(job, asking, call_key)
+        parts = (self, articles, public, QueryTool(job, asking, call_key), self._house, tasks)
         self._tools: dict[str, Callable[..., Coroutine[object, object, str]]] = {
             tool.__name__: getattr(part, tool.__name__)
             for tool in TOOLS
@@ -138,7 +140,8 @@ class Toolbox:
         """React to a message of this conversation with an emoji."""
         if not nip25.is_sign(sign):
             raise ToolRefused("a reaction is one emoji, or + or -")
-        to = self._message(message)
+        if (to := self._message(message)).task:
+            raise ToolRefused("nobody has said what you are at: name a message")
         return await self._publish(
             utterance.reaction(self._job, to, sign, self._call_key, self._time())
         )
@@ -264,6 +267,13 @@ TOOLS: tuple[Callable[..., Coroutine[object, object, str]], ...] = (
     HouseTools.register_group,
     HouseTools.ask_owner,
     HouseTools.propose_change,
+    TaskTools.schedule_task,
+    TaskTools.list_tasks,
+    TaskTools.update_task,
+    TaskTools.pause_task,
+    TaskTools.resume_task,
+    TaskTools.cancel_task,
+    TaskTools.run_task,
 )
 
 

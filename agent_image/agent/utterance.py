@@ -2,7 +2,8 @@
 
 All carry the bot's key as author, the job and a once-key made of (job, call key), for a message
 that is not the job's first of (job, message, call key): a second attempt that comes to the same
-call gets the first attempt's signature, so it speaks once.
+call gets the first attempt's signature, so it speaks once. The run of a task is one job, of (task,
+slot): however often it is begun, each call of it is signed once.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from nips.own.once import once_key
 
 
 def reply(job: Job, to: Message, text: str, call_key: str, created_at: int) -> Template:
-    """A message (kind 9) in the job's group that answers `to`. `created_at` in unix seconds."""
+    """A message (kind 9) in the job's group that answers `to`, where somebody has said that.
+    `created_at` in unix seconds."""
     tags = (
         ("h", job.group),
         ("o", _once(job, call_key)),
-        ("q", to.id),
-        ("p", to.author),
+        *(() if to.task else (("q", to.id), ("p", to.author))),
         ("job", job.id),
         *_labels(),
     )

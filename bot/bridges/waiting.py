@@ -1,8 +1,11 @@
-"""Shell: waiting for whichever of several things comes first, and growing pauses."""
+"""Shell: waiting for whichever of several things comes first, for the end of one, and with growing
+pauses."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 from bot.bridges.pauses import pause_s
 
@@ -17,6 +20,19 @@ async def first_of(*events: asyncio.Event, timeout_s: float | None = None) -> No
     finally:
         for wait in waits:
             wait.cancel()
+
+
+async def to_its_end(work: Coroutine[Any, Any, None], grace_s: float) -> None:
+    """Do work that is not to be broken off: who is cancelled meanwhile waits for it so long, and is
+    cancelled afterwards."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=grace_s)
+        raise
+    finally:
+        task.cancel()
 
 
 class Patience:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from bot.tasks.wanted import Wanted
+
 NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
@@ -131,9 +133,56 @@ class ListTasks:
 
 @dataclass(frozen=True, slots=True)
 class ShowTask:
-    """`/task ID`."""
+    """`/task ID`, `/task show ID`; task: its id, the beginning of that, or its title."""
 
     task: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """`/task new`; group None: where it is said."""
+
+    wanted: Wanted
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EditTask:
+    """`/task edit`. version: of the task as it was seen, "" where that is not said."""
+
+    task: str
+    wanted: Wanted
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseTask:
+    """`/task pause`, or, with `on` False, `/task resume`."""
+
+    task: str
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTask:
+    """`/task cancel`: it is gone."""
+
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunTask:
+    """`/task run`: now, besides its times."""
+
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRuns:
+    """`/task runs`: what became of its last ones."""
+
+    task: str
+    count: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,13 +324,15 @@ class Pause:
 Reading = (
     Help | Status | ListGroups | ShowGroup | ListTasks | ShowTask | ListRuns | ShowRun | Relays
     | Signal | ListPublished | Logs | ListStrangers | ListQuestions | ShowBudget | ShowModels
-    | ShowPersona
+    | ShowPersona | TaskRuns
 )  # fmt: skip
+TaskOrder = NewTask | EditTask | PauseTask | CancelTask | RunTask
 Order = (
     NewGroup | RenameGroup | BindGroup | ChangeGroup | QuietHours | Mute | ArchiveGroup
     | DeleteGroup | Allow | Settle | SetBudget | RaiseBudget | SetModels | SetBackends | SetPersona
-    | Pause
+    | Pause | TaskOrder
 )  # fmt: skip
+OfTasks = ListTasks | ShowTask | TaskRuns | TaskOrder
 Command = Reading | Order | Stop
 
 

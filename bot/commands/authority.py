@@ -4,6 +4,8 @@
     by a puppet in main, with the signer's order of that message     OWNER
     by the console's key, which asks the router itself               OWNER
     by a puppet in main, without                                     TALKER
+    about the tasks of a group, there, by the owner's or an admin's
+    own key                                                          OWNER of these tasks
     by anybody else, or anywhere else                                NOBODY
 
 A puppet's event is written by the bridge, and the bridge is no authority: it also writes for the
@@ -93,6 +95,20 @@ def standing(
     if not orders.is_fresh(order.created_at, now_s):
         return Standing(Authority.TALKER, event.id, TOO_OLD)
     return Standing(Authority.OWNER, rumor)
+
+
+def standing_in(event: Event, group: Group, owner: str, now_s: int) -> Standing:
+    """Judge a person's message in a group other than main, of that group's tasks. owner: in hex.
+
+    A puppet's key is the bridge's: no puppet plans, whatever role somebody has given it.
+    """
+    roles = group.members.get(event.pubkey, ())
+    is_own_key = event.values("h") == [group.id] and GroupRole.PUPPET not in roles
+    is_open = group.binding is not None and not group.binding.archived
+    if not (is_own_key and is_open and (event.pubkey == owner or GroupRole.ADMIN in roles)):
+        return Standing(Authority.NOBODY, event.id)
+    why = "" if orders.is_fresh(event.created_at, now_s) else TOO_OLD
+    return Standing(Authority.TALKER if why else Authority.OWNER, event.id, why)
 
 
 def _is_for(order: Event, event: Event, rumor: str, signer: str, owner: str) -> bool:

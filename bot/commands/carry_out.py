@@ -21,7 +21,10 @@ from bot.commands.hands import Hands
 from bot.commands.history import History
 from bot.commands.orders import Orders
 from bot.commands.readings import Readings
+from bot.commands.task_orders import TaskOrders
+from bot.commands.task_readings import TaskReadings
 from bot.registration import RegistryError
+from bot.tasks.keeper import TaskError
 from nips.refusal import Malformed, Refused
 
 LONGEST_S = 30.0  # a group that is deleted waits for its container's end
@@ -57,9 +60,15 @@ class Commands:
         return json.dumps({"ok": reply.ok, "text": reply.text, "data": reply.data})
 
     async def carry_out(
-        self, command: Command | Bad, authority: Authority, once: str, why: str = ""
+        self,
+        command: Command | Bad,
+        authority: Authority,
+        once: str,
+        why: str = "",
+        within: str | None = None,
     ) -> Reply:
-        """Do it, or say why not. why: where its order does not count, in words."""
+        """Do it, or say why not. why: where its order does not count, in words. within: the one
+        conversation (a group's UUID) that a command about tasks is of; None: any."""
         name, began = type(command).__name__, time.monotonic()
         if isinstance(command, Bad):
             return replies.bad(command.sentence, command.about)
@@ -70,12 +79,12 @@ class Commands:
             return Reply(False, why or NO_ORDER)
         try:
             async with asyncio.timeout(LONGEST_S):
-                reply = await self._do(command, once)
+                reply = await self._do(command, once, within)
         except TimeoutError:
             reply = Reply(
                 False, f"That took longer than {LONGEST_S:g} s. Look before you repeat it."
             )
-        except RegistryError as error:
+        except (RegistryError, TaskError) as error:
             reply = Reply(False, str(error))
         except Malformed as error:
             reply = Reply(False, f"That cannot be: {error}.")
@@ -94,8 +103,10 @@ class Commands:
         count = await self._hands.dispatch.stop(group)
         return Reply(True, _stopped(count), {"stopped": count})
 
-    async def _do(self, command: Command, once: str) -> Reply:
+    async def _do(self, command: Command, once: str, within: str | None) -> Reply:
         match command:
+            case _ if within is not None:
+                return await self._of_tasks(command, once, within)
             case asked.Stop(what):
                 return await self._stop(what)
             case _ if isinstance(command, asked.Order):
@@ -103,6 +114,13 @@ class Commands:
                 return await self._orders.do(command, once)
             case _:
                 return await self._readings.answer(command)
+
+    async def _of_tasks(self, command: Command, once: str, within: str) -> Reply:
+        if isinstance(command, asked.TaskOrder):
+            return await TaskOrders(self._hands).do(command, once, within)
+        # Attack: whoever may plan in one conversation asks for anything else there.
+        assert isinstance(command, asked.OfTasks)
+        return await TaskReadings(self._hands, self._history).answer(command, within)
 
     async def _stop(self, what: str | None) -> Reply:
         dispatch = self._hands.dispatch

@@ -75,7 +75,9 @@ class GroupFacts:
 class RunFacts:
     """One job. state: `done`, `failed`, `stopped`, `at work`, `waiting`. asked_by: whose message.
     what: words about that message. begun: when each attempt was. lasted_s: from the first attempt
-    to its end, or until now. words: why it failed."""
+    to its end, or until now. words: why it failed. task: the id of the one that it is a run of,
+    slot: which run of it; slot_at: when that was, by the task's clock; delay_s: how much later the
+    first attempt began."""
 
     id: str
     group: str
@@ -90,19 +92,10 @@ class RunFacts:
     lasted_s: int | None = None
     words: str = ""
     cost: Money | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TaskFacts:
-    """One planned task. at: its next run, unix seconds."""
-
-    id: str
-    group: str
-    title: str
-    at: int | None
-    schedule: str
-    status: str
-    prompt: str
+    task: str | None = None
+    slot: str | None = None
+    slot_at: str | None = None
+    delay_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

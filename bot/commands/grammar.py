@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from bot.commands import asked, group_grammar, terms
+from bot.commands import asked, group_grammar, task_grammar, terms
 from bot.commands.asked import Bad, Command
 from bot.commands.table import AGENTS, RUN_ID, TABLE, nearest
 from bot.commands.words import Unreadable, Word, rest, split, spoken
@@ -44,16 +44,11 @@ def parse(text: str) -> Command | Bad | None:
     if len(text) > MAX_CHARS:
         return Bad(f"A command has at most {MAX_CHARS:,} characters, this has {len(text):,}.", name)
     try:
-        return READERS[name](arguments, split(arguments))
+        words = () if name == task_grammar.ABOUT else split(arguments)  # a prompt is no words
+        return READERS[name](arguments, words)
     except (Unreadable, terms.WrongTerm) as error:
         sentence = str(error)
         return Bad(f"{sentence[0].upper()}{sentence[1:]}.", name)
-
-
-def _task(words: Sequence[Word]) -> Command | Bad:
-    if len(words) != 1:
-        return Bad("/task takes a task's id; /tasks shows them.", "task")
-    return asked.ShowTask(words[0].text)
 
 
 def _run(words: Sequence[Word]) -> Command | Bad:
@@ -163,7 +158,7 @@ READERS: dict[str, Reader] = {
     "groups": _nothing_after("groups", asked.ListGroups()),
     "group": lambda text, words: group_grammar.read(text, words) if words else asked.ListGroups(),
     "tasks": lambda _, words: asked.ListTasks(spoken(words) or None),
-    "task": lambda _, words: _task(words),
+    "task": lambda text, _: task_grammar.read(text),
     "runs": lambda _, words: _runs(words),
     "run": lambda _, words: _run(words),
     "relays": _nothing_after("relays", asked.Relays()),

@@ -14,6 +14,7 @@ from bot.questions import Questions
 from bot.registry import Registry
 from bot.spending import Spending
 from bot.strangers import Strangers
+from bot.tasks.desk import Desk
 from nips.own.backend_name import BackendName
 from nips.own.roles import Roles
 
@@ -24,7 +25,8 @@ class Hands:
     whether it serves. engine: what is wrong with the engine of containers, asked for at most
     half a second; None: nothing. began_at: unix seconds of the bot's start. settle: to be called
     before a rule changes, so that a crash has no message decided again by the new one. backends:
-    those that can be chosen; backends_of: what a group's (its UUID) next run works with."""
+    those that can be chosen; backends_of: what a group's (its UUID) next run works with.
+    tasks: what is planned."""
 
     author: Author
     roles: Roles
@@ -43,3 +45,4 @@ class Hands:
     settle: Callable[[], Awaitable[None]]
     backends: Backends
     backends_of: Callable[[str], tuple[BackendName, ...]]
+    tasks: Desk

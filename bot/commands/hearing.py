@@ -8,6 +8,8 @@ second time, and it is answered then. Killed after it, the answer is found and n
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import structlog
 
 from bot.author import Author, of_kinds
@@ -19,6 +21,7 @@ from bot.commands.authority import (
     may_stop,
     rumor_of,
     standing,
+    standing_in,
 )
 from bot.commands.carry_out import Commands
 from bot.commands.facts import Reply
@@ -56,10 +59,24 @@ class Hearing:
                 return False
             await self._in_main(event, group, command)
             return True
+        if group is not None and _is_of_tasks(command):
+            return await self._of_tasks(event, group, command)
         if command != asked.Stop() or group is None or not may_stop(event, group):
             return False
         if not await self._is_answered(event.id):
             await self._reply(event, group.id, event.id, await self._commands.stop(group.id))
+        return True
+
+    async def _of_tasks(self, event: Event, group: Group, command: Command | Bad) -> bool:
+        """What a group's admin says there about its tasks; of others it is work for its agent."""
+        judged = standing_in(event, group, self._owner, self._author.now_s())
+        if judged.whose is Authority.NOBODY:
+            return False
+        if not await self._is_answered(judged.once):
+            reply = await self._commands.carry_out(
+                command, judged.whose, judged.once, judged.why, group.id
+            )
+            await self._reply(event, group.id, judged.once, reply)
         return True
 
     async def _in_main(self, event: Event, group: Group | None, command: Command | Bad) -> None:
@@ -124,6 +141,12 @@ class Hearing:
             ok = await self._author.publish(template)
             if not ok.accepted:
                 log.error("answer refused", message=event.id[:12], reason=ok.message)
+
+
+def _is_of_tasks(command: Command | Bad | None) -> TypeGuard[asked.OfTasks | Bad]:
+    if isinstance(command, Bad):
+        return command.about in ("task", "tasks")
+    return isinstance(command, asked.OfTasks)
 
 
 def _is_admin(event: Event, group: Group | None) -> bool:

@@ -1,4 +1,4 @@
-"""Shell: what the relay's own events tell: runs, planned tasks, public relays, who people are."""
+"""Shell: what the relay's own events tell: runs, public relays, who people are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from bot import address
 from bot.author import Author, of_kinds
-from bot.commands.facts import RelayFacts, RelaysFacts, SetAsideFacts, SignalFacts, TaskFacts
+from bot.commands.facts import RelayFacts, RelaysFacts, SetAsideFacts, SignalFacts
 from bot.commands.run_index import RunIndex
 from bot.commands.runs import Run, fold
 from bot.commands.signal_facts import facts_of
@@ -16,12 +16,9 @@ from bot.jobs import JOB_KINDS
 from nips.event import Event
 from nips.filter import Filter
 from nips.kinds import Kind
-from nips.own.fields import GROUP_ID
 from nips.own.roles import Roles
 
-MAX_TASKS = 500
 MAX_NAME_CHARS = 40
-TASK = 31_923  # NIP-52: a calendar event at a time
 EVENTS_A_RUN = 64
 SAME_SECOND = 500  # runs that began in one
 HEALTH_D = "health"
@@ -36,13 +33,15 @@ class History:
 
     # Runs
 
-    async def last_runs(self, count: int, group: str | None = None) -> list[Run]:
-        """The newest runs, of one group (id) or of all, the newest first."""
-        requests = await self._requests(count, group=group)
+    async def last_runs(
+        self, count: int, group: str | None = None, task: str | None = None
+    ) -> list[Run]:
+        """The newest runs, of one group (id), one task (address) or of all, the newest first."""
+        requests = await self._requests(count, group=group, task=task)
         if len(requests) == count:
             # Of one second the relay gives the lowest ids; those that came last are wanted.
             at_s = requests[-1].created_at
-            requests += await self._requests(SAME_SECOND, group=group, at_s=at_s)
+            requests += await self._requests(SAME_SECOND, group=group, task=task, at_s=at_s)
         await self.index.fill()
         found = {event.id: event for event in requests}.values()
         newest = sorted(found, key=lambda one: (-one.created_at, -self.index.number(one.id)))
@@ -61,14 +60,16 @@ class History:
         count: int,
         *,
         group: str | None = None,
+        task: str | None = None,
         ids: frozenset[str] | None = None,
         at_s: int | None = None,
     ) -> list[Event]:
+        named = {"h": group, "a": task}
         wanted = Filter(
             ids=ids,
             authors=frozenset({self._roles.router}),
             kinds=of_kinds(Kind.JOB_REQUEST),
-            tags={} if group is None else {"h": frozenset({group})},
+            tags={tag: frozenset({value}) for tag, value in named.items() if value is not None},
             since=at_s,
             until=at_s,
             limit=count,
@@ -111,20 +112,7 @@ class History:
             for key in wanted
         }
 
-    # Tasks, and how the bridges are
-
-    async def tasks(self) -> list[TaskFacts]:
-        """What the bot or the owner has planned, the next first; `group` is a group's id."""
-        wanted = Filter(
-            authors=frozenset({self._roles.bot, self._roles.router, self._owner}),
-            kinds=frozenset({TASK}),
-            limit=MAX_TASKS,
-        )
-        read = (_task(event) for event in await self._author.link.fetch([wanted]))
-        return sorted(
-            (task for task in read if task is not None),
-            key=lambda task: (task.status != "active", task.at or 0, task.id),
-        )
+    # How the bridges are
 
     async def signal(self) -> SignalFacts | None:
         """The Signal bridge, as it last wrote itself down; None where it never did."""
@@ -185,23 +173,6 @@ def _name(profile: Event) -> str:
     # Attack: a name that brings line ends, and with them a sentence of its own into our answer.
     shown = "".join(c for c in given if c.isprintable()) if isinstance(given, str) else ""
     return " ".join(shown.split())[:MAX_NAME_CHARS]
-
-
-def _task(event: Event) -> TaskFacts | None:
-    group, identifier = event.tag("h"), event.tag("d")
-    if group is None or identifier is None or not GROUP_ID.fullmatch(group):
-        return None
-    start = event.tag("start") or ""
-    schedule = next((" ".join(tag[1:3]) for tag in event.tags if tag[0] == "schedule"), "")
-    return TaskFacts(
-        identifier.rpartition("/")[2][:64],
-        group,
-        _line(event.tag("title") or "without a title"),
-        int(start) if start.isascii() and start.isdigit() and len(start) < 12 else None,
-        _line(schedule),
-        _line(event.tag("status") or "active"),
-        _line(event.content),
-    )
 
 
 def _line(text: str) -> str:

@@ -11,6 +11,7 @@ from bot.commands.amounts import dollars
 from bot.commands.facts import Reply
 from bot.commands.group_orders import GroupOrders, done
 from bot.commands.hands import Hands
+from bot.commands.task_orders import TaskOrders
 from nips.own.binding import Budget
 
 ALL = "all"
@@ -21,10 +22,11 @@ class Orders:
     """The carrying out of `asked.Order`."""
 
     def __init__(self, hands: Hands) -> None:
-        self._hands, self._groups = hands, GroupOrders(hands)
+        self._hands, self._groups, self._tasks = hands, GroupOrders(hands), TaskOrders(hands)
 
     async def do(self, order: asked.Order, once: str) -> Reply:
-        """Do it. Raises RegistryError, Refused and Malformed with a sentence for people."""
+        """Do it. Raises RegistryError, TaskError, Refused and Malformed with a sentence for
+        people."""
         match order:
             case asked.Allow(code, name):
                 binding = await self._hands.strangers.allow(code, name, once=once)
@@ -36,6 +38,8 @@ class Orders:
                 return await self._budget(order, once)
             case asked.SetPersona():
                 return await self._persona(order)
+            case _ if isinstance(order, asked.TaskOrder):
+                return await self._tasks.do(order, once)
             case _:
                 return await self._groups.do(order, once)
 

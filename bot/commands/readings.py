@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from bot.commands import asked, logs, published, replies
 from bot.commands.amounts import money
-from bot.commands.facts import (
-    Money,
-    Reply,
-    RunFacts,
-    StatusFacts,
-    Waiting,
-    as_data,
-)
+from bot.commands.facts import Reply, StatusFacts, Waiting, as_data
 from bot.commands.group_facts import WORKING, group_facts, limits_of, spent_of
 from bot.commands.hands import Hands
 from bot.commands.history import History
-from bot.commands.runs import Run
-from bot.groups import Groups
+from bot.commands.run_facts import folder_of, run_facts, states
+from bot.commands.task_readings import TaskReadings
 from bot.publications import Publications
-from nips.event import Event
 
-QUOTED_CHARS = 80
 QUESTION_CHARS = 300
 ALL = "all"
 
@@ -34,6 +23,7 @@ class Readings:
 
     def __init__(self, hands: Hands, history: History) -> None:
         self._hands, self._history = hands, history
+        self._tasks = TaskReadings(hands, history)
         self._publications = Publications(hands.author, hands.roles)
 
     async def answer(self, command: asked.Reading) -> Reply:
@@ -54,8 +44,8 @@ class Readings:
                 )
             case asked.ListRuns() | asked.ShowRun():
                 return await self._runs(command, now_s)
-            case asked.ListTasks() | asked.ShowTask():
-                return await self._tasks(command, now_s)
+            case asked.ListTasks() | asked.ShowTask() | asked.TaskRuns():
+                return await self._tasks.answer(command)
             case asked.Relays() | asked.Signal() | asked.ListPublished():
                 return await self._outside(command, now_s)
             case asked.Logs(count):
@@ -121,82 +111,18 @@ class Readings:
     def _named(self, word: str | None) -> str | None:
         return None if word is None else self._hands.registry.find(word).id
 
-    def _folder_of(self, group_id: str) -> str:
-        found = next((g for g in self._hands.registry.all() if g.id == group_id), None)
-        return found.binding.folder if found and found.binding else group_id[: replies.SHORT]
-
-    # Runs and tasks
+    # Runs
 
     async def _runs(self, command: asked.ListRuns | asked.ShowRun, now_s: int) -> Reply:
-        # Before the events are read: a job that ends meanwhile would be in neither.
-        states = {each.job.id: each.state for each in self._hands.dispatch.states()}
+        hands, history = self._hands, self._history
+        at = states(hands)
         if isinstance(command, asked.ShowRun):
-            run = await self._history.run(command.run)
+            run = await history.run(command.run)
             if run is None:
                 return Reply(False, f"There is no run that begins with {command.run}. See /runs.")
-            return replies.run((await self._facts([run], states, now_s))[0], now_s)
-        group = self._named(command.group)
-        runs = await self._history.last_runs(command.count, group)
-        return replies.runs(await self._facts(runs, states, now_s), now_s)
-
-    async def _facts(
-        self, runs: Sequence[Run], states: Mapping[str, str], now_s: int
-    ) -> list[RunFacts]:
-        messages = await self._history.events(run.messages[0] for run in runs)
-        names = await self._history.names({event.pubkey for event in messages.values()})
-        owners = self._owners()
-        found = []
-        for run in runs:
-            message = messages.get(run.messages[0])
-            text = message.content if message else ""
-            # What is said in another conversation is not repeated into this one.
-            own = run.group == self._hands.roles.main
-            said = f"“{_line(text)}”" if own else f"a message of {len(text):,} characters"
-            state = run.end or ("at work" if states.get(run.id) in WORKING else "waiting")
-            cost = self._hands.spending.of_job(run.id)
-            found.append(
-                RunFacts(
-                    id=run.id,
-                    group=self._folder_of(run.group),
-                    state=state,
-                    asked_at=run.created_at,
-                    asked_by=_who(message, names, owners),
-                    what=said if message else "a message that is gone",
-                    messages=len(run.messages),
-                    not_before=run.not_before,
-                    begun=run.begun,
-                    ended_at=run.ended_at,
-                    lasted_s=run.lasted_s(now_s),
-                    words=run.words,
-                    cost=None
-                    if cost is None
-                    else Money(None, cost.use.input + cost.use.output, cost.use.microusd),
-                )
-            )
-        return found
-
-    def _owners(self) -> frozenset[str]:
-        """The keys by which the owner speaks: in main no other puppet is."""
-        hands = self._hands
-        main = next(group for group in hands.registry.all() if group.id == hands.roles.main)
-        return Groups({main.id: main}).owners(main.id, hands.owner)
-
-    async def _tasks(self, command: asked.ListTasks | asked.ShowTask, now_s: int) -> Reply:
-        group = self._named(command.group) if isinstance(command, asked.ListTasks) else None
-        tasks = await self._history.tasks()
-        if isinstance(command, asked.ShowTask):
-            given = command.task.casefold()
-            found = [task for task in tasks if task.id.casefold().startswith(given)]
-            if len(found) != 1:
-                why = "no task" if not found else "more than one task"
-                return Reply(False, f"There is {why} that begins with {given[:40]}. See /tasks.")
-            return replies.task(replace(found[0], group=self._folder_of(found[0].group)), now_s)
-        shown = [
-            replace(task, group=self._folder_of(task.group))
-            for task in tasks
-            if group in (None, task.group)
-        ]
-        return replies.tasks(shown, now_s)
+            return replies.run((await run_facts([run], at, hands, history))[0], now_s)
+        runs = await history.last_runs(command.count, self._named(command.group))
+        return replies.runs(await run_facts(runs, at, hands, history), now_s)
 
     # Who waits
 
@@ -225,7 +151,7 @@ class Readings:
         group = None if word is None else ALL if word.casefold() == ALL else self._named(word)
         lines, data = [], []
         for status in self._hands.spending.status(group):
-            name = "Everything" if status.group == ALL else self._folder_of(status.group)
+            name = "Everything" if status.group == ALL else folder_of(status.group, self._hands)
             used, limit = spent_of(status), limits_of(status.limit)
             if (
                 word is None
@@ -271,12 +197,6 @@ class Readings:
         return Reply(True, "\n".join(["The persona:", *lines]), inforce.to_json())
 
 
-def _who(message: Event | None, names: Mapping[str, str], owners: frozenset[str]) -> str:
-    if message is None:
-        return ""
-    return "you" if message.pubkey in owners else names[message.pubkey]
-
-
-def _line(text: str, most: int = QUOTED_CHARS) -> str:
+def _line(text: str, most: int) -> str:
     shown = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * most]).split())
     return shown if len(shown) <= most else shown[: most - 1] + "…"

@@ -15,18 +15,17 @@ from bot.commands.facts import (
     RunFacts,
     SignalFacts,
     StatusFacts,
-    TaskFacts,
     Waiting,
     as_data,
 )
 from bot.commands.signal_facts import is_wrong
 from bot.commands.signal_facts import lines as signal_lines
 from bot.commands.table import AGENTS, TABLE
+from bot.commands.task_replies import SIGNS, delay, of_slot
 
 MAX_LISTED = 40
 SHORT = 8  # digits of an id that people are shown
 MAX_SET_ASIDE = 3
-SIGNS = {"done": "✅", "failed": "❌", "stopped": "🚫", "at work": "👀", "waiting": "⏳"}
 
 
 def bad(sentence: str, about: str | None) -> Reply:
@@ -154,6 +153,10 @@ def runs(facts: Sequence[RunFacts], now_s: int) -> Reply:
         return Reply(True, "Nothing was worked on yet.", [])
     lines = []
     for run in facts:
+        if run.task is not None:
+            head = f"{SIGNS[run.state]} {run.id[:SHORT]} {run.group}, task {run.task[:SHORT]}"
+            lines.append(f"{head}: {of_slot(run, now_s)}")
+            continue
         took = f", {duration(run.lasted_s)}" if run.lasted_s is not None else ""
         who = f" for {run.asked_by}" if run.asked_by else ""
         lines.append(
@@ -172,6 +175,9 @@ def run(facts: RunFacts, now_s: int) -> Reply:
     ]
     if facts.what:
         lines.append(f"What: {facts.what}")
+    if facts.slot_at is not None:
+        late = "" if facts.delay_s is None else f", begun {delay(facts.delay_s)}"
+        lines.append(f"Its time: {facts.slot_at}{late}")
     if facts.messages > 1:
         lines.append(f"Messages joined: {facts.messages}")
     if facts.not_before is not None and facts.not_before > now_s:
@@ -186,42 +192,6 @@ def run(facts: RunFacts, now_s: int) -> Reply:
         lines.append(f"Cost: {money(facts.cost, zero=False) or 'nothing'}")
     lines.append(f"Its id: {facts.id}")
     return Reply(True, "\n".join(lines), as_data(facts))
-
-
-def tasks(facts: Sequence[TaskFacts], now_s: int) -> Reply:
-    """What is planned, the next first."""
-    if not facts:
-        return Reply(True, "Nothing is planned.", [])
-    lines = [
-        f"{task.id[:SHORT]} {task.title} ({task.group}): {when(task, now_s)}"
-        for task in facts[:MAX_LISTED]
-    ]
-    if len(facts) > MAX_LISTED:
-        lines.append(f"… and {len(facts) - MAX_LISTED} more")
-    return Reply(True, "\n".join(["Planned:", *lines]), as_data(list(facts)))
-
-
-def task(facts: TaskFacts, now_s: int) -> Reply:
-    """Everything of one."""
-    lines = [
-        f"{facts.title} ({facts.group})",
-        f"Next: {when(facts, now_s)}",
-        *([f"Schedule: {facts.schedule}"] if facts.schedule else []),
-        *([f"Prompt: {facts.prompt}"] if facts.prompt else []),
-        f"Its id: {facts.id}",
-    ]
-    return Reply(True, "\n".join(lines), as_data(facts))
-
-
-def when(facts: TaskFacts, now_s: int) -> str:
-    """When a task runs next."""
-    if facts.status in ("paused", "done"):
-        return facts.status
-    if facts.at is None:
-        return "not known"
-    if facts.at <= now_s:
-        return f"due {ago(facts.at, now_s)}"
-    return f"in {duration(facts.at - now_s)}"
 
 
 def relays(facts: RelaysFacts, now_s: int) -> Reply:

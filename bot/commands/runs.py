@@ -14,6 +14,7 @@ from nips.event import Event
 from nips.kinds import Kind
 from nips.own import handed as handed_events
 from nips.own import job as job_events
+from nips.own.task_run import TaskRun
 from nips.refusal import Malformed
 
 T = TypeVar("T")
@@ -22,8 +23,9 @@ ENDS = {Kind.JOB_RESULT: "done", Kind.JOB_ERROR: "failed", Kind.JOB_CANCEL: "sto
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One job. messages: that it answers, handed ones too. begun: unix seconds of each attempt.
-    end: `done`, `failed`, `stopped`, or None while it is open. words: why it failed."""
+    """One job. messages: that it answers, handed ones too. task: whose run it is. begun: unix
+    seconds of each attempt. end: `done`, `failed`, `stopped`, or None while it is open. words: why
+    it failed, or was done without an agent."""
 
     id: str
     group: str
@@ -34,6 +36,7 @@ class Run:
     end: str | None = None
     ended_at: int | None = None
     words: str = ""
+    task: TaskRun | None = None
 
     def lasted_s(self, now_s: int) -> int | None:
         """From the first attempt to the end, or until now; None where none was made."""
@@ -73,6 +76,7 @@ def fold(events: Iterable[Event], router: str) -> dict[str, Run]:
             request.not_before,
             tuple(at for _, at in sorted(begun[event.id].items())),
             *_end(ends.get(event.id)),
+            request.task,
         )
         for event, request in requests
     }
@@ -86,7 +90,7 @@ def _is_end(event: Event) -> bool:
 def _end(event: Event | None) -> tuple[str | None, int | None, str]:
     if event is None:
         return None, None, ""
-    words = event.content if event.kind == Kind.JOB_ERROR else ""
+    words = event.content if event.kind != Kind.JOB_CANCEL else ""
     return ENDS[Kind(event.kind)], event.created_at, words
 
 

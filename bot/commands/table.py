@@ -48,7 +48,22 @@ TABLE: dict[str, Entry] = {
             orders=True,
         ),
         Entry("tasks", ("/tasks [GROUP]",), "what is planned", "/tasks"),
-        Entry("task", ("/task ID",), "one planned task", "/task 3f2a"),
+        Entry(
+            "task",
+            (
+                "/task ID",
+                "/task new [for GROUP] [title “T”] [tz ZONE] [late 2h|no] [until TIME] [times N] "
+                "[gate COMMAND] WHEN PROMPT",
+                "/task edit ID when|title|tz|late|until|times|gate VALUE … prompt TEXT",
+                "/task pause|resume|cancel|run ID",
+                "/task runs ID [N]",
+                "WHEN: 0 16 * * 1-5, @daily, every 15m, in 20m or 2026-12-24T18:00",
+                "or on mention, on reaction, on article, on call",
+            ),
+            "shows, makes and changes what is planned",
+            "/task new tz Europe/Berlin 0 16 * * 1-5 Remind me to water the plants",
+            orders=True,
+        ),
         Entry("runs", ("/runs [GROUP] [N]",), "what was worked on last", "/runs 20"),
         Entry("run", ("/run ID",), "one run, from its message to its end", "/run 9c01"),
         Entry("relays", ("/relays",), "the public relays", "/relays"),
@@ -110,6 +125,8 @@ AGENTS = {
     "conversations": "/conversations",
     "newconversation": "/newconversation NAME",
     "tell": "/tell CONVERSATION TEXT",
+    "schedule": "/schedule “WHEN” TEXT",
+    "untask": "/untask ID",
 }
 # "/run" is ours with what can only be a run's id. No program's name is made of these alone.
 RUN_ID = re.compile(r"[0-9a-f]{4,64}", re.IGNORECASE)

@@ -34,15 +34,22 @@ def split(text: str) -> tuple[Word, ...]:
     """The words of a text. Raises Unreadable."""
     found: list[Word] = []
     at = 0
-    while at < len(text):
-        if text[at].isspace():
-            at += 1
-            continue
+    while (one := taken(text, at)) is not None:
         if len(found) == MAX_WORDS:
             raise Unreadable(f"that has more than {MAX_WORDS} words")
-        word, at = _quoted(text, at) if text[at] in CLOSING else _plain(text, at)
+        word, at = one
         found.append(word)
     return tuple(found)
+
+
+def taken(text: str, at: int) -> tuple[Word, int] | None:
+    """The first word from a place on, and where it ends; None where none is left. Raises
+    Unreadable."""
+    while at < len(text) and text[at].isspace():
+        at += 1
+    if at == len(text):
+        return None
+    return _quoted(text, at) if text[at] in CLOSING else _plain(text, at)
 
 
 def spoken(words: Sequence[Word]) -> str:

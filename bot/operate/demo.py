@@ -16,6 +16,9 @@ import tempfile
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
+
+import nostr_sdk as sdk
 
 from bot.engine.host import EngineUnavailable, engine
 from bot.operate.assembly import SOURCE_TREE, AssemblyError
@@ -36,6 +39,10 @@ FAILURES = (
 )  # fmt: skip
 NUMBER = "+4915100000001"
 ANN = OnSignal("0a1b2c3d-4e5f-4a6b-8c7d-8e9fa0b1c2d3", "Ann", "+4915100000002")
+EVERY_S, TIMES = 2, 5  # of the task; people have none more often than every minute elsewhere
+LEAD_S = 4
+RUNS_WAIT_S = 60.0
+LOOK_S = 0.1
 ARTICLE = (
     "Write about relays. [[tool publish_article title=On relays; text=Each is a "
     "room with a door.]] [[say It waits for your yes.]]"
@@ -88,6 +95,7 @@ async def _show(steps: Steps, image: str) -> None:
                     prepared=lambda place: model.configure(place.signer),
                     agent={"backends": ["builtin"]},
                     signal={"url": phone.url, "number": NUMBER},
+                    tasks={"min_interval_s": EVERY_S},
                 )
             )
         with steps.step("two people with keys of their own, on the public relays"):
@@ -96,6 +104,7 @@ async def _show(steps: Steps, image: str) -> None:
         try:
             await _conversation(steps, there, owner, stranger)
             await _on_signal(steps, there, owner, phone)
+            await _by_the_clock(steps, there, owner)
             await _with_claude(steps, there, owner, model)
             with steps.step("the stranger, whose message came first of all, was never answered"):
                 _expect(await stranger.stored_wraps() == 0, "a stranger was answered")
@@ -155,6 +164,71 @@ async def _on_signal(steps: Steps, there: House, owner: Person, phone: SignalSer
         steps.fact("the bot", answer["message"])
     with steps.step("while it worked, they saw that it was typing"):
         _expect(bool(await phone.sent("typing")), "nothing was to be seen")
+
+
+async def _by_the_clock(steps: Steps, there: House, owner: Person) -> None:
+    """A task every two seconds, five times, and the bot killed in between: what it does in public
+    is done once a slot. The owner's calendar client is at the private relay."""
+    bot, router = there.roles.bot, there.roles.router
+    async with person([f"ws://{there.listen}"], owner.keys, inbox=False) as calendar:
+        with steps.step("the owner's calendar has a note written every two seconds, five times"):
+            begin_s = int(time.time()) + LEAD_S
+            wish = await calendar.publish(
+                31923,
+                "/note The clock has struck.",
+                [
+                    sdk.Tag.parse(["d", "clock"]),
+                    sdk.Tag.parse(["title", "The clock strikes"]),
+                    sdk.Tag.parse(["start", str(begin_s)]),
+                    sdk.Tag.parse(["schedule", "interval", str(EVERY_S * 1000)]),
+                    sdk.Tag.parse(["count", str(TIMES)]),
+                ],
+            )
+            about: dict[str, Any] = {"#e": [wish.id().to_hex()]}
+            sign = await calendar.find(kinds=[7], authors=[router], **about)
+            _expect(sign["content"] == "✅", "the calendar event was refused")
+        with steps.step("the bot is killed when the second run begins, and comes back by itself"):
+            await _runs(calendar, router, 2)
+            killed = there.pid("bot")
+            _expect(killed is not None, "the bot was not there to be killed")
+            os.kill(killed or 0, signal.SIGKILL)
+        with steps.step("each run has one job and one note on the public relays, none has two"):
+            runs = await _runs(calendar, router, TIMES)
+            notes = await _notes(owner, bot, set(runs))
+            _expect(len(set(runs.values())) == len(runs) == TIMES, "a run had two jobs")
+            _expect(sorted(notes) == sorted(runs), "a run had no note, or more than one")
+            late = ", ".join(f"{slot - begin_s} s" for slot in sorted(runs.values()))
+            steps.fact("slots", f"{late} after the first; {len(notes)} notes")
+
+
+async def _runs(calendar: Person, router: str, least: int) -> dict[str, int]:
+    """The jobs that were made of tasks, once there are so many: by id the slot."""
+    async with asyncio.timeout(RUNS_WAIT_S):
+        while True:
+            jobs = await calendar.fetch(kinds=[43001], authors=[router])
+            slots = {str(job["id"]): _tag(job, "slot") for job in jobs}
+            runs = {job: int(slot) for job, slot in slots.items() if slot}
+            if len(runs) >= least:
+                return runs
+            await asyncio.sleep(LOOK_S)
+
+
+async def _notes(owner: Person, bot: str, jobs: set[str]) -> list[str]:
+    """The job of each public note, once each of these jobs has one."""
+    async with asyncio.timeout(RUNS_WAIT_S):
+        while True:
+            notes = await owner.fetch(kinds=[1], authors=[bot])
+            said = [_tag(note, "job") for note in notes]
+            if jobs <= set(said):
+                return said
+            await asyncio.sleep(LOOK_S)
+
+
+def _tag(event: dict[str, object], name: str) -> str:
+    """The value of an event's first tag of that name, "" where it has none."""
+    tags = event["tags"]
+    assert isinstance(tags, list)
+    return next((str(tag[1]) for tag in tags if tag[0] == name), "")
 
 
 async def _with_claude(steps: Steps, there: House, owner: Person, model: StandIn) -> None:

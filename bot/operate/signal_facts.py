@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bot.bridges.signal.rest import Group, Service, ServiceError
+from bot.bridges.signal.service.rest import Group, Service, ServiceError
 from bot.engine.output import harmless
 from bot.operate.assembly import AssemblyError, installation
 from bot.operate.order import ask
@@ -152,7 +152,7 @@ def challenge(data: Path, token: str, captcha: str | None) -> int:
         if given.startswith("-") or not _WORD.fullmatch(given):
             raise AssemblyError(f"That is no {name}. Copy it whole, and put it between quotes: '…'")
     _asked(data, lambda service, number: service.solve_challenge(number, token, word))
-    sys.stdout.write("Signal has taken it. What waits is sent by itself.\n")
+    sys.stdout.write("Signal has taken it. What waits is sent within two minutes.\n")
     return 0
 
 

@@ -19,7 +19,7 @@ from typing import TypeVar
 import segno
 import typer
 
-from bot.bridges.signal.rest import About, Service, ServiceError, Unreachable
+from bot.bridges.signal.service.rest import About, Service, ServiceError, Unreachable
 from bot.engine.host import of_machine
 from bot.engine.output import harmless
 from bot.operate import assembly, signal_service

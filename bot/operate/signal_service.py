@@ -115,8 +115,7 @@ def _start(
         found.start()  # running already, it is left alone
         return name
     _fetch(client, announce)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    folder.chmod(0o700)
+    make_private(folder)
     if not client.networks.list(names=[f"^{name}$"]):
         client.networks.create(name, driver="bridge", labels={LABEL: str(folder)})
     made = client.containers.create(**arguments(engine, folder, port))
@@ -126,6 +125,14 @@ def _start(
         made.remove(force=True)  # with another port, say, it is made anew
         raise
     return name
+
+
+def make_private(folder: Path) -> None:
+    """Make the folder, or take it from others' eyes. In a rootless engine the service has given it
+    to a user of its own, and then it is theirs to change."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if os.geteuid() in (0, folder.stat().st_uid):
+        folder.chmod(0o700)
 
 
 def has_network(client: docker.DockerClient) -> bool:

@@ -66,7 +66,7 @@ class FileRequests:
             ("h", session.group),
             ("o", asked.once("file")),
             ("job", session.job.id),
-            ("q", session.job.message),
+            *((("q", session.job.message),) if session.job.message is not None else ()),
             # As NIP-92 has it, but for the url: the file is on this machine only.
             (
                 "imeta",

@@ -2,7 +2,8 @@
 
 session        list_groups register_group set_group send_to_group send_file set_persona
                find_published ask_owner nostr_query propose_change
-bridge         stranger trouble
+               schedule_task list_tasks update_task pause_task resume_task cancel_task run_task
+bridge         stranger trouble; the mail's: heard
 command line   command find_public
 model proxy    spent
 """
@@ -32,8 +33,10 @@ from bot.requests.publication_requests import PublicationRequests
 from bot.requests.published_requests import PublishedRequests
 from bot.requests.query_requests import QueryRequests
 from bot.requests.reception import Reception
+from bot.requests.task_requests import TaskRequests
 from bot.requests.trouble_requests import TroubleRequests
 from bot.requests.widening import Usual
+from bot.tasks.desk import Desk
 from nips.key import SecretKey
 from nips.own.deed import Deed, Hear
 from nips.own.question import Question
@@ -42,15 +45,20 @@ from nips.refusal import Malformed, Prefix, refused
 from relay_local.client import Caller
 
 
+async def _nobody_waits(_text: str) -> str:
+    raise refused(Prefix.ERROR, "nobody waits for events")
+
+
 @dataclass(frozen=True, slots=True)
 class Others:
     """What other parts of the bot answer: a bridge tells of a stranger (network, id, name), the
-    command line gives a command (text, once), the model proxy tells what was spent (JSON). Each
-    returns the result, and raises Refused or Malformed."""
+    command line gives a command (text, once), the model proxy tells what was spent (JSON), the mail
+    bridge of a public event (JSON). Each returns the result, and raises Refused or Malformed."""
 
     stranger: Callable[[str, str, str], Awaitable[str]]
     command: Callable[[str, str], Awaitable[str]]
     spent: Callable[[str], Awaitable[str]]
+    heard: Callable[[str], Awaitable[str]] = _nobody_waits
 
 
 class Requests:
@@ -58,7 +66,7 @@ class Requests:
 
     author: with `key`, the router's. sessions: the jobs that run now, by their session's key.
     data: the data folder. usual: what holds where a binding says nothing. owner: in hex. settle:
-    as in `Hands`.
+    as in `Hands`. desk: what is planned.
     """
 
     def __init__(
@@ -74,6 +82,7 @@ class Requests:
         usual: Usual,
         owner: str,
         settle: Callable[[], Awaitable[None]],
+        desk: Desk,
     ) -> None:
         self._settle = settle
         self._link, self._key, self._roles = author.link, key, roles
@@ -98,6 +107,7 @@ class Requests:
         self._troubles = TroubleRequests(author, roles, directory.group)
         self._published = PublishedRequests(author, roles)
         self._personas = PersonaRequests(author, roles, personas, self._name)
+        self._tasks = TaskRequests(author, roles, registry, desk, self._name)
 
     async def start(self) -> None:
         """Finish what the owner approved before a stop. Raises Refused."""
@@ -135,6 +145,13 @@ class Requests:
             (text,) = asked.take(1, 1, "a JSON object")
             return await others.spent(text)
 
+        async def heard(asked: Asked) -> str:
+            (text,) = asked.take(1, 1, "an event")
+            # Attack: the bridge of another network sets off tasks.
+            if asked.caller.key != self._roles.mail_bridge:
+                raise refused(Prefix.RESTRICTED, "the Nostr bridge alone hears public events")
+            return await others.heard(text)
+
         finds, trouble = self._publications.find_public, self._troubles.trouble
         ours: tuple[Handler, ...] = (
             self._groups.list_groups,
@@ -147,12 +164,14 @@ class Requests:
             self._queries.nostr_query,
             self._changes.propose_change,
             self._personas.set_persona,
+            *self._tasks.handlers,
         )
         return table(
             [
                 *(Method(one.__name__, (Session,), self._settled(one)) for one in ours),
                 Method(stranger.__name__, (Bridge,), in_form(stranger)),
                 Method(trouble.__name__, (Bridge,), in_form(trouble)),
+                Method(heard.__name__, (Bridge,), in_form(heard)),
                 Method(command.__name__, (Console,), in_form(command)),
                 Method(finds.__name__, (Console,), in_form(finds)),
                 Method(spent.__name__, (ModelProxy,), in_form(spent)),

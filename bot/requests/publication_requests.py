@@ -62,8 +62,11 @@ class PublicationRequests:
             raise refused(Prefix.ERROR, "there is no bridge to public relays")
         try:
             answer = orjson.loads(await self._bridge.call("query", text, deadline_s=DEADLINE_S))
-        except (Unanswered, Refused) as error:
-            raise refused(Prefix.ERROR, "the Nostr bridge does not look for it now") from error
+        except Unanswered as error:
+            raise refused(Prefix.ERROR, "the Nostr bridge does not answer") from error
+        except Refused as error:
+            words = f"the Nostr bridge cannot look for it now: {error.refusal.sentence}"
+            raise refused(Prefix.ERROR, words) from error
         return next(map(dict, answer["events"]), None)
 
 

@@ -59,9 +59,9 @@ class Cron:
         for year in range(first.year, last_year + 1):
             for month in sorted(self.months):
                 if (year, month) >= (first.year, first.month):
-                    for number in range(1, monthrange(year, month)[1] + 1):
-                        day = date(year, month, number)
-                        if day >= first and self.matches(day):
+                    least = first.day if (year, month) == (first.year, first.month) else 1
+                    for number in range(least, monthrange(year, month)[1] + 1):
+                        if self.matches(day := date(year, month, number)):
                             yield day
 
     def _time(self, earliest: time) -> time | None:

@@ -20,7 +20,8 @@ from bot.schedule.slots import Every, Once, Rule
 from bot.schedule.wall_clock import reached, shown
 from nips.refusal import Malformed
 
-MIN_INTERVAL_MS = 60_000
+MIN_INTERVAL_MS = 60_000  # for people, unless the house allows less
+SHORTEST_INTERVAL_MS = 1_000  # slots are whole seconds
 MAX_INTERVAL_MS = 366 * 86_400_000
 FIRST_YEAR, LAST_YEAR = 1970, 2999
 MAX_AHEAD_S = 100 * 366 * 86_400
@@ -34,15 +35,15 @@ _LIKE_A_DATE = re.compile(r"\d{1,4}([-./])\d{1,2}\1\d{1,4}(?!\d)", re.ASCII)
 _LIKE_FIELDS = re.compile(r"[@*]|[0-9]\S* \S+ \S+")
 
 
-def read(text: str, zone: tzinfo, now_s: int) -> Rule:
+def read(text: str, zone: tzinfo, now_s: int, least_ms: int = MIN_INTERVAL_MS) -> Rule:
     """What a person has written. zone: whose wall clock is meant where nothing else is said.
-    Raises Malformed with a sentence."""
+    least_ms: the shortest interval that they may have. Raises Malformed with a sentence."""
     given = " ".join(text.split())
     head, _, rest = given.partition(" ")
     match head.lower():
         case "every":
             _check_no_weekday(rest)
-            every_ms = interval_ms(duration.parse_ms(rest))
+            every_ms = interval_ms(duration.parse_ms(rest), least_ms)
             return Every(every_ms, now_s - (-every_ms // 1000))
         case "in":
             return once(now_s - (-duration.parse_ms(rest) // 1000), zone, now_s)
@@ -55,12 +56,12 @@ def read(text: str, zone: tzinfo, now_s: int) -> Rule:
     raise Malformed(f"{given[:60]!r} is no time: write {FORMS}")
 
 
-def interval_ms(every_ms: int) -> int:
+def interval_ms(every_ms: int, least_ms: int = MIN_INTERVAL_MS) -> int:
     """The same interval. Raises Malformed where it is too short or too long."""
-    if every_ms < MIN_INTERVAL_MS:
+    if every_ms < least_ms:
         raise Malformed(
             f"every {duration.written(every_ms)} is too often: every "
-            f"{duration.written(MIN_INTERVAL_MS)} is the least"
+            f"{duration.written(least_ms)} is the least"
         )
     if every_ms > MAX_INTERVAL_MS:
         raise Malformed(

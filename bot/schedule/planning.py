@@ -22,12 +22,15 @@ from nips.refusal import Malformed
 
 def rule_of(schedule: Schedule, zone: tzinfo, start_s: int) -> Rule:
     """What the slots of a schedule with a clock are. start_s: where an interval, or a moment,
-    begins that does not say so itself. Raises Malformed."""
+    begins that does not say so itself. How often people may have a task run is looked at where they
+    ask for it. Raises Malformed."""
     match schedule.how:
         case "cron":
             return cron_text.parse(schedule.expression)
         case "interval":
-            every_ms = expression.interval_ms(int(schedule.expression))
+            every_ms = expression.interval_ms(
+                int(schedule.expression), expression.SHORTEST_INTERVAL_MS
+            )
             return Every(every_ms, start_s if schedule.first_s is None else schedule.first_s)
         case "once" if not schedule.expression:
             return Once(start_s)
@@ -57,11 +60,12 @@ def plan_of(task: Task, zone: tzinfo) -> Plan:
 
 
 def new(task: Task, zone: tzinfo, now_s: int, *, not_before_s: int = 0) -> Task:
-    """The task with its first run, at `not_before_s` or later; without a clock, since now. Its own
-    `start` does not count. Raises Malformed where it would never run."""
+    """The task with its first run, at `not_before_s` or later; without a clock it may run since
+    then, or since now. Its own `start` does not count. Raises Malformed where it would never
+    run."""
     _check_end(task, zone, now_s)
     if not task.schedule.has_clock:
-        return replace(task, start=now_s)
+        return replace(task, start=max(now_s, not_before_s))
     after_s = max(now_s, not_before_s - 1, task.last or 0)
     first = plan_of(task, zone).next(after_s)
     if first is None:
@@ -72,7 +76,7 @@ def new(task: Task, zone: tzinfo, now_s: int, *, not_before_s: int = 0) -> Task:
 def edited(old: Task, wanted: Task, zone: tzinfo, now_s: int, *, not_before_s: int = 0) -> Task:
     """`old` as it is wanted; what was claimed stays claimed. Its next run stays too, due already
     or not, where nothing about its times has changed. Raises Malformed as `new` does."""
-    wanted = replace(wanted, last=old.last)
+    wanted = replace(wanted, last=old.last, fired=old.fired)
     times = (old.schedule, old.zone, old.status)
     stays = times == (wanted.schedule, wanted.zone, wanted.status) and old.start >= not_before_s
     if not stays or (wanted.until is not None and wanted.until < old.start):
@@ -81,12 +85,21 @@ def edited(old: Task, wanted: Task, zone: tzinfo, now_s: int, *, not_before_s: i
     return replace(wanted, start=old.start)
 
 
-def wished(wish: Wish, task: Task, zone: tzinfo, now_s: int) -> tuple[Task, int]:
+def wished(
+    wish: Wish,
+    task: Task,
+    zone: tzinfo,
+    now_s: int,
+    least_ms: int = expression.MIN_INTERVAL_MS,
+) -> tuple[Task, int]:
     """`task` as a person's own event asks for it, for `new` or `edited`, and not before when it
-    runs. zone: the one that is meant. Raises Malformed."""
+    runs. zone: the one that is meant. least_ms: the shortest interval that people may have. Raises
+    Malformed."""
     schedule, not_before_s = wish.schedule, wish.start
     if schedule.has_clock:
         rule = rule_of(schedule, zone, wish.start)
+        if isinstance(rule, Every):
+            expression.interval_ms(rule.every_ms, least_ms)
         schedule = schedule_of(rule, schedule.expression)
         if isinstance(rule, Once):
             not_before_s = expression.once(rule.at_s, zone, now_s).at_s
@@ -100,6 +113,7 @@ def wished(wish: Wish, task: Task, zone: tzinfo, now_s: int) -> tuple[Task, int]
         misfire=wish.misfire or task.misfire,
         until=wish.until,
         count=task.count if _same_total(wish.count, task.count) else wish.count,
+        gate=wish.gate,
         source=wish.source,
     )
     return wanted, not_before_s
@@ -109,6 +123,18 @@ def claimed(task: Task, run: Run) -> Task:
     """The task after one of its slots was claimed, before the job for it exists."""
     count = None if task.count is None else Count(task.count.left - 1, task.count.total)
     return _advanced(replace(task, last=run.slot, count=count), run.slot, run.next)
+
+
+def fired(task: Task, slot: str, now_s: int) -> Task:
+    """The same of a task without a clock: that slot was claimed, now."""
+    count = None if task.count is None else Count(task.count.left - 1, task.count.total)
+    after = replace(task, fired=slot, count=count)
+    return after if count is None or count.left else over(after, now_s)
+
+
+def over(task: Task, now_s: int) -> Task:
+    """A task without a clock that runs no more."""
+    return replace(task, start=now_s, status="done")
 
 
 def passed(task: Task, verdict: Pass) -> Task:

@@ -2,15 +2,18 @@
 error, 43005 cancel. Source: PROTOCOL.md "Jobs".
 
     43001  h, ["e", message]…, ["p", bot], o, ["not_before", s]  router   one for a message
+    43001  h, ["a", task], ["slot", …], ["p", bot], o            router   one for a task's slot
     43002  h, ["e", job], ["attempt", "1"], ["p", session], o    router   one for an attempt
     43003  h, ["e", job], ["status", "running" | "done"], ["q", message]…   session  what it is at
+    43003  …, ["gate", how it ended]                                        session  it is not done
     43004  h, ["e", job], ["status", "completed"], o             router   the end
     43006  h, ["e", job], ["status", "error"], o                 router   the end, in plain words
     43005  h, ["e", job], ["q", message]…                        who may   it is to end
     43005  h, ["e", job], ["status", "cancelled"], o             router   the end
 
 Messages that come later are handed to it (handed.py). A job ends once: the three
-ends share one once-key. Parsers check forms, not signatures.
+ends share one once-key. Of a task's run all of them have its ["a", task]. Parsers check forms, not
+signatures.
 """
 
 from __future__ import annotations
@@ -20,12 +23,15 @@ from dataclasses import dataclass
 
 from nips.event import Event, Tag, Template
 from nips.kinds import Kind
+from nips.own import task_run
 from nips.own.fields import hex32, of_kind, only_tag
 from nips.own.job_tags import count_of, group_of, job_of, key_of, named_by
 from nips.own.once import once_key
+from nips.own.task_run import TaskRun
 from nips.refusal import Malformed
 
 MAX_LINE_CHARS = 2_000  # of a progress line
+MAX_GATE_CHARS = 100
 MAX_SECONDS_DIGITS = 11
 ENDINGS = {
     Kind.JOB_RESULT: "A request was answered",
@@ -36,9 +42,10 @@ ENDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """43001: messages, at least one, are to be answered by the bot. Ids and keys in hex.
+    """43001: messages, at least one, are to be answered by the bot; or a task is to be done, and
+    there is none. Ids and keys in hex.
 
-    not_before: unix seconds until which it waits, None for none.
+    not_before: unix seconds until which it waits, None for none. task: the run of one.
     """
 
     id: str
@@ -47,11 +54,12 @@ class JobRequest:
     bot: str
     created_at: int
     not_before: int | None = None
+    task: TaskRun | None = None
 
     @property
-    def message(self) -> str:
-        """The one that it was made for."""
-        return self.messages[0]
+    def message(self) -> str | None:
+        """The one that it was made for; None of a task's run."""
+        return self.messages[0] if self.messages else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,8 @@ class Progress:
     """43003: a session says what it does; `done` is the last thing it says.
 
     messages: while it runs, the handed one that it begins with; of `done`, all handed ones that it
-    has dealt with.
+    has dealt with. gate: how the command ended that kept a task from being carried out, None where
+    none did.
     """
 
     id: str
@@ -81,6 +90,7 @@ class Progress:
     line: str
     done: bool
     messages: tuple[str, ...] = ()
+    gate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +144,14 @@ def request(
 
 
 def attempt(
-    router: str, group: str, job: str, number: int, session: str, created_at: int
+    router: str,
+    group: str,
+    job: str,
+    number: int,
+    session: str,
+    created_at: int,
+    *,
+    task: TaskRun | None = None,
 ) -> Template:
     """43002 for a job's id. Two sessions for one attempt have one once-key: one of them runs."""
     return Template(
@@ -144,6 +161,7 @@ def attempt(
         (
             ("h", group),
             ("e", job),
+            *_about(task),
             ("attempt", str(number)),
             ("p", session),
             ("o", once_key("attempt", job, str(number))),
@@ -162,61 +180,92 @@ def progress(
     *,
     done: bool = False,
     messages: Sequence[str] = (),
+    task: TaskRun | None = None,
+    gate: str | None = None,
 ) -> Template:
-    """43003 by the session itself; `messages` as `Progress` has them."""
+    """43003 by the session itself; `messages` and `gate` as `Progress` has them."""
     status = "done" if done else "running"
     tags: tuple[Tag, ...] = (
         ("h", group),
         ("e", job),
+        *_about(task),
         ("status", status),
         *(("q", message) for message in messages),
+        *(() if gate is None else (("gate", gate[:MAX_GATE_CHARS]),)),
         ("alt", f"Work on a request: {status}"),
     )
     return Template(session, created_at, Kind.JOB_PROGRESS, tags, line[:MAX_LINE_CHARS])
 
 
-def result(router: str, group: str, job: str, created_at: int, words: str = "") -> Template:
+def result(
+    router: str,
+    group: str,
+    job: str,
+    created_at: int,
+    words: str = "",
+    *,
+    task: TaskRun | None = None,
+) -> Template:
     """43004: the job is done."""
-    return _end(router, group, job, created_at, Kind.JOB_RESULT, "completed", words)
+    return _end(router, group, job, created_at, Kind.JOB_RESULT, "completed", words, task)
 
 
-def error(router: str, group: str, job: str, words: str, created_at: int) -> Template:
+def error(
+    router: str,
+    group: str,
+    job: str,
+    words: str,
+    created_at: int,
+    *,
+    task: TaskRun | None = None,
+) -> Template:
     """43006: the job failed; `words` say why to the owner."""
-    return _end(router, group, job, created_at, Kind.JOB_ERROR, "error", words)
+    return _end(router, group, job, created_at, Kind.JOB_ERROR, "error", words, task)
 
 
 def cancel(
-    author: str, group: str, job: str, created_at: int, messages: Sequence[str] = ()
+    author: str,
+    group: str,
+    job: str,
+    created_at: int,
+    messages: Sequence[str] = (),
+    *,
+    task: TaskRun | None = None,
 ) -> Template:
     """43005: the job is to end, and these messages handed to it with it."""
     tags: tuple[Tag, ...] = (
         ("h", group),
         ("e", job),
+        *_about(task),
         *(("q", message) for message in messages),
         ("alt", "A request is called off"),
     )
     return Template(author, created_at, Kind.JOB_CANCEL, tags, "")
 
 
-def cancelled(router: str, group: str, job: str, created_at: int) -> Template:
+def cancelled(
+    router: str, group: str, job: str, created_at: int, *, task: TaskRun | None = None
+) -> Template:
     """43005: the job has ended because it was called off."""
-    return _end(router, group, job, created_at, Kind.JOB_CANCEL, "cancelled", "")
+    return _end(router, group, job, created_at, Kind.JOB_CANCEL, "cancelled", "", task)
 
 
 def parse_request(event: Event | Template) -> JobRequest:
     """Read a 43001. Raises Malformed."""
     what = "job request"
     of_kind(what, event, Kind.JOB_REQUEST)
-    messages = named_by(what, event, "e")
-    if not messages:
-        raise Malformed(f"{what}: needs an 'e' tag")
+    messages, group = named_by(what, event, "e"), group_of(what, event)
+    task = task_run.parse(what, event, group)
+    if bool(messages) == (task is not None):
+        raise Malformed(f"{what}: needs an 'e' tag, or the run of a task")
     return JobRequest(
         event.id,
-        group_of(what, event),
+        group,
         messages,
         hex32(f"{what}: p", only_tag(what, event, "p")),
         event.created_at,
         _not_before(what, event),
+        task,
     )
 
 
@@ -249,6 +298,7 @@ def parse_progress(event: Event | Template) -> Progress:
         event.content,
         status == "done",
         named_by(what, event, "q"),
+        event.tag("gate"),
     )
 
 
@@ -279,12 +329,24 @@ def parse_end(event: Event | Template) -> JobEnd:
     return JobEnd(event.id, group_of(what, event), job_of(what, event), completed, event.content)
 
 
+def _about(task: TaskRun | None) -> tuple[Tag, ...]:
+    return () if task is None else (("a", task.task),)
+
+
 def _end(
-    router: str, group: str, job: str, created_at: int, kind: Kind, status: str, words: str
+    router: str,
+    group: str,
+    job: str,
+    created_at: int,
+    kind: Kind,
+    status: str,
+    words: str,
+    task: TaskRun | None,
 ) -> Template:
     tags: tuple[Tag, ...] = (
         ("h", group),
         ("e", job),
+        *_about(task),
         ("status", status),
         ("o", once_key("end", job)),
         ("alt", ENDINGS[kind]),

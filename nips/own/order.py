@@ -20,14 +20,14 @@ from nips.own.fields import hex32, of_kind, only_tag
 from nips.refusal import Malformed
 
 D_PREFIX = "order/"
-MAX_CHARS = 2_000
+MAX_CHARS = 12_000  # a task's prompt among them
 # Attack: a relay, or a bot that was taken over, keeps an order of the owner's back, and delivers
 # it when it does harm.
 MAX_AGE_S = 15 * 60
 MAX_AHEAD_S = 5 * 60  # of the owner's clock; below what the relay allows
-WORDS = frozenset(
-    {"allow", "deny", "approve", "group", "budget", "model", "persona", "pause", "resume"}
-)
+WORDS = frozenset({
+    "allow", "deny", "approve", "group", "budget", "model", "persona", "pause", "resume", "task",
+})  # fmt: skip
 _BEGINNING = re.compile(r"/([A-Za-z]+)(?:\s|$)")
 
 

@@ -5,6 +5,7 @@
     schedule, misfire                               schedule.py
     status active | paused | done                   until, count: when it ends (schedule.py)
     last                                            the slot that was claimed last
+    gate                                            a command that decides whether it is done
     source                                          the person's own event that it follows
 
 Source: PROTOCOL.md "Kind 31923", NIP-52.
@@ -12,6 +13,7 @@ Source: PROTOCOL.md "Kind 31923", NIP-52.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
@@ -27,6 +29,9 @@ from nips.refusal import Malformed
 MAX_TITLE_CHARS = 200
 MAX_PROMPT_BYTES = 8_000
 MAX_ADDRESS_CHARS = 1_200
+MAX_GATE_CHARS = 500
+SLOT = re.compile(r"[0-9a-z]{1,64}", re.ASCII)  # how a run of a task is named
+_DIGEST = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
 _WHAT = "task"
 
 Status = Literal["active", "paused", "done"]
@@ -34,17 +39,26 @@ Status = Literal["active", "paused", "done"]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A person's own event: `31923:<key>:<d>`, and the id of the version that was taken over."""
+    """A person's own event: `31923:<key>:<d>`, and the id of the version that was taken over.
+    digest: of what was made of it, which tells a task that was changed otherwise since."""
 
     address: str
     version: str
+    digest: str = ""
+
+    def tag(self) -> Tag:
+        """The `source` tag."""
+        digest = (self.digest,) if self.digest else ()
+        return ("source", self.address, self.version, *digest)
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """group, id: UUIDs. start: unix seconds of the next run; of one that is done, or that has no
-    clock, of the last run, or of its making. until: no run is later. last: the slot claimed last,
-    which all later ones are after. None: no such thing."""
+    """group, id: UUIDs. start: unix seconds of the next run; of one that has no clock, since when
+    it may run; of one that is done, of its last run. until: no run is later. last: the slot claimed
+    last, which all later ones are after; fired: the same of one without a clock, whose slots have
+    no order. gate: a command line, which ends well where the task is to be done. None, "": no such
+    thing."""
 
     group: str
     id: str
@@ -59,6 +73,8 @@ class Task:
     count: Count | None = None
     last: int | None = None
     source: Source | None = None
+    fired: str | None = None
+    gate: str = ""
 
     @property
     def name(self) -> str:
@@ -78,9 +94,10 @@ def template(task: Task, author: str, created_at: int, prev: str | None = None) 
     tags += [task.schedule.tag(), ("status", task.status), task.misfire.tag()]
     tags += [] if task.until is None else [("until", str(task.until))]
     tags += [] if task.count is None else [task.count.tag()]
-    tags += [] if task.last is None else [("last", str(task.last))]
-    if task.source is not None:
-        tags.append(("source", task.source.address, task.source.version))
+    last = task.last if task.schedule.has_clock else task.fired
+    tags += [] if last is None else [("last", str(last))]
+    tags += [("gate", task.gate)] if task.gate else []
+    tags += [] if task.source is None else [task.source.tag()]
     tags += [] if prev is None else [("prev", prev)]
     tags.append(("alt", "A scheduled task of the assistant's"))
     return Template(author, created_at, Kind.CALENDAR_EVENT, tuple(tags), task.prompt)
@@ -114,8 +131,10 @@ def parse(event: Event | Template, author: str) -> Task:
         Misfire.from_tag(only(event, "misfire")),
         perhaps(event, "until"),
         Count.from_tag(only(event, "count")) if event.values("count") else None,
-        perhaps(event, "last"),
+        perhaps(event, "last") if schedule.has_clock else None,
         _source(event),
+        None if schedule.has_clock else _fired(event),
+        gate(event),
     )
 
 
@@ -148,6 +167,21 @@ def checked_prompt(prompt: str) -> str:
     return prompt
 
 
+def checked_gate(line: str) -> str:
+    """The same command line, "" for none. Raises Malformed."""
+    if len(line) > MAX_GATE_CHARS or not line.isprintable():
+        raise Malformed(
+            f"a task's gate is a command of at most {MAX_GATE_CHARS} characters, on one line: keep "
+            "what is long in a script of the conversation's folder, such as sh gate.sh"
+        )
+    return line.strip()
+
+
+def gate(event: Event | Template) -> str:
+    """The command in the one `gate` tag, "" where there is none. Raises Malformed."""
+    return checked_gate(only_tag(_WHAT, event, "gate")) if event.values("gate") else ""
+
+
 def only(event: Event | Template, name: str) -> Tag:
     """The one tag of a name, whole. Raises Malformed."""
     only_tag(_WHAT, event, name)
@@ -171,6 +205,19 @@ def _source(event: Event | Template) -> Source | None:
     if not event.values("source"):
         return None
     match only(event, "source"):
-        case (_, address, version) if is_hex(version, 32) and len(address) <= MAX_ADDRESS_CHARS:
-            return Source(address, version)
-    raise Malformed("task: source must be an address and an event's id")
+        case (_, address, version, *more) if is_hex(version, 32) and (
+            len(address) <= MAX_ADDRESS_CHARS and len(more) <= 1
+        ):
+            digest = more[0] if more else ""
+            if not digest or _DIGEST.fullmatch(digest):
+                return Source(address, version, digest)
+    raise Malformed("task: source must be an address, an event's id, and perhaps a digest")
+
+
+def _fired(event: Event | Template) -> str | None:
+    if not event.values("last"):
+        return None
+    slot = only_tag(_WHAT, event, "last")
+    if not SLOT.fullmatch(slot):
+        raise Malformed("task: last must be a slot's name")
+    return slot

@@ -1,8 +1,9 @@
 """Pure: a person's own calendar event (31923) that is to be a task, as they publish it.
 
 What makes it one is a `schedule` tag; needed besides are a `d` and a `start`. Understood as in a
-task are `h`, `start_tzid`, `misfire`, `until`, `count`, and `status` active or paused. The text is
-the prompt, or the title where there is no text. Whether its author may is decided elsewhere.
+task are `h`, `start_tzid`, `misfire`, `until`, `count`, `gate`, and `status` active, paused or
+cancelled. The text is the prompt, or the title where there is no text. Whether its author may is
+decided elsewhere.
 Source: PROTOCOL.md "Kind 31923".
 """
 
@@ -15,17 +16,18 @@ from nips.event import Event, Template
 from nips.kinds import Kind
 from nips.own.fields import group_id, only_tag, zone_name
 from nips.own.schedule import Count, Misfire, Schedule
-from nips.own.task import Source, checked_prompt, only, perhaps, title_of
+from nips.own.task import Source, checked_prompt, gate, only, perhaps, title_of
 from nips.refusal import Malformed
 
 MAX_NAME_CHARS = 1_000
+_STATUS = frozenset({"active", "paused", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """author, id: of the event, hex. name: its `d`. group, zone, misfire: None where it does not
     say. start: unix seconds; no run is before it. An expression "" of a schedule `once` means the
-    start. The rest as in a task."""
+    start. cancelled: it is to be no task any more. The rest as in a task."""
 
     author: str
     id: str
@@ -40,6 +42,8 @@ class Wish:
     misfire: Misfire | None = None
     until: int | None = None
     count: Count | None = None
+    gate: str = ""
+    cancelled: bool = False
 
     @property
     def source(self) -> Source:
@@ -57,8 +61,8 @@ def parse(event: Event | Template) -> Wish | None:
     if len(given.name) > MAX_NAME_CHARS:
         raise Malformed(f"task: d has at most {MAX_NAME_CHARS} characters")
     status = only_tag("task", event, "status") if event.values("status") else "active"
-    if status not in ("active", "paused"):
-        raise Malformed("task: status must be active or paused")
+    if status not in _STATUS:
+        raise Malformed("task: status must be active, paused or cancelled")
     return Wish(
         event.pubkey,
         event.id,
@@ -73,6 +77,8 @@ def parse(event: Event | Template) -> Wish | None:
         Misfire.from_tag(only(event, "misfire")) if event.values("misfire") else None,
         perhaps(event, "until"),
         _count(event),
+        gate(event),
+        status == "cancelled",
     )
 
 

@@ -14,24 +14,12 @@ from nips.filter import Filter
 from nips.kinds import Kind
 from relay_local.client import Caught, Delivery
 from tests.e2e.conftest import Scene, a_scene
-from tests.figures import dice, figure
+from tests.e2e.rounds import rounds
+from tests.figures import dice
 
 Count = Callable[[str, object], None]
 # The moments of a conversation that can be seen from outside, by the event that begins them.
 MOMENTS = (Kind.CHAT, Kind.JOB_REQUEST, Kind.JOB_ACCEPTED, Kind.JOB_PROGRESS)
-
-
-# The supervisor waits longer each time before it starts again what keeps ending.
-ROUNDS_EACH = 5
-
-
-def rounds(name: str) -> pytest.MarkDecorator:
-    """A promise's rounds, each with the number of its installation."""
-    numbers = [(n // ROUNDS_EACH, n) for n in range(figure(name))]
-    # By this scope, rounds of one installation run one after the other.
-    return pytest.mark.parametrize(
-        ("mortal", "round_"), numbers, indirect=["mortal"], scope="module"
-    )
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,7 @@ from nips.kinds import Kind
 from nips.own.binding import Binding, parse
 from relay_local.client import Caught, Delivery
 from tests.e2e.conftest import Scene, a_scene
+from tests.e2e.rounds import rounds
 from tests.figures import dice, figure
 from tests.signal_service import ALICE, BOB, FRIENDS, NUMBER, a_service
 
@@ -237,33 +238,49 @@ async def test_an_outage_loses_nothing_that_waits(line: Line, record_property: C
     record_property("messages that waited", n)
 
 
+@dataclass(frozen=True, slots=True)
+class Mortal:
+    """A line whose bot is killed, and a group of Signal's (its UUID here)."""
+
+    line: Line
+    mates: Group
+    group: str
+
+
+@pytest.fixture(scope="module")
+async def mortal(docker_client: docker.DockerClient, agent_image: str) -> AsyncIterator[Mortal]:
+    """An installation of its own, whose bot is killed; another one every few rounds."""
+    async with a_line(agent_image) as line:
+        await line.let_in("Alice Example (Signal", said(ALICE, "a secret", now_ms()))
+        mates = a_group("Mates", ALICE, BOB)
+        await line.phone.add_group(mates)
+        group = await line.let_in("Mates", said(BOB, "a secret", now_ms(), group=mates))
+        yield Mortal(line, mates, group)
+
+
+@rounds("signal-kills")
 async def test_a_kill_costs_a_batch_at_most_and_doubles_nothing(
-    line: Line, record_property: Count
+    mortal: Mortal, round_: int, record_property: Count
 ) -> None:
-    chance, phone = dice("signal-kills"), line.phone
-    mates = a_group("Mates", ALICE, BOB)
-    await phone.add_group(mates)
-    group = await line.let_in("Mates", said(BOB, "a secret", now_ms(), group=mates))
-    lost, kills = 0, figure("signal-kills")
-    for round_ in range(kills):
-        words = [f"round {round_} number {i}" for i in range(3 * BATCH)]
-        async with listening(line, group) as heard, asyncio.timeout(2 * PATIENCE_S):
-            # One to one the assistant answers meanwhile: neither is that said twice.
-            await phone.push(said(ALICE, f"/say round {round_}", now_ms()))
-            await phone.push(*(said(BOB, word, now_ms(), group=mates) for word in words))
-            for _ in range(chance.randrange(2 * BATCH)):
-                await heard.get()
-            await line.kill()
-            await phone.push(said(BOB, f"end of {round_}", now_ms(), group=mates))
-            while await heard.get() != f"end of {round_}":
-                pass
-        wanted = Filter(kinds=frozenset({int(Kind.CHAT)}), tags={"h": frozenset({group})})
-        stored = await line.scene.own_client.fetch([wanted])
-        came = [e.content for e in stored if e.content.startswith(f"round {round_} number")]
-        assert len(came) == len(set(came))
-        assert len(words) - len(came) <= BATCH
-        lost += len(words) - len(came)
-        answers = [one["message"] for one in await phone.sent()]
-        assert answers.count(f"round {round_}") <= 1
-    record_property("kills", kills)
+    chance, line, group = dice("signal-kills", round_), mortal.line, mortal.group
+    words = [f"round {round_} number {i}" for i in range(3 * BATCH)]
+    async with listening(line, group) as heard, asyncio.timeout(2 * PATIENCE_S):
+        # One to one the assistant answers meanwhile: neither is that said twice.
+        await line.phone.push(said(ALICE, f"/say round {round_}", now_ms()))
+        await line.phone.push(*(said(BOB, word, now_ms(), group=mortal.mates) for word in words))
+        for _ in range(chance.randrange(2 * BATCH)):
+            await heard.get()
+        await line.kill()
+        await line.phone.push(said(BOB, f"end of {round_}", now_ms(), group=mortal.mates))
+        while await heard.get() != f"end of {round_}":
+            pass
+    wanted = Filter(kinds=frozenset({int(Kind.CHAT)}), tags={"h": frozenset({group})})
+    stored = await line.scene.own_client.fetch([wanted])
+    came = [e.content for e in stored if e.content.startswith(f"round {round_} number")]
+    assert len(came) == len(set(came))
+    lost = len(words) - len(came)
+    assert lost <= BATCH
+    answers = [one["message"] for one in await line.phone.sent()]
+    assert answers.count(f"round {round_}") <= 1
+    record_property("messages", len(came))
     record_property("messages lost with a batch", lost)

@@ -111,8 +111,8 @@ import asyncio, os
 from agent_image.agent import narrate
 from agent_image.agent.__main__ import main
 finish = narrate.Narrator.finish
-async def linger(self, dealt=()):
-    await finish(self, dealt)
+async def linger(self, dealt=(), *more):
+    await finish(self, dealt, *more)
     await asyncio.sleep(3 if not dealt else 0)
 narrate.Narrator.finish = linger
 exit(main(["--signer", {stage.roles.signer!r}]))

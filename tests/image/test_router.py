@@ -113,7 +113,7 @@ async def test_one_that_fails_before_it_speaks_is_tried_again(stage: Stage) -> N
 
 
 async def test_one_that_dies_after_it_spoke_is_not_tried_again(stage: Stage) -> None:
-    dies = "narrate.Narrator.finish = lambda self, dealt: os._exit(9)"
+    dies = "narrate.Narrator.finish = lambda self, *said: os._exit(9)"
     async with stage.router(AGENT.format(dies, stage.roles.signer)):
         message = await stage.say("/say only once")
         end = await stage.end(message)
@@ -126,8 +126,8 @@ async def test_one_that_dies_after_it_spoke_is_not_tried_again(stage: Stage) -> 
 
 async def test_one_that_dies_after_it_was_done_was_done(stage: Stage) -> None:
     dies = """
-async def finish_and_die(self, dealt):
-    await finish(self, dealt)
+async def finish_and_die(self, *said):
+    await finish(self, *said)
     os._exit(9)
 narrate.Narrator.finish = finish_and_die
 """
@@ -232,6 +232,10 @@ async def test_killed_at_any_time_it_answers_once(
         await process.wait()
     async with stage.router():
         signs = [await stage.dealt_with(message, 120) for message in messages]
+        # A sign comes before its job's end: stopped in between, the next start writes that.
+        for message in messages:
+            if await stage.find(Kind.JOB_REQUEST, e=message.id):
+                await stage.end(message)
     assert stage.containers() == []
     assert await stage.live_sessions() == []
     for n, (message, sign) in enumerate(zip(messages, signs, strict=True)):

@@ -13,6 +13,7 @@ from agent_image.agent.backends import (
     Task,
     house_commands,
     public_commands,
+    task_commands,
 )
 from agent_image.agent.backends.commands import (
     Command,
@@ -51,6 +52,8 @@ I answer plain commands:
 /askowner QUESTION – for a yes or a no
 /myname NAME – what I am called here
 /rules JSON – of this conversation, as {"paused":true}
+/schedule "WHEN" TEXT – I answer TEXT at that time: "0 16 * * 1-5", "every 15m", "in 20m"
+/tasks, /untask ID – what is planned here, and what is no more
 /propose TITLE, and a patch in lines of its own – to my program, in my owner's own
 /conversations, /newconversation NAME, /tell CONVERSATION TEXT – in my owner's own
 /sign KIND CONTENT – I ask my signer for an event of any kind; it decides"""
@@ -74,10 +77,11 @@ class Plan:
 
 async def work(task: Task) -> Steps:
     """Answer the job's message with one message; a refusal is told as it came."""
-    if task.context.router and task.job.message.author == task.context.router:
+    asked = task.job.message
+    if task.context.router and asked.author == task.context.router and not asked.task:
         yield _say(HEARD)
         return
-    plan = plan_of(parse(task.job.message.text), task.character.persona.name)
+    plan = plan_of(parse(asked.text), task.character.persona.name)
     if plan.line is not None:
         yield Narrate(plan.line)
     answer: Answer | None = Answer(True, "")
@@ -120,7 +124,7 @@ def plan_of(command: Command, name: str | None = None) -> Plan:
             return Plan(lambda done: f"Your note is {done}.", call)
         case _ if (said := _public_call(command)) is not None:
             return Plan(_sentence, said)
-        case _ if (asked := _call_of_the_house(command)) is not None:
+        case _ if (asked := _call_of_the_house(command) or _task_call(command)) is not None:
             return Plan(lambda done: done, asked)
         case _:
             words = _plain_answer(command)
@@ -164,6 +168,18 @@ def _call_of_the_house(command: Command) -> Call | None:
             return Call("set_group", {"conversation": conversation, "changes": changes})
         case house_commands.Tell(conversation, text):
             return Call("send_message", {"text": text, "conversation": conversation})
+        case _:
+            return None
+
+
+def _task_call(command: Command) -> Call | None:
+    match command:
+        case task_commands.Schedule(when, prompt):
+            return Call("schedule_task", {"when": when, "prompt": prompt})
+        case task_commands.ListTasks(task):
+            return Call("list_tasks", {"task": task})
+        case task_commands.CancelTask(task):
+            return Call("cancel_task", {"task": task})
         case _:
             return None
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from agent_image.agent.backends import house_commands, public_commands
+from agent_image.agent.backends import house_commands, public_commands, task_commands
 from agent_image.agent.backends.house_commands import HouseCommand, Incomplete
 from agent_image.agent.backends.public_commands import PublicCommand
+from agent_image.agent.backends.task_commands import TaskCommand
 from nips.event import MAX_KIND
 
 # In a group people call the assistant by name first: "@claw, /help".
@@ -119,6 +120,7 @@ Command = (
     | Say
     | PublicCommand
     | HouseCommand
+    | TaskCommand
     | Incomplete
     | Unknown
     | Empty
@@ -140,7 +142,7 @@ def parse(text: str) -> Command:
 
 
 def _command(name: str, rest: str) -> Command:
-    for known in (USAGE, public_commands.USAGE, house_commands.USAGE):
+    for known in (USAGE, public_commands.USAGE, house_commands.USAGE, task_commands.USAGE):
         if not rest and name in known:
             return Incomplete(known[name])
     match name:
@@ -166,5 +168,13 @@ def _command(name: str, rest: str) -> Command:
                 return Incomplete(USAGE[name])
             return Sign(int(found[1]), found[2] or "")
         case _:
-            of_others = public_commands.parse(name, rest) or house_commands.parse(name, rest)
-            return of_others or Unknown(name)
+            return _of_others(name, rest)
+
+
+def _of_others(name: str, rest: str) -> Command:
+    return (
+        public_commands.parse(name, rest)
+        or house_commands.parse(name, rest)
+        or task_commands.parse(name, rest)
+        or Unknown(name)
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +24,8 @@ MAX_QUEUED = 20_000
 MAX_QUEUED_BYTES = 64 << 20  # a stranger's wraps may have 400 kB each
 TAG_BYTES, TEXT_BYTES = 56, 8  # of a tuple, and of each place in it
 MAX_LISTS = 1_000
+MAX_WATCHED = 1_000
+LISTS, WATCH = "lists", "watch-"  # topics, the second with a number behind it
 MAX_SEEN = 100_000
 
 log = structlog.get_logger()
@@ -46,7 +48,8 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
         self._queued_bytes = 0
         self._lists: asyncio.Queue[Event] = asyncio.Queue(MAX_LISTS)
-        self._wanted_lists: dict[str, Any] | None = None
+        self._watched: asyncio.Queue[Event] = asyncio.Queue(MAX_WATCHED)
+        self._standing: dict[str, dict[str, Any]] = {}  # topics of `Tending.follow`
         self._seen: dict[str, int] = {}
         self._tending = {url: self._tend(url) for url in pool.relays}
         self.lookup = Lookup(pool)
@@ -87,8 +90,8 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
                 log.warning("not listened to", reason=str(error))
                 continue
             tending = self._tending[url] = self._tend(url, own=True)
-            if self._wanted_lists is not None:
-                await tending.follow_lists(self._wanted_lists)
+            for topic, wanted in list(self._standing.items()):
+                await tending.follow(topic, wanted)
             self._tasks[url] = self._group.create_task(tending.run())
         if gone or new:
             self._progress.changed()
@@ -115,14 +118,29 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
             "kinds": [int(Kind.PROFILE), int(Kind.INBOX_RELAYS)],
             "authors": sorted(authors),
         }
-        self._wanted_lists = wanted
-        for tending in list(self._tending.values()):
-            await tending.follow_lists(wanted)
+        await self._follow(LISTS, wanted)
 
     async def lists(self) -> AsyncIterator[Event]:
         """Yield what `follow_lists` brings, from each relay."""
         while True:
             yield await self._lists.get()
+
+    async def watch(self, filters: Sequence[Mapping[str, Any]]) -> None:
+        """Ask every relay for what matches one of these, stored and new, and for nothing else that
+        was asked for so before."""
+        topics = {f"{WATCH}{number}": dict(one) for number, one in enumerate(filters)}
+        former = [topic for topic in self._standing if topic.startswith(WATCH)]
+        for topic in former:
+            if topic not in topics:
+                await self._follow(topic, None)
+        for topic, wanted in topics.items():
+            if self._standing.get(topic) != wanted:
+                await self._follow(topic, wanted)
+
+    async def watched(self) -> AsyncIterator[Event]:
+        """Yield what `watch` brings, from each relay, as it comes: nothing about it is checked."""
+        while True:
+            yield await self._watched.get()
 
     @property
     def back(self) -> asyncio.Event:
@@ -137,6 +155,14 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
     def health(self) -> dict[str, Health]:
         """How each relay that is listened to is doing."""
         return {url: tending.health for url, tending in self._tending.items()}
+
+    async def _follow(self, topic: str, wanted: dict[str, Any] | None) -> None:
+        if wanted is None:
+            self._standing.pop(topic, None)
+        else:
+            self._standing[topic] = wanted
+        for tending in list(self._tending.values()):
+            await tending.follow(topic, wanted)
 
     def _tend(self, url: str, *, own: bool = False) -> Tending:
         return Tending(
@@ -158,14 +184,22 @@ class Arrivals(AbstractAsyncContextManager["Arrivals"]):
                 continue  # it was listened to until now
             tending.hear(note)
             match note:
-                case Heard(_, subscription, event) if tending.is_list(subscription):
-                    # Of a flood the rest is dropped: what counts is asked for again.
-                    if event.kind in (Kind.PROFILE, Kind.INBOX_RELAYS) and not self._lists.full():
-                        self._lists.put_nowait(event)
-                case Heard(_, _, event):
-                    self._take(tending, event)
+                case Heard(_, subscription, event):
+                    match tending.topic_of(subscription):
+                        case None:
+                            self._take(tending, event)
+                        case topic:
+                            self._put(topic, event)
                 case _:
                     pass
+
+    def _put(self, topic: str, event: Event) -> None:
+        # Of a flood the rest is dropped: what counts is asked for again.
+        if topic == LISTS:
+            if event.kind in (Kind.PROFILE, Kind.INBOX_RELAYS) and not self._lists.full():
+                self._lists.put_nowait(event)
+        elif not self._watched.full():
+            self._watched.put_nowait(event)
 
     def _take(self, tending: Tending, event: Event) -> None:
         # A relay may send what nobody asked for; only wraps for us get any further.

@@ -30,6 +30,7 @@ from bot.bridges.nostr.puppets import NETWORK
 from bot.bridges.nostr.references import References
 from bot.bridges.nostr.tending import Pace
 from bot.bridges.nostr.visitors import Visitors
+from bot.bridges.nostr.watching import Watching
 from bot.bridges.pen import Pen
 from bot.bridges.presence import Presence
 from bot.bridges.waiting import Patience
@@ -128,12 +129,18 @@ class Bridge:
                 outbox_place,
                 own_copies,
             )
+            watching = Watching(arrivals, Caller(link, key, roles.router))
             # What the router alone asks: its key decides, as everywhere.
             reception = Reception(
                 link,
                 key,
                 lambda who: TheRouter(who) if who == roles.router else None,
-                table([Method("query", (TheRouter,), arrivals.lookup.query)]),
+                table(
+                    [
+                        Method("query", (TheRouter,), arrivals.lookup.query),
+                        Method("watch", (TheRouter,), watching.watch),
+                    ]
+                ),
             )
             announce = Announce(link, caller, roles, self._relays, self._profile, courier)
             publishing = Publishing(link, key, roles.bot, courier, arrivals.lookup)
@@ -154,6 +161,7 @@ class Bridge:
                 own_inbox.run(),
                 health.run(arrivals, forwarding.counts, courier),
                 reception.serve(),
+                watching.run(),
             ):
                 tasks.create_task(work)
 

@@ -29,7 +29,7 @@ from bot.place import Place, follow
 from nips import nip59
 from nips.event import Event, Template
 from nips.filter import Filter
-from nips.key import SecretKey
+from nips.key import SecretKey, is_hex
 from nips.kinds import Kind
 from nips.own import delivery as deliveries
 from nips.own.delivery import Wrap
@@ -167,7 +167,8 @@ class Outbox:
 
     async def _answered(self, message: Event) -> str | None:
         """The id of the direct message that a reply answers, where it came as one."""
-        if (quoted := message.tag("q")) is None:
+        # Attack: a `q` that is no id: a filter that the relay refuses, and the bridge ends.
+        if (quoted := message.tag("q")) is None or not is_hex(quoted, 32):
             return None
         for found in await self._link.fetch([Filter(ids=frozenset({quoted}))]):
             # Attack: a reply that quotes another group's message: that person's direct message

@@ -106,8 +106,9 @@ class Tending:
             since_s=int(time.time()), healthy_s=None if healthy_s is None else known_s, own=own
         )
         self._names = count(1)
-        self._live = self._lists = ""
-        self._wanted_lists: dict[str, Any] | None = None
+        self._live = ""
+        self._standing: dict[str, dict[str, Any]] = {}  # topics, and what is asked about each
+        self._asked: dict[str, str] = {}  # topics, and the subscription under which
         self._catching_up = CatchingUp(pool, url, held, progress.room, pace.page_deadline_s)
         self._echo = Echo(pool, url, pace.echo_deadline_s)
         self._forged: dict[str, None] = {}
@@ -145,6 +146,9 @@ class Tending:
                 # NIP-42's auth-required is answered by the pool, which then asks again.
                 if reason and Refusal.parse(reason).prefix is Prefix.AUTH_REQUIRED:
                     self._closed = reason
+                elif (topic := self.topic_of(name)) is not None:
+                    if reason is not None:
+                        del self._asked[topic]  # asked again after the next probe
                 elif name != self._live:
                     self._catching_up.end(name, reason)
                 elif reason is None:
@@ -178,14 +182,18 @@ class Tending:
         """Note that an event could not be taken in: what is stored will be read again."""
         self._is_behind = True
 
-    def is_list(self, subscription: str) -> bool:
-        """Say whether a subscription is the one of `follow_lists`."""
-        return subscription == self._lists
+    def topic_of(self, subscription: str) -> str | None:
+        """The topic that a subscription of `follow` is about."""
+        return next((t for t, name in self._asked.items() if name == subscription), None)
 
-    async def follow_lists(self, wanted: dict[str, Any]) -> None:
-        """Replace the subscription to other people's lists."""
-        self._wanted_lists = wanted
-        await self._ask_lists()
+    async def follow(self, topic: str, wanted: dict[str, Any] | None) -> None:
+        """Have the relay tell of a topic, in the place of what was asked about it before; None: of
+        nothing any more. It is asked again on each connection."""
+        if wanted is None:
+            self._standing.pop(topic, None)
+        else:
+            self._standing[topic] = wanted
+        await self._ask_about(topic)
 
     @property
     def is_own(self) -> bool:
@@ -220,9 +228,11 @@ class Tending:
 
     async def _serve(self) -> Fault:
         loop, pace = asyncio.get_running_loop(), self._pace
-        await self._ask_lists()
+        self._asked.clear()
         reread_due = loop.time() + pace.reread_s
         while True:
+            for topic in [topic for topic in self._standing if topic not in self._asked]:
+                await self._ask_about(topic)
             if (fault := await self._probe()) is not None:
                 return fault
             if self._is_behind or loop.time() >= reread_due:
@@ -298,11 +308,11 @@ class Tending:
             self._to(State.LISTENING, "")
             self._wake.set()
 
-    async def _ask_lists(self) -> None:
-        if self._wanted_lists is None:
-            return
-        former, self._lists = self._lists, f"lists-{next(self._names)}"
-        await self._pool.subscribe(self._url, self._lists, self._wanted_lists)
+    async def _ask_about(self, topic: str) -> None:
+        former = self._asked.pop(topic, "")
+        if (wanted := self._standing.get(topic)) is not None:
+            name = self._asked[topic] = f"{topic}-{next(self._names)}"
+            await self._pool.subscribe(self._url, name, wanted)
         if former:
             await self._pool.unsubscribe(self._url, former)
 

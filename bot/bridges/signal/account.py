@@ -7,9 +7,9 @@ import asyncio
 import structlog
 
 from bot.bridges.pauses import pause_s
-from bot.bridges.signal.envelope import Ignored, Received
-from bot.bridges.signal.ourselves import own_aci
-from bot.bridges.signal.rest import Service, ServiceError
+from bot.bridges.signal.received.envelope import Ignored, Received
+from bot.bridges.signal.received.ourselves import own_aci
+from bot.bridges.signal.service.rest import Service, ServiceError
 from bot.bridges.waiting import first_of
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 600.0  # between questions for the ACI

@@ -10,11 +10,11 @@ from pathlib import Path
 from bot.bridges.bindings import Bindings
 from bot.bridges.incoming import Incoming
 from bot.bridges.signal.health import Health
-from bot.bridges.signal.inbound import Inbound
-from bot.bridges.signal.outbound import Outbound
+from bot.bridges.signal.inward.inbound import Inbound
+from bot.bridges.signal.outward.outbound import Outbound
 from bot.bridges.signal.people import NETWORK
-from bot.bridges.signal.receiving import Receiving
-from bot.bridges.signal.rest import Service
+from bot.bridges.signal.service.receiving import Receiving
+from bot.bridges.signal.service.rest import Service
 from bot.bridges.signal.troubles import Troubles
 from bot.place import Place
 from nips.key import SecretKey

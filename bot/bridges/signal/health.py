@@ -15,7 +15,7 @@ from secrets import token_bytes
 
 import structlog
 
-from bot.bridges.signal.receiving import Receiving, State
+from bot.bridges.signal.service.receiving import Receiving, State
 from bot.bridges.signal.troubles import Topic, Troubles
 from bot.bridges.waiting import first_of
 from nips.event import Template

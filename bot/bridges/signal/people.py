@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from bot.bridges.puppets import clean_name
-from bot.bridges.signal.envelope import Identity
+from bot.bridges.signal.received.envelope import Identity
 from nips.key import SecretKey
 from nips.own.once import once_key
 

@@ -44,7 +44,7 @@ class Troubles:
         if detail and (topic, detail) in self._told:
             return
         patience = Patience()
-        for _ in range(MAX_TRIES):
+        for left in reversed(range(MAX_TRIES)):
             served = self._caller.served
             try:
                 await self._caller.call(
@@ -59,7 +59,8 @@ class Troubles:
             else:
                 self._remember(topic, detail)
                 return
-            await patience.pause(served)
+            if left:
+                await patience.pause(served)
 
     def _remember(self, topic: Topic, detail: str) -> None:
         self._told[topic, detail] = None

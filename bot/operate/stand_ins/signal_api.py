@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import socket
 import tempfile
 import time
@@ -116,6 +117,10 @@ class Api:
 
 async def serve(arguments: argparse.Namespace, data: Path) -> None:
     """Be the process, until a signal ends it."""
+    task = asyncio.current_task()
+    assert task is not None
+    # Ended so, and not at once, it leaves no folder behind.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     cli = SignalCli(data / "attachments")
     for number in arguments.number:
         cli.add(number)
@@ -143,7 +148,10 @@ def main() -> None:
     parser.add_argument("--version", default=VERSION)
     parser.add_argument("--daemon", action="store_true")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, suppress(KeyboardInterrupt):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        suppress(KeyboardInterrupt, asyncio.CancelledError),
+    ):
         asyncio.run(serve(arguments, arguments.data or Path(folder)))
 
 

@@ -23,9 +23,14 @@ from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.nip29 import GroupRole, Metadata
-from nips.own import approval, frame, grant, job
+from nips.own import approval, frame, grant, job, task_run
+from nips.own import task as tasks
+from nips.own.cause import Cause
 from nips.own.grant import Grant, Rule
 from nips.own.roles import Roles
+from nips.own.schedule import Schedule
+from nips.own.task import Task
+from nips.own.task_run import TaskRun
 from relay_local.client import Delivery, Link, connect
 
 ROOT = Path(__file__).parents[3]
@@ -110,6 +115,27 @@ class Stage:
         template = job.request(
             self.router.public, self.group, asked.id, self.roles.bot, int(time.time())
         )
+        return await self.put(template, self.router)
+
+    async def task_job(
+        self,
+        prompt: str,
+        slot: str,
+        task_id: str | None = None,
+        *,
+        gate: str = "",
+        cause: Cause | None = None,
+    ) -> Event:
+        """The router makes a job of a slot of a task with this prompt."""
+        now = int(time.time())
+        task = Task(
+            self.group, task_id or str(uuid4()), "Water the plants", prompt,
+            Schedule("cron", "@daily"), "UTC", now, gate=gate,
+        )  # fmt: skip
+        self.latest = max(self.latest + 1, now)  # of two versions in a second the lower id wins
+        await self.put(tasks.template(task, self.router.public, self.latest), self.router)
+        run = TaskRun(task.address(self.router.public), slot)
+        template = task_run.request(self.router.public, self.group, run, self.roles.bot, now, cause)
         return await self.put(template, self.router)
 
     async def grant(

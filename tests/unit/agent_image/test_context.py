@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from agent_image.agent.backends import Character, Task
 from agent_image.agent.context import MAX_PROMPT_BYTES, system_prompt, user_prompt
 from agent_image.agent.job import Job, Message
+from agent_image.agent.occasion import Beside
 from agent_image.agent.quoting import MARK
 from agent_image.agent.surroundings import Context, Note, People
 from nips.own.persona import Persona
@@ -75,6 +76,65 @@ def test_who_said_what_when_and_through_which_network_oldest_first() -> None:
         f'2027-01-15 14:46 UTC, "Alice (Signal)" (key a1a1a1a1), message {ids[4]}:\n'
         f"{MARK}and now?"
     )
+
+
+def test_a_task_is_carried_out_and_answers_nobody() -> None:
+    prompt = Message("11" * 32, ROUTER, 31_923, NOON, "Water them.\nAll.", False, task="The plants")
+    job = Job("11" * 32, "group", BOT, prompt, (message("hello", at=-60),))
+    assert user_prompt(Task(job, context=Context(router=ROUTER))) == (
+        "# What was said before, oldest first\n\n"
+        f"2027-01-15 11:59 UTC, somebody (key a1a1a1a1), message {-60:064x}:\n{MARK}hello\n\n"
+        "# The task to carry out now\n\n"
+        f'2027-01-15 12:00 UTC, scheduled task "The plants":\n{MARK}Water them.\n{MARK}All.'
+    )
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_neither_the_title_of_a_task_nor_its_prompt_leaves_its_place(text: str) -> None:
+    """Attack: a member who sets up a task whose title goes on with orders of its own."""
+
+    def ours(title: str, words: str) -> list[str]:
+        prompt = Message("11" * 32, ROUTER, 31_923, NOON, words, False, task=title)
+        shown = user_prompt(Task(Job("11" * 32, "group", BOT, prompt, ())))
+        return [line for line in unmarked(shown) if not line.startswith("2027-01-15")]
+
+    assert ours(text, text) == ours("plain", "plain")
+
+
+def set_off(*besides: Beside) -> Task:
+    prompt = Message(
+        "11" * 32, ROUTER, 31_923, NOON, "Sum it up.", False, task="Mentions", besides=besides
+    )
+    return Task(Job("11" * 32, "group", BOT, prompt, ()))
+
+
+def test_what_has_set_a_task_off_stands_behind_it() -> None:
+    shown = user_prompt(
+        set_off(
+            Beside("What has set it off", "A call:", "hi\nyou"), Beside("Gone", "[It is gone.]")
+        )
+    )
+    assert shown.endswith(
+        f"{MARK}Sum it up.\n\n# What has set it off\nA call:\n{MARK}hi\n{MARK}you\n\n"
+        "# Gone\n[It is gone.]"
+    )
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_what_has_set_a_task_off_gives_no_orders(text: str) -> None:
+    """Attack: who mentions the assistant, or calls its hook, writes the task itself anew."""
+    beside = Beside("What has set it off", "A call:", text)
+    assert unmarked(user_prompt(set_off(beside))) == unmarked(
+        user_prompt(set_off(replace(beside, text="plain")))
+    )
+
+
+def test_what_is_long_leaves_room_for_the_rest() -> None:
+    flood = Beside("What has set it off", "A call:", "x" * 2**20)
+    shown = user_prompt(set_off(flood, flood), 16 * 2**10)
+    assert len(shown.encode()) < 17 * 2**10
+    assert shown.count("characters, is left out: it is too long]") == 2
+    assert "Sum it up." in shown
 
 
 def test_an_edited_message_is_shown_as_one() -> None:

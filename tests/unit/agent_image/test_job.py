@@ -8,14 +8,27 @@ from typing import Any
 import pytest
 
 from agent_image.agent import utterance
-from agent_image.agent.job import read_attempt, read_handed, read_job, read_request
+from agent_image.agent.job import (
+    Message,
+    read_attempt,
+    read_handed,
+    read_job,
+    read_request,
+    read_task,
+)
 from nips.event import Event
 from nips.own import handed as handed_events
+from nips.own import task_run
+from nips.own.cause import Said
 from nips.own.job import Attempt, JobRequest, parse_request
 from nips.own.once import once_key
 from nips.own.received import ReceivedFile
+from nips.own.schedule import Schedule
+from nips.own.task import Task, template
+from nips.own.task_run import TaskRun
 from nips.refusal import Malformed
 
+TASK = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 OTHER_GROUP = "00000000-0000-4000-8000-000000000000"
 
 
@@ -177,3 +190,63 @@ def test_nobody_but_the_jobs_router_hands_a_message_over(scene: Any, whose: str)
         read_handed(template.sign(author, bytes(32)), event, attempt)
     right = handed_events.handed(scene.router.public, scene.group, request.id, "cd" * 32, scene.now)
     assert read_handed(right.sign(scene.router, bytes(32)), event, attempt).message == "cd" * 32
+
+
+def task_event(scene: Any, title: str = "Plants", *, by: Any = None, task_id: str = TASK) -> Event:
+    task = Task(
+        scene.group, task_id, title, "Water them.", Schedule("cron", "@daily"), "UTC", scene.now
+    )
+    keeper = by or scene.router
+    return template(task, keeper.public, scene.now).sign(keeper, bytes(32))
+
+
+def task_request(scene: Any) -> JobRequest:
+    run = TaskRun(f"31923:{scene.router.public}:{scene.group}/{TASK}", str(scene.now))
+    made = task_run.request(scene.router.public, scene.group, run, scene.bot.public, scene.now)
+    return parse_request(made.sign(scene.router, bytes(32)))
+
+
+def test_a_task_is_a_prompt_that_nobody_has_said_after_all_that_was_said(scene: Any) -> None:
+    before = [scene.message(f"earlier {n}", at=-n) for n in range(1, 4)]
+    elsewhere = scene.message("elsewhere", group=OTHER_GROUP)
+    request = task_request(scene)
+    events = [task_event(scene), *before, elsewhere]
+    job = read_task(request, events, scene.router.public, scene.now + 9)
+    assert job.message == Message(
+        request.id, scene.router.public, 31_923, scene.now + 9, "Water them.", False, task="Plants"
+    )
+    assert [message.text for message in job.history] == ["earlier 3", "earlier 2", "earlier 1"]
+    assert not job.follow_up
+
+
+def test_what_has_set_it_off_is_of_its_own_group(scene: Any) -> None:
+    """Attack: a cause that names what another group has said."""
+    here, elsewhere = scene.message("it rains"), scene.message("secret", group=OTHER_GROUP)
+    request = task_request(scene)
+    for said, text in ((here, "it rains"), (elsewhere, ""), (None, "")):
+        events = [task_event(scene), here, elsewhere]
+        cause = Said(said.id if said else "0c" * 32)
+        job = read_task(request, events, scene.router.public, scene.now, cause)
+        (beside,) = job.message.besides
+        assert beside.text.partition("\n")[0] == text
+
+
+def test_somebody_elses_task_is_not_carried_out(scene: Any) -> None:
+    """Attack: a member's own calendar event of the same name, beside the router's or instead."""
+    request = task_request(scene)
+    theirs = task_event(scene, "Theirs", by=scene.person)
+    other = task_event(scene, task_id=OTHER_GROUP)
+    for events in ([], [theirs], [other], [theirs, other, scene.message("hello")]):
+        with pytest.raises(Malformed, match="its task is not there"):
+            read_task(request, events, scene.router.public, scene.now)
+    job = read_task(request, [theirs, task_event(scene)], scene.router.public, scene.now)
+    assert job.message.task == "Plants"
+
+
+def test_a_tasks_run_answers_no_message_of_its_own(scene: Any) -> None:
+    with pytest.raises(Malformed, match="for no message"):
+        read_job(task_request(scene), [scene.message("hello")])
+    job = read_task(task_request(scene), [task_event(scene)], scene.router.public, scene.now)
+    reply = utterance.reply(job, job.message, "done", "send_message/1", scene.now)
+    assert not reply.values("q") + reply.values("p")
+    assert reply.tag("o") == once_key(job.id, "send_message/1")

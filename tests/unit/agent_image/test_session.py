@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -29,10 +30,13 @@ from agent_image.agent.speech import SignerAway, Speaker
 from agent_image.agent.surroundings import Context
 from agent_image.agent.tools import Toolbox
 from nips import nip44
+from nips.event import Template
 from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
+from nips.own import handed
 from nips.own.backend_name import BUILTIN
+from nips.own.cause import Called, Said
 from nips.own.frame import ENDINGS
 from nips.refusal import Refused
 from relay_local.client import Caller, Delivery, Stream, connect
@@ -62,6 +66,83 @@ async def test_a_message_is_answered_once_and_the_job_ends(stage: Stage) -> None
     assert ("l", "ai", "agent") in reply.tags
     (done,) = await stage.progress(request)
     assert done.tag("status") == "done"
+
+
+async def test_a_task_is_carried_out_by_its_prompt_as_it_stands_now(stage: Stage) -> None:
+    task = str(uuid4())
+    request = await stage.task_job("/say water them", "1767279600", task)
+    code, said = await stage.run(request)
+    assert (code, said) == (0, "")
+    (reply,) = await stage.published(request)
+    assert (reply.kind, reply.content, reply.tag("h")) == (9, "water them", stage.group)
+    assert not reply.values("q") + reply.values("p"), "nobody has said it"
+    (done,) = await stage.progress(request)
+    assert done.tag("status") == "done"
+    # Edited between the claim and the run.
+    request = await stage.task_job("/say water them well", "1767366000", task)
+    edited = await stage.task_job("/say not at all", "1767452400", task)
+    assert (await stage.run(request))[0] == 0
+    assert [event.content for event in await stage.published(request)] == ["not at all"]
+    assert await stage.published(edited) == []
+
+
+async def test_a_task_that_was_cancelled_is_not_carried_out(stage: Stage) -> None:
+    task = str(uuid4())
+    request = await stage.task_job("/say water them", "1767279600", task)
+    address = request.tag("a") or ""
+    deletion = Template(stage.router.public, stage.latest + 1, 5, (("a", address),), "")
+    await stage.put(deletion, stage.router)
+    assert (await stage.run(request))[0] == 0
+    assert await stage.published(request) == []
+
+
+async def test_a_gate_that_stays_shut_ends_the_run_in_silence(stage: Stage) -> None:
+    request = await stage.task_job("/say wet", "1767279600", gate="test -e dry || exit 7")
+    assert (await stage.run(request)) == (0, "")
+    assert await stage.published(request) == []
+    (done,) = await stage.progress(request)
+    assert (done.tag("status"), done.tag("gate")) == ("done", "exit code 7")
+    # In the conversation's folder, where an agent's commands run.
+    (stage.group_folder / "dry").touch()
+    request = await stage.task_job("/say dry", "1767366000", gate="test -e dry")
+    assert (await stage.run(request)) == (0, "")
+    assert [event.content for event in await stage.published(request)] == ["dry"]
+    assert [e.values("gate") for e in await stage.progress(request)] == [[]]
+
+
+async def test_what_is_handed_to_a_run_behind_a_shut_gate_is_answered(stage: Stage) -> None:
+    request = await stage.task_job("/say wet", "1767452400", gate="false")
+    asked = await stage.ask("/say here")
+    given = handed.handed(stage.router.public, stage.group, request.id, asked.id, stage.latest)
+    await stage.put(given, stage.router)
+    assert (await stage.run(request)) == (0, "")
+    assert [event.content for event in await stage.published(request)] == ["here"]
+
+
+async def test_what_has_set_a_task_off_is_read_with_it(stage: Stage) -> None:
+    asked = await stage.ask("it rains")
+    for cause in (Said(asked.id), Called("text/plain", "/say from outside")):
+        request = await stage.task_job("/say noted", secrets.token_hex(8), cause=cause)
+        assert (await stage.run(request)) == (0, "")
+        assert [event.content for event in await stage.published(request)] == ["noted"]
+
+
+async def test_nothing_that_nobody_has_said_is_reacted_to(stage: Stage) -> None:
+    request = await stage.task_job("/react 👍", "1767279600")
+    assert (await stage.run(request))[0] == 0
+    (reply,) = await stage.published(request)
+    assert "name a message" in reply.content
+
+
+async def test_what_is_handed_to_a_tasks_run_is_answered_after_it(stage: Stage) -> None:
+    request = await stage.task_job("/say first", "1767279600")
+    asked = await stage.ask("/say then")
+    given = handed.handed(stage.router.public, stage.group, request.id, asked.id, stage.latest)
+    await stage.put(given, stage.router)
+    assert (await stage.run(request))[0] == 0
+    replies = await stage.published(request)
+    assert sorted(event.content for event in replies) == ["first", "then"]
+    assert [event.values("q") for event in replies if event.content == "then"] == [[asked.id]]
 
 
 async def test_a_note_is_public_and_a_reaction_names_its_message(stage: Stage) -> None:

@@ -64,6 +64,13 @@ def test_every_tool_is_described_for_a_model() -> None:
         "register_group",
         "ask_owner",
         "propose_change",
+        "schedule_task",
+        "list_tasks",
+        "update_task",
+        "pause_task",
+        "resume_task",
+        "cancel_task",
+        "run_task",
     ]
     assert all(tool.description for tool in told.values())
     assert told["run_command"].parameters == {

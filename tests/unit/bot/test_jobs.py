@@ -26,6 +26,8 @@ from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.own import handed as handed_events
 from nips.own import job as job_events
+from nips.own import task_run
+from nips.own.task_run import TaskRun
 
 ROUTER, BOT, STRANGER, S1, S2 = (SecretKey(bytes([n]) * 32) for n in range(1, 6))
 GROUP = "00000000-0000-4000-8000-000000000001"
@@ -274,3 +276,36 @@ def test_the_promises_hold_for_every_job(
     if isinstance(step, GiveUp):
         assert step.words.startswith("I could not finish that")
         assert step.words.endswith(".")
+
+
+def test_a_tasks_run_has_no_message_until_one_is_handed_to_it() -> None:
+    run = TaskRun(f"31923:{ROUTER.public}:{GROUP}/{GROUP}", "1767279600")
+    request = by(ROUTER, task_run.request(ROUTER.public, GROUP, run, BOT.public, 100))
+    (job,) = fold([request], ROUTER.public).values()
+    assert (job.task, job.messages, job.message, job.at, job.all_messages) == (
+        run, (), None, None, (),
+    )  # fmt: skip
+    given = by(
+        ROUTER, handed_events.handed(ROUTER.public, GROUP, request.id, MESSAGE, 101, position=1)
+    )
+    (job,) = fold([request, given], ROUTER.public).values()
+    assert (job.at, job.all_messages, job.left_over) == (None, (MESSAGE,), (MESSAGE,))
+    session = by(ROUTER, job_events.attempt(ROUTER.public, GROUP, request.id, 1, S1.public, 101))
+    begun = by(S1, job_events.progress(S1.public, GROUP, request.id, "", 102, messages=(MESSAGE,)))
+    (job,) = fold([request, given, session, begun], ROUTER.public).values()
+    assert (job.at, job.left_over) == (MESSAGE, ())
+    step = next_step(job, has_spoken=False, failure=INTERRUPTED, pauses_s=PAUSES_S)
+    assert step == Again(2, 2.0)
+
+
+def test_a_gate_that_stayed_shut_is_told_by_its_session_alone() -> None:
+    """Attack: another job's session says what became of this one's task."""
+    run = TaskRun(f"31923:{ROUTER.public}:{GROUP}/{GROUP}", "1767279600")
+    request = by(ROUTER, task_run.request(ROUTER.public, GROUP, run, BOT.public, 100))
+    began = by(ROUTER, job_events.attempt(ROUTER.public, GROUP, request.id, 1, S1.public, 101))
+    for session, gate in ((S1, "exit code 1"), (S2, None)):
+        shut = job_events.progress(
+            session.public, GROUP, request.id, "", 102, done=True, gate="exit code 1"
+        )
+        (job,) = fold([request, began, by(session, shut)], ROUTER.public).values()
+        assert (job.gate, job.done) == (gate, gate is not None)

@@ -85,6 +85,24 @@ def test_who_is_answered(by: str, kind: Kind) -> None:
     assert route(event, OPEN, ROLES, AROUND) == Work(FAMILY, event.id)
 
 
+@pytest.mark.parametrize(
+    ("event", "group", "may"),
+    [
+        (said("bob"), OPEN, True),
+        (said("alice", "hello", PROXY), OPEN, True),
+        (said("bob", kind=Kind.REACTION), OPEN, True),
+        # Attacks: the muted, other assistants, our own words brought back, a group that is gone.
+        (said("bob"), bound(muted=(P["bob"],)), False),
+        (said("robot"), OPEN, False),
+        (said("bob", "hello", LABEL), OPEN, False),
+        (said("bob", "hello", PROXY), OPEN, False),
+        (said("bob"), None, False),
+    ],
+)
+def test_who_may_set_off_a_task(event: Event, group: Group | None, may: bool) -> None:
+    assert routing.may_set_off(event, group) is may
+
+
 Row = tuple[str, Rule, Event, Group | None, Around, Outcome]
 TABLE: list[Row] = [
     (

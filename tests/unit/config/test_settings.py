@@ -27,6 +27,14 @@ def test_a_file_wins_over_the_defaults_and_the_environment_over_both(
     assert load(tmp_path).agent.pids == 64
 
 
+def test_nobody_calls_tasks_unless_they_are_let_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load(tmp_path).webhooks.listen == ""
+    monkeypatch.setenv("NOSTRCLAW_WEBHOOKS__LISTEN", "[::1]:0")
+    assert load(tmp_path).webhooks.listen == "[::1]:0"
+
+
 def test_without_a_number_there_is_no_signal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +96,10 @@ def test_hosts_that_may_be_private(
         ({"router_relay": "https://groups.example"}, "router_relay"),
         ({"listen": "0.0.0.0:7447"}, "listen"),  # the relay must not be on the network
         ({"listen": "127.0.0.1:99999"}, "listen"),
+        ({"listen": "127.0.0.1:\u0661"}, "listen"),
+        ({"webhooks": {"listen": "0.0.0.0:7450"}}, "webhooks.listen"),
+        ({"webhooks": {"listen": "7450"}}, "webhooks.listen"),
+        ({"webhooks": {"secret": "x"}}, "webhooks.secret"),
         ({"relays": ["http://relay.example"]}, "relays"),
         ({"relays": []}, "relays"),
         ({"agent": {"wall_clock_s": 0}}, "wall_clock_s"),
@@ -95,6 +107,7 @@ def test_hosts_that_may_be_private(
         ({"budget": {"runs_per_day": -1}}, "runs_per_day"),
         ({"budget": {"group_usd_per_day": -0.5}}, "group_usd_per_day"),
         ({"budget": {"runs_per_week": 1}}, "runs_per_week"),
+        ({"tasks": {"min_interval_s": 0}}, "min_interval_s"),
         ({"signal": {"number": "0170 1234567"}}, "signal.number"),
         ({"signal": {"number": "+49 170 1234567"}}, "signal.number"),
         ({"signal": {"number": "+4917012345678901"}}, "signal.number"),  # more than fifteen digits
@@ -104,6 +117,8 @@ def test_hosts_that_may_be_private(
         ({"signal": {"url": "http://127.0.0.1:99999"}}, "signal.url"),
         ({"signal": {"url": "https://me:secret@signal.example"}}, "no password is a setting"),
         ({"signal": {"url": "http://127.0.0.1@signal.example"}}, "no password is a setting"),
+        ({"signal": {"url": "https://a b:8080"}}, "no name of a host"),
+        ({"signal": {"url": "https://☃.net"}}, "begins with xn--"),
         ({"signal": {"url": "http://127.0.0.1:8080/?next=x"}}, "signal.url"),
         # Nothing but the network keeps others from the service.
         ({"signal": {"url": "http://192.168.1.10:8080"}}, "plain_http"),

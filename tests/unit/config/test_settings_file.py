@@ -22,9 +22,13 @@ LINES = 'url = "http://127.0.0.1:8080"\nnumber = "+491701234567"\n'
         ("[signal]\n", f"[signal]\n{LINES}"),
         ("[ signal ] # here", f"[ signal ] # here\n{LINES}"),
         (
-            '[signal]\n# my own\nnumber = "+1" # old\npoll_s = 2\n\n# next\n[agent]\npids = 9\n',
-            '[signal]\n# my own\nnumber = "+491701234567"\npoll_s = 2\n\n# next\n'
+            '[signal]\n# my own\nnumber = "+1"# old\npoll_s = 2\n\n# next\n[agent]\npids = 9\n',
+            '[signal]\n# my own\nnumber = "+491701234567"# old\npoll_s = 2\n\n# next\n'
             'url = "http://127.0.0.1:8080"\n[agent]\npids = 9\n',
+        ),
+        (
+            '[signal]\nnumber = "" # the #1\nurl = "http://a/#"   # ours\n',
+            '[signal]\nnumber = "+491701234567" # the #1\nurl = "http://127.0.0.1:8080"   # ours\n',
         ),
         (
             '[agent]\nnumber = "mine"\n[signal]\nurl="x"\n[budget]\n',
@@ -55,6 +59,15 @@ def test_another_form_is_left_to_the_person(tmp_path: Path, before: str) -> None
         set_in_table(tmp_path, "signal", NEW)
     assert 'number = "+491701234567"' in str(error.value)
     assert file.read_text() == before
+
+
+def test_a_link_to_the_settings_stays_one(tmp_path: Path) -> None:
+    elsewhere, file = tmp_path / "mine.toml", tmp_path / FILE_NAME
+    elsewhere.write_text("# mine\n")
+    file.symlink_to(elsewhere)
+    set_in_table(tmp_path, "signal", NEW)
+    assert file.is_symlink()
+    assert elsewhere.read_text() == f"# mine\n\n[signal]\n{LINES}"
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:

@@ -335,6 +335,7 @@ HONEST = [
     (as_(SIGNAL), event(SIGNAL, Kind.REMOVE_USER, ("h", THIRD), ("p", SIGNAL_PUPPET.public))),
     (as_(SIGNAL, SIGNAL_PUPPET), event(SIGNAL_PUPPET, 9, ("h", THIRD), ("-",))),
     (as_(SIGNAL), event(SIGNAL, Kind.APP_DATA, ("d", "delivery/x"))),
+    (as_(SIGNAL), event(SIGNAL, Kind.APP_DATA, ("d", "bound/signal-outbox"))),
     (as_(BRIDGE, PUPPET), event(PUPPET, 0, content="{}")),
     (as_(BRIDGE, PUPPET), event(PUPPET, 9, H, ("-",), created_at=NOW - 172_800)),
     (as_(BRIDGE), event(BRIDGE, Kind.APP_DATA, ("d", "delivery/x"))),

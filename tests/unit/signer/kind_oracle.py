@@ -16,8 +16,8 @@ from tests.unit.signer.house import MAIN, NOW, House
 
 HOUSE = House()
 # Nobody has these signed by asking: seals, wraps, logins, requests, moderation, records, vanishing,
-# costs.
-NEVER = {13, 62, 1059, 22_242, 24_133, 30_078, 44_200} | set(range(9_000, 9_023))
+# what agents do, costs.
+NEVER = {13, 62, 1059, 22_242, 24_133, 24_200, 30_078, 44_200} | set(range(9_000, 9_023))
 NEVER |= set(range(43_001, 43_007)) | set(range(46_000, 46_100))
 # The bot's name itself: its owner says yes to the very event, each time.
 OWNERS = {0, 3, 5, 10_002, 10_050}

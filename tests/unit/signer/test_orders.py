@@ -74,7 +74,7 @@ def test_every_command_that_changes_rights(scene: Opening, word: str) -> None:
 @pytest.mark.parametrize(
     "words",
     ["Good morning!", "/stop", "/status", "/run 12ab", "allow ghkmwz", "/allowed", "/pause" * 400,
-     "/pause " + "x" * 2_000, "I wrote:\n/pause"],
+     "/pause " + "x" * 12_000, "I wrote:\n/pause"],
 )  # fmt: skip
 def test_the_owners_other_words_are_not_repeated(scene: Opening, words: str) -> None:
     assert scene.order(scene.rumor(words)) is None

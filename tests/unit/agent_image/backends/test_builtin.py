@@ -66,6 +66,15 @@ def say(text: str) -> Call:
                 say("<propose_change>"),
             ],
         ),
+        (
+            '/schedule "0 16 * * 1-5" /say water',
+            [
+                Call("schedule_task", {"when": "0 16 * * 1-5", "prompt": "/say water"}),
+                say("<schedule_task>"),
+            ],
+        ),
+        ("/tasks", [Call("list_tasks", {"task": ""}), say("<list_tasks>")]),
+        ("/untask 3f2a", [Call("cancel_task", {"task": "3f2a"}), say("<cancel_task>")]),
         ("/myname Ada", [Call("set_persona", {"name": "Ada"}), say("<set_persona>")]),
         ("/conversations", [Call("list_groups", {}), say("<list_groups>")]),
         (

@@ -172,6 +172,19 @@ class Stage:
         )
         return (await self.client.fetch([wanted]))[::-1]
 
+    async def first(self, kind: int, **tags: str) -> Event:
+        """Wait for an event of the router's."""
+        wanted = Filter(
+            authors=frozenset({self.roles.router}),
+            kinds=frozenset({int(kind)}),
+            tags={name: frozenset({value}) for name, value in tags.items()},
+        )
+        async with asyncio.timeout(ANSWER_WAIT_S), self.client.subscribe([wanted]) as stream:
+            async for item in stream:
+                if isinstance(item, Delivery):
+                    return item.event
+        raise AssertionError("a subscription ends by an exception only")
+
     async def jobs(self, message: Event) -> list[Event]:
         """The jobs that were made of a message."""
         return await self.find(Kind.JOB_REQUEST, e=message.id)

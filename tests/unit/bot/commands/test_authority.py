@@ -170,3 +170,33 @@ def test_who_may_stop_the_work_of_a_group() -> None:
     muted = replace(OTHER, binding=Binding(FAMILY, "family", muted=(PUPPET.public,)))
     assert not authority.may_stop(said(PUPPET, "/stop", group=FAMILY), muted)
     assert not authority.may_stop(said(OWNER, "/stop"), replace(OTHER, binding=None))
+
+
+@pytest.mark.parametrize(
+    ("by", "group", "whose"),
+    [
+        (OWNER, OTHER, Authority.OWNER),
+        (ADMIN, OTHER, Authority.OWNER),
+        (MEMBER, OTHER, Authority.NOBODY),
+        (STRANGER, OTHER, Authority.NOBODY),
+        (PUPPET, OTHER, Authority.NOBODY),
+        (BOT, OTHER, Authority.NOBODY),
+        (ADMIN, replace(OTHER, binding=replace(OTHER.binding or Binding(FAMILY, "family"),
+                                               archived=True)), Authority.NOBODY),
+        (ADMIN, replace(OTHER, binding=None), Authority.NOBODY),
+        # Attack: a puppet that was made an admin: the bridge writes in its name.
+        (ADMIN, replace(OTHER, members={ADMIN.public: ("admin", "puppet")}), Authority.NOBODY),
+    ],
+)  # fmt: skip
+def test_whose_word_counts_about_a_groups_tasks(
+    by: SecretKey, group: Group, whose: Authority
+) -> None:
+    event = said(by, "/task new @daily Hi", group=FAMILY)
+    found = authority.standing_in(event, group, OWNER.public, NOW)
+    assert (found.whose, found.once, found.why) == (whose, event.id, "")
+    old = said(by, "/task new @daily Hi", group=FAMILY, at=NOW - MAX_AGE_S - 1)
+    judged = authority.standing_in(old, group, OWNER.public, NOW)
+    assert judged.whose is not Authority.OWNER
+    assert judged.why == (TOO_OLD if whose is Authority.OWNER else "")
+    elsewhere = said(by, "/task new @daily Hi", ("h", MAIN), group=FAMILY)
+    assert authority.standing_in(elsewhere, group, OWNER.public, NOW).whose is Authority.NOBODY

@@ -133,7 +133,7 @@ async def test_what_cannot_be_is_told_in_a_sentence(stage: Stage) -> None:
         ("/approve kmpqrs", "kmpqrs"),
         ("/approve 0123456789abcdef", "a question of the signer's"),
         ("/run 0123", "There is no run that begins with 0123."),
-        ("/task 0123", "There is no task that begins with 0123."),
+        ("/task 0123", "There is no task '0123'."),
         ("/persona name @boss", "cannot be"),
         ("/budget all runs 5", "nostrclaw.toml"),
         ("/stop nobody-has-this", "There is no one group called"),
@@ -213,21 +213,6 @@ async def test_another_conversations_words_are_not_repeated_in_main(stage: Stage
     assert "secret" not in await stage.ask(f"/run {job.id[:12]}")
     assert "secret" not in await stage.ask("/runs")
     assert await stage.ask(f"/stop {name}") == "✅ Stopped."
-
-
-async def test_tasks(stage: Stage) -> None:
-    name = f"{stage.roles.main}/{token_hex(16)}"
-    tags = (
-        ("d", name), ("title", "Water the plants"), ("start", str(int(time.time()) + 7_260)),
-        ("h", stage.roles.main), ("schedule", "cron", "0 9 * * *"), ("status", "active"), ("-",),
-    )  # fmt: skip
-    task = Template(stage.owner.public, int(time.time()), 31_923, tags, "Say it nicely.")
-    ok = await stage.client.publish(task.sign(stage.owner, bytes(32)), deadline_s=10)
-    assert ok.accepted, ok.message
-    identifier = name.partition("/")[2]
-    assert f"{identifier[:8]} Water the plants (main): in 2 h" in await stage.ask("/tasks")
-    assert "Prompt: Say it nicely." in await stage.ask(f"/task {identifier[:8]}")
-    assert "Nothing is planned." in await stage.ask(f"/tasks {await group(stage)}")
 
 
 async def test_relays_and_logs(stage: Stage) -> None:

@@ -11,6 +11,7 @@ from bot.commands import asked
 from bot.commands.asked import Bad, is_order
 from bot.commands.grammar import READERS, is_command, parse
 from bot.commands.table import AGENTS, TABLE
+from bot.tasks.wanted import Wanted
 from nips.key import SecretKey
 from nips.nip19 import encode_npub, encode_nsec
 from tests.unit.nips.own.test_signal_id import ACI
@@ -91,7 +92,14 @@ READ: list[tuple[str, asked.Command]] = [
     ("/group Ann delete wipe", asked.DeleteGroup("Ann", wipe=True)),
     ("/tasks", asked.ListTasks()),
     ("/tasks Ann", asked.ListTasks("Ann")),
+    ("/task", asked.ListTasks()),
     ("/task 3f2a", asked.ShowTask("3f2a")),
+    ("/task new @daily Go", asked.NewTask(Wanted(when="@daily", prompt="Go"))),
+    ("/task edit 3f2a late no", asked.EditTask("3f2a", Wanted(late="no"))),
+    ("/task pause 3f2a", asked.PauseTask("3f2a")),
+    ("/task cancel 3f2a", asked.CancelTask("3f2a")),
+    ("/task run 3f2a", asked.RunTask("3f2a")),
+    ("/task runs 3f2a", asked.TaskRuns("3f2a")),
     ("/runs", asked.ListRuns()),
     ("/runs 20", asked.ListRuns(None, 20)),
     ("/runs Our family 20", asked.ListRuns("Our family", 20)),
@@ -154,6 +162,7 @@ def test_every_form_is_read(text: str, command: asked.Command) -> None:
 def test_every_command_and_every_value_is_in_the_table_of_tests() -> None:
     assert {text.strip().split()[0].lower().removeprefix("/") for text, _ in READ} == set(TABLE)
     every = {*asked.Reading.__args__, *asked.Order.__args__, asked.Stop}
+    assert every >= set(asked.OfTasks.__args__)
     assert {type(command) for _, command in READ} == every
     assert set(READERS) == set(TABLE)
 
@@ -175,8 +184,7 @@ BAD = [
     ("/etc is full", "There is no command /etc", None),
     ("/status now", "takes nothing", "status"),
     ("/help grup", "Did you mean /group?", "group"),
-    ("/task", "takes a task's id", "task"),
-    ("/task a b", "takes a task's id", "task"),
+    ("/task new Water the plants", "is no time", "task"),
     ("/published all", "takes a number", "published"),
     ("/published 51", "1 to 50 publications", "published"),
     ("/logs many", "takes a number", "logs"),
@@ -224,7 +232,7 @@ BAD = [
     ("/persona name", "Write it after the word", "persona"),
     ("/persona name Claw\nClaw", "one line", "persona"),
     ("/persona picture javascript:alert(1)", "https://", "persona"),
-    ("/persona text " + "x" * 10_000, "at most 2,000 characters", "persona"),
+    ("/persona text " + "x" * 12_000, "at most 12,000 characters", "persona"),
     ("/group " + "x " * 100, "more than 64 words", "group"),
 ]
 
@@ -285,7 +293,9 @@ def test_the_agents_own_commands_are_left_to_it() -> None:
     assert set(AGENTS) & set(TABLE) == {"run"}
 
 
-CHANGING = {"allow", "deny", "approve", "group", "budget", "model", "persona", "pause", "resume"}
+CHANGING = {
+    "allow", "deny", "approve", "group", "budget", "model", "persona", "pause", "resume", "task",
+}  # fmt: skip
 
 
 def test_which_forms_change_rights() -> None:

@@ -14,15 +14,14 @@ from bot.commands.facts import (
     Money,
     RelayFacts,
     RelaysFacts,
-    Reply,
     RunFacts,
     SetAsideFacts,
     SignalFacts,
     StatusFacts,
-    TaskFacts,
     Waiting,
 )
 from bot.commands.table import TABLE
+from tests.unit.bot.commands.reading import reads_well
 
 NOW = 1_800_000_000
 GROUP = GroupFacts(
@@ -46,7 +45,6 @@ RUN = RunFacts(
     what="a message of 12 characters", messages=2, begun=(NOW - 120, NOW - 60), ended_at=NOW - 30,
     lasted_s=90, words="the agent ended with status 1", cost=Money(None, 12, 40),
 )  # fmt: skip
-TASK = TaskFacts("3f2a", "main", "Water the plants", NOW + 7_200, "cron 0 9 * * *", "active", "Go")
 RELAYS = RelaysFacts(
     (
         RelayFacts("wss://one.example", "listening"),
@@ -69,8 +67,6 @@ EVERY = {
     "group": replies.group(GROUP),
     "runs": replies.runs([RUN] * 50, NOW),
     "run": replies.run(RUN, NOW),
-    "tasks": replies.tasks([TASK] * 50, NOW),
-    "task": replies.task(TASK, NOW),
     "relays": replies.relays(RELAYS, NOW),
     "logs": replies.logs([LogLine("2026-11-22T21:00:01.5Z", "bot", "warning", "went")]),
     "help": replies.help_of(None),
@@ -82,18 +78,7 @@ EVERY = {
 
 @pytest.mark.parametrize("name", EVERY)
 def test_every_answer_reads_well_in_any_client(name: str) -> None:
-    reply = EVERY[name]
-    assert isinstance(reply, Reply)
-    assert reply.said[0] in "✅❌"
-    for line in reply.text.splitlines():
-        assert 0 < len(line) <= 160, line
-        assert line == line.strip()
-        # Columns need a font of fixed width, and markup a client that shows it.
-        assert "  " not in line
-        assert "\t" not in line
-        assert not line.startswith(("|", "#", "*", "```"))
-    assert len(reply.text) < 6_000
-    json.dumps(reply.data)
+    reads_well(EVERY[name])
 
 
 def test_what_is_wrong_is_said_first() -> None:
@@ -138,7 +123,6 @@ def test_signal_is_shown_where_it_is_there(
 
 def test_nothing_to_show_is_said_in_a_sentence() -> None:
     assert replies.runs([], NOW).text == "Nothing was worked on yet."
-    assert replies.tasks([], NOW).text == "Nothing is planned."
     assert replies.logs([]).text == "No warnings."
     assert "ask again" in replies.relays(RelaysFacts((), None, {}), NOW).text
     assert replies.waiting([], NOW, head="H", none="Nobody.", how="/a").text == "Nobody."
@@ -175,7 +159,6 @@ def test_help_knows_every_command_and_the_agents() -> None:
 
 def test_a_long_list_ends() -> None:
     assert "… and 60 more" in replies.groups([GROUP] * 100).text
-    assert "… and 10 more" in replies.tasks([TASK] * 50, NOW).text
 
 
 def test_amounts() -> None:

@@ -81,9 +81,12 @@ async def at_terminal(*argv: str, env: Mapping[str, str]) -> AsyncIterator[Termi
 
 
 def _leader() -> None:
-    """The terminal's keys, Ctrl-C among them, are for this process."""
+    """The terminal's keys, Ctrl-C among them, are for this process, and do what they do there:
+    whoever runs tests in the background ignores an interrupt, and so would it."""
     import fcntl
+    import signal
     import termios
 
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)

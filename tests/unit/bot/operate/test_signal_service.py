@@ -9,7 +9,14 @@ import pytest
 
 from bot.engine.host import Engine
 from bot.operate.assembly import SOURCE_TREE
-from bot.operate.signal_service import IMAGE, NotStarted, arguments, name_of, port_of
+from bot.operate.signal_service import (
+    IMAGE,
+    NotStarted,
+    arguments,
+    make_private,
+    name_of,
+    port_of,
+)
 from config import settings
 
 FOLDER = Path("/data/signal")
@@ -56,6 +63,19 @@ def test_it_is_reached_from_this_machine_alone(
 def test_each_installation_has_its_own() -> None:
     assert name_of(FOLDER) != name_of(Path("/other/signal"))
     assert name_of(FOLDER).startswith("nostrclaw-signal-")
+
+
+def test_its_folder_is_for_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though somebody made it with their usual rights, or the engine's user has it by now."""
+    folder = tmp_path / "signal"
+    for mode in (0o755, 0o700):
+        make_private(folder)
+        assert folder.stat().st_mode & 0o777 == 0o700
+        folder.chmod(mode)
+    folder.chmod(0o711)
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+    make_private(folder)
+    assert folder.stat().st_mode & 0o777 == 0o711
 
 
 def test_compose_starts_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

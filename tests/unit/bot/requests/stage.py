@@ -27,6 +27,9 @@ from bot.requests.methods import Method
 from bot.requests.reception import Reception
 from bot.requests.widening import Usual
 from bot.run_folders import Layout
+from bot.task_book import TaskBook
+from bot.tasks.desk import Desk
+from bot.tasks.keeper import Keeper
 from config import settings
 from config.roles import ensure_key, read_key, save
 from nips.event import Event
@@ -34,6 +37,7 @@ from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.own.roles import Roles
+from nips.own.task_run import TaskRun
 from relay_local.client import Caller, Link, connect
 from tests.image.stage import a_program
 
@@ -52,15 +56,17 @@ class House:
     directory: Directory
     sessions: dict[str, Job] = field(default_factory=dict)
     stopped: list[str] = field(default_factory=list)
+    performed: list[tuple[str, TaskRun]] = field(default_factory=list)
     router_place: Place = field(init=False)
 
     def __post_init__(self) -> None:
         self.router_place = Place(self.link, self.key, "router")
 
-    def session(self, group: str, job: str = "a" * 64) -> SecretKey:
-        """The key of a job that runs in a group."""
+    def session(self, group: str, job: str = "a" * 64, task: TaskRun | None = None) -> SecretKey:
+        """The key of a job that runs in a group, for a message or for a task."""
         key = SecretKey.generate(token_bytes)
-        self.sessions[key.public] = Job(job, group, ("b" * 64,), 0)
+        messages = ("b" * 64,) if task is None else ()
+        self.sessions[key.public] = Job(job, group, messages, 0, task=task)
         return key
 
     def role(self, name: str) -> SecretKey:
@@ -96,9 +102,21 @@ class House:
         made = Requests(
             self.author, self.key, self.roles, self.sessions, self.place.data, self.directory,
             self.registry(), personas, usual or Usual(), self.owner.public, self.router_place.save,
+            await self.desk(),
         )  # fmt: skip
         await made.start()
         return made
+
+    async def desk(self) -> Desk:
+        """What is planned; what is performed is noted."""
+
+        async def perform(group: str, run: TaskRun) -> None:
+            self.performed.append((group, run))
+
+        book = TaskBook(self.author)
+        await book.load()
+        keeper = Keeper(self.author, book, perform, lambda _group: None, lambda: None)
+        return Desk(self.author, keeper, self.directory.group, self.roles.main)
 
     def registry(self) -> Registry:
         """The registry, whose stops of a group's work are noted."""

@@ -368,18 +368,19 @@ async def test_the_parts_ask_what_is_theirs(house: House) -> None:
 
         return note
 
-    others = Others(noting("stranger"), noting("command"), noting("spent"))
+    others = Others(noting("stranger"), noting("command"), noting("spent"), noting("heard"))
     theirs = {
         "stranger": ("bridge-nostr", ("nostr", ANN, "Ann")),
         "command": ("console", ("/status",)),
         "spent": ("model", ("{}",)),
+        "heard": ("bridge-nostr", ("{}",)),
     }
     async with house.reception(made.methods(others)):
         for method, (owner, params) in theirs.items():
             for name in ("bridge-nostr", "console", "model"):
                 async with house.asking(house.role(name)) as caller:
                     if name == owner:
-                        assert await caller.call(method, *params, request_id="x") == method
+                        assert await caller.call(method, *params, request_id=method) == method
                     else:
                         await denied(caller.call(method, *params))
                     await denied(caller.call("set_group", "", '{"paused":true}'))
@@ -388,12 +389,15 @@ async def test_the_parts_ask_what_is_theirs(house: House) -> None:
                 await denied(session.call(method, *params))
         async with house.asking(house.role("bridge-nostr")) as bridge:
             await denied(bridge.call("stranger", "signal", ANN, "Ann"), "its own network")
+        async with house.asking(house.role("bridge-signal")) as bridge:
+            await denied(bridge.call("heard", "{}"), "the Nostr bridge alone hears public events")
         async with house.asking(house.role("model")) as model:
             await denied(model.call("spent", "bad"), "invalid: spent: nonsense")
     assert heard == [
         ("stranger", "nostr", ANN, "Ann"),
-        ("command", "/status", "console/x"),
+        ("command", "/status", "console/command"),
         ("spent", "{}"),
+        ("heard", "{}"),
         ("spent", "bad"),
     ]
 

@@ -126,3 +126,9 @@ def test_anything_is_read_or_refused(text: str) -> None:
         return
     assert not isinstance(rule, Once) or rule.at_s > NOW
     assert not isinstance(rule, Every) or rule.first_s > NOW
+
+
+def test_the_house_may_allow_shorter_intervals() -> None:
+    assert read("every 2s", BERLIN, NOW, 2_000) == Every(2_000, NOW + 2)
+    with pytest.raises(Malformed, match="every 1s is too often: every 2s is the least"):
+        read("every 1s", BERLIN, NOW, 2_000)

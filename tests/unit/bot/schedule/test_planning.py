@@ -67,7 +67,7 @@ def test_what_an_event_leaves_open_begins_with_its_start() -> None:
     ("schedule", "why"),
     [
         (Schedule("cron", "0 0 31 2 *"), "never comes"),
-        (Schedule("interval", "59999"), "too often"),
+        (Schedule("interval", "999"), "every 999ms is too often: every 1s is the least"),
         (Schedule("interval", "99999999999"), "too rare"),
         (Schedule("once", "tomorrow"), "is no date and time"),
         (Schedule("event", "{}"), "runs at no time of its own"),
@@ -153,6 +153,25 @@ def test_what_is_done_is_done(step: object) -> None:
         step(replace(made(), status="done"))  # type: ignore[operator]
 
 
+def test_one_without_a_clock_is_claimed_slot_by_slot() -> None:
+    mention = Schedule("event", '{"kinds":[1]}')
+    task = made(schedule=mention, count=Count(2, 2))
+    first = planning.fired(task, "0e" * 32, NOW + 60)
+    assert first == replace(task, fired="0e" * 32, count=Count(1, 2)), "it stands where it stood"
+    last = planning.fired(first, "0f" * 32, NOW + 90)
+    assert (last.fired, last.count, last.status, last.start) == (
+        "0f" * 32, Count(0, 2), "done", NOW + 90,
+    )  # fmt: skip
+    assert planning.fired(made(schedule=mention), "0e" * 32, NOW).status == "active"
+    again = planning.edited(first, replace(first, prompt="Other.", fired=None), BERLIN, NOW + 70)
+    assert again == replace(first, prompt="Other."), "what was claimed stays claimed"
+
+
+def test_one_without_a_clock_waits_for_its_start() -> None:
+    task = replace(PLANTS, schedule=Schedule("webhook", "door"))
+    assert planning.new(task, BERLIN, NOW, not_before_s=NOW + 60).start == NOW + 60
+
+
 def test_an_edit_of_the_words_keeps_a_run_that_is_due() -> None:
     due = replace(made(), last=FOUR - DAY_S)
     edited = planning.edited(due, replace(due, prompt="Twice.", last=None), BERLIN, FOUR + 1)
@@ -199,6 +218,14 @@ def adopted(given: Wish) -> Task:
     return planning.new(task, BERLIN, NOW, not_before_s=not_before_s)
 
 
+def test_how_often_people_may_have_a_task_run_is_the_houses_to_say() -> None:
+    often = wish(Schedule("interval", "2000"))
+    with pytest.raises(Malformed, match="every 2s is too often: every 1m is the least"):
+        planning.wished(often, PLANTS, BERLIN, NOW)
+    task, _ = planning.wished(often, PLANTS, BERLIN, NOW, 2_000)
+    assert planning.rule_of(task.schedule, BERLIN, 5) == Every(2_000, NOW + 60)
+
+
 @pytest.mark.parametrize(
     ("given", "schedule", "start"),
     [
@@ -213,7 +240,8 @@ def adopted(given: Wish) -> Task:
         (wish(Schedule("once", ""), FOUR), Schedule("once", "2026-03-02T15:00:00Z"), FOUR),
         (wish(Schedule("once", "2026-03-02T16:00"), FOUR + 99),
          Schedule("once", "2026-03-02T15:00:00Z"), FOUR),
-        (wish(Schedule("webhook", "deploy")), Schedule("webhook", "deploy"), NOW),
+        (wish(Schedule("webhook", "deploy")), Schedule("webhook", "deploy"), NOW + 60),
+        (wish(Schedule("webhook", "deploy"), 9), Schedule("webhook", "deploy"), NOW),
     ],
 )  # fmt: skip
 def test_a_persons_own_event_becomes_a_task(given: Wish, schedule: Schedule, start: int) -> None:

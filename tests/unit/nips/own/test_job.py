@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from nips.event import Template
 from nips.own import handed, job
 from nips.own.job_tags import MAX_NAMED
 from nips.own.once import once_key
+from nips.own.task_run import TaskRun
 from nips.refusal import Malformed
 
 GROUP = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -28,6 +30,23 @@ HANDED = handed.handed(ROUTER, GROUP, JOB, MESSAGE, 9, position=3)
 WITHDRAWN = handed.withdrawn(ROUTER, GROUP, JOB, MESSAGE, 9)
 CANCEL = job.cancel(BOT, GROUP, JOB, 9, [MESSAGE])
 CANCELLED = job.cancelled(ROUTER, GROUP, JOB, 10)
+
+
+def test_every_event_of_a_tasks_run_names_the_task_and_is_read_as_before() -> None:
+    run = TaskRun(f"31923:{ROUTER}:{GROUP}/{GROUP}", "1767225600")
+    made = [
+        (ATTEMPT, job.attempt(ROUTER, GROUP, JOB, 2, SESSION, 8, task=run), job.parse_attempt),
+        (PROGRESS, job.progress(SESSION, GROUP, JOB, "reading", 9, task=run), job.parse_progress),
+        (RESULT, job.result(ROUTER, GROUP, JOB, 10, task=run), job.parse_end),
+        (ERROR, job.error(ROUTER, GROUP, JOB, "the time was up", 10, task=run), job.parse_end),
+        (CANCEL, job.cancel(BOT, GROUP, JOB, 9, [MESSAGE], task=run), job.parse_cancel),
+        (CANCELLED, job.cancelled(ROUTER, GROUP, JOB, 10, task=run), job.parse_cancel),
+    ]
+    for without, with_task, parse in made:
+        assert (without.values("a"), with_task.values("a")) == ([], [run.task])
+        read: Any = parse(with_task)
+        assert replace(read, id=without.id) == parse(without)
+        assert with_task.values("o") == without.values("o")
 
 
 def test_round_trips() -> None:

@@ -33,11 +33,14 @@ TASK = Task(
 FULL = replace(
     TASK, schedule=Schedule("interval", "90500", 1_767_000_000), status="paused",
     misfire=Misfire(None), until=1_800_000_000, count=Count(3, 5), last=1_767_279_500,
-    source=Source(f"31923:{OWNER}:mine:x", "0c" * 32),
+    source=Source(f"31923:{OWNER}:mine:x", "0c" * 32, "0123456789abcdef"), gate="test -e dry",
 )  # fmt: skip
+ON_EVENT = replace(TASK, schedule=Schedule("event", '{"kinds":[9]}'), fired="0e" * 32)
 
 
-@pytest.mark.parametrize("task", [TASK, FULL, replace(FULL, count=Count(0, 5), status="done")])
+@pytest.mark.parametrize(
+    "task", [TASK, FULL, ON_EVENT, replace(FULL, count=Count(0, 5), status="done")]
+)
 @pytest.mark.parametrize("prev", [None, "", "0d" * 32])
 def test_round_trip(task: Task, prev: str | None) -> None:
     event = template(task, ROUTER, 7, prev)
@@ -61,7 +64,8 @@ def test_the_documented_form() -> None:
     assert full[7:] == (
         ("schedule", "interval", "90500", "1767000000"), ("status", "paused"), ("misfire", "skip"),
         ("until", "1800000000"), ("count", "3", "5"), ("last", "1767279500"),
-        ("source", f"31923:{OWNER}:mine:x", "0c" * 32), ("prev", "0d" * 32),
+        ("gate", "test -e dry"),
+        ("source", f"31923:{OWNER}:mine:x", "0c" * 32, "0123456789abcdef"), ("prev", "0d" * 32),
         ("alt", "A scheduled task of the assistant's"),
     )  # fmt: skip
 
@@ -101,6 +105,10 @@ def changed(name: str, *tags: tuple[str, ...]) -> Template:
         ("last", (("last", "1e9"),)),
         ("source", (("source", "31923:x:y"),)), ("source", (("source", "x", "y"),)),
         ("source", (("source", "x" * 2_000, "0c" * 32),)),
+        ("source", (("source", "x", "0c" * 32, "0123"),)),
+        ("source", (("source", "x", "0c" * 32, "0123456789abcdef", ""),)),
+        ("gate", (("gate", "x" * 501),)), ("gate", (("gate", "a\nb"),)),
+        ("gate", (("gate", "a"), ("gate", "b"))),
     ],
 )  # fmt: skip
 def test_what_is_no_task(name: str, tags: Tags) -> None:
@@ -123,6 +131,13 @@ def test_a_prompt_that_is_none_or_too_long(prompt: str) -> None:
         checked_prompt(prompt)
     with pytest.raises(Malformed):
         parse(replace(template(TASK, ROUTER, 7), content=prompt), ROUTER)
+
+
+@pytest.mark.parametrize("last", ["", "A" * 64, "0e" * 33, "../x"])
+def test_what_names_no_run_of_one_without_a_clock(last: str) -> None:
+    event = template(replace(ON_EVENT, fired=None), ROUTER, 7)
+    with pytest.raises(Malformed):
+        parse(replace(event, tags=(*event.tags, ("last", last))), ROUTER)
 
 
 def test_what_it_does_not_know_it_leaves_alone() -> None:

@@ -46,11 +46,12 @@ def test_all_that_it_may_say() -> None:
         ("title", "Plants"), ("h", GROUP), ("start_tzid", "Europe/Berlin"), ("end", "1767283200"),
         ("schedule", "interval", "900000"), ("status", "paused"), ("misfire", "skip"),
         ("until", "1800000000"), ("count", "3"), ("location", "Home"), ("D", "20454"),
-        text="  Water them.\n",
+        ("gate", "sh dry.sh"), text="  Water them.\n",
     )  # fmt: skip
     assert parse(given) == Wish(
         OWNER, given.id, "mine", GROUP, "Plants", "Water them.", Schedule("interval", "900000"),
         "Europe/Berlin", 1_767_279_600, True, Misfire(None), 1_800_000_000, Count(3, 3),
+        "sh dry.sh",
     )  # fmt: skip
 
 
@@ -65,6 +66,12 @@ def test_a_moment_may_be_the_start_that_the_calendar_shows(tag: tuple[str, ...])
     wish = parse(event(tag))
     assert wish is not None
     assert wish.schedule == Schedule("once", "")
+
+
+def test_one_that_is_called_off() -> None:
+    wish = parse(event(CRON, ("status", "cancelled")))
+    assert wish is not None
+    assert (wish.cancelled, wish.paused) == (True, False)
 
 
 def test_a_title_alone_is_what_is_to_be_done() -> None:
@@ -86,10 +93,11 @@ def test_a_title_alone_is_what_is_to_be_done() -> None:
         ((CRON, ("h", "main")), "x", "must be a lower-case UUID"),
         ((CRON, ("h", GROUP), ("h", GROUP)), "x", "exactly one 'h'"),
         ((CRON, ("start_tzid", "../Berlin")), "x", "a zone's name such as Europe/Berlin"),
-        ((CRON, ("status", "done")), "x", "status must be active or paused"),
+        ((CRON, ("status", "done")), "x", "status must be active, paused or cancelled"),
         ((CRON, ("misfire", "later")), "x", "misfire must be skip, or run"),
         ((CRON, ("until", "2026-12-24")), "x", "until must be a whole number"),
         ((CRON, ("count", "0")), "x", "count must be a whole number from 1 to 1000000"),
+        ((CRON, ("gate", "x" * 501)), "x", "a command of at most 500 characters"),
         ((CRON,), "", "say what is to be done"),
         ((CRON,), "x" * 10_000, "at most 8,000 bytes, and this has 10,000"),
     ],

@@ -1,5 +1,5 @@
-"""Shell: only the listening part, as a process; prints the id of each wrap it takes in, and
-how the relays are whenever that changes.
+"""Shell: only the listening part, as a process; prints the id of each wrap it takes in, and of
+what comes of the filters in WATCH, and how the relays are whenever that changes.
 
 argv: public key, seconds between probes, the unix second of the last healthy moment or "-", relays.
 """
@@ -40,11 +40,20 @@ async def main(public_key: str, probe_s: float, healthy: str, *relays: str) -> N
     async with Pool(relays, login) as pool, Arrivals(pool, public_key, known, pace) as arrivals:
         reading = asyncio.create_task(read(arrivals, slowly=bool(most_bytes)))
         telling = asyncio.create_task(tell(arrivals))
+        watching = asyncio.create_task(watch(arrivals))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, reading.cancel)
         with suppress(asyncio.CancelledError):
             await reading
         telling.cancel()
+        watching.cancel()
         say_health(arrivals)
+
+
+async def watch(arrivals: Arrivals) -> None:
+    await arrivals.watch(json.loads(os.environ.get("WATCH") or "[]"))
+    async for event in arrivals.watched():
+        sys.stdout.write(f"{event.id}\n")
+        sys.stdout.flush()
 
 
 async def tell(arrivals: Arrivals) -> None:

@@ -167,7 +167,7 @@ class Listener:
 
 @asynccontextmanager
 async def listening(
-    *urls: str, probe_s: float = 5, healthy: str = "-", queued_bytes: str = ""
+    *urls: str, probe_s: float = 5, healthy: str = "-", queued_bytes: str = "", watch: str = ""
 ) -> AsyncIterator[Listener]:
     """Run the listening part beside these relays."""
     process = await asyncio.create_subprocess_exec(
@@ -175,6 +175,7 @@ async def listening(
         cwd=SOURCE_TREE,
         env={
             "PYTHONPATH": str(SOURCE_TREE), "PATH": "/usr/bin:/bin", "QUEUED_BYTES": queued_bytes,
+            "WATCH": watch,
         },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -77,6 +77,13 @@ async def test_a_reply_names_the_message_it_answers(stage: Stage, owner: Person)
     assert rumor.pubkey == stage.roles.bot
 
 
+async def test_a_reply_to_what_is_no_id_goes_out(stage: Stage, owner: Person) -> None:
+    """Attack: an agent's `q` that the relay refuses to look for, and the bridge ends, again and
+    again."""
+    await stage.say("an answer to nothing", quote="no id")
+    await heard(owner, "an answer to nothing")
+
+
 async def test_a_long_reply_comes_in_parts_and_in_order(stage: Stage, owner: Person) -> None:
     paragraphs = [f"{number} " + "lorem " * 700 for number in range(12)]
     said = await stage.say("\n\n".join(paragraphs))

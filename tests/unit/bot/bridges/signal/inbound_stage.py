@@ -20,8 +20,8 @@ from bot import registration
 from bot.author import Author
 from bot.bridges.bindings import Bindings
 from bot.bridges.incoming import Incoming
-from bot.bridges.signal.inbound import Inbound
-from bot.bridges.signal.rest import Service
+from bot.bridges.signal.inward.inbound import Inbound
+from bot.bridges.signal.service.rest import Service
 from bot.operate.stand_ins.signal_envelopes import Person
 from bot.operate.stand_ins.signal_service import SignalService
 from bot.place import Place

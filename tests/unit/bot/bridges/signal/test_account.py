@@ -8,8 +8,8 @@ import pytest
 
 from bot.bridges.signal import account as module
 from bot.bridges.signal.account import Account
-from bot.bridges.signal.envelope import parse
-from bot.bridges.signal.rest import Service
+from bot.bridges.signal.received.envelope import parse
+from bot.bridges.signal.service.rest import Service
 from bot.operate.stand_ins import signal_faults as faults
 from bot.operate.stand_ins.signal_envelopes import Person, mention, quote, reacted, said, synced
 from tests.signal_service import ALICE, BOB, NUMBER, a_service

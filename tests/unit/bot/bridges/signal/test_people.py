@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 
-from bot.bridges.signal.envelope import Identity
 from bot.bridges.signal.people import (
     known_as,
     once,
@@ -11,6 +10,7 @@ from bot.bridges.signal.people import (
     pseudonyms,
     shown_name,
 )
+from bot.bridges.signal.received.envelope import Identity
 from nips.key import SecretKey, is_hex
 from nips.own.once import once_key
 
