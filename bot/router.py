@@ -1,4 +1,4 @@
-"""Shell: the router: reads the groups' messages, decides, and sees every job to its end.
+"""Shell: the router put together: what reads, decides, and sees every job to its end.
 
 Crash-only: what it must remember is on the relay. A message becomes a job (43001), or is handed to
 one (43003), under a once-key before the reader's place moves past it; a job's attempts, its `done`
@@ -18,7 +18,6 @@ from functools import partial
 
 import structlog
 
-from bot import retraction
 from bot.adoption import Adoption
 from bot.attempt import Runner
 from bot.author import of_kinds
@@ -35,18 +34,14 @@ from bot.ending import open_jobs
 from bot.engine.sandbox import EngineAway
 from bot.engine.spares import Spares, available_memory
 from bot.engine_watch import EngineWatch
-from bot.groups import MEMBERSHIP_KINDS
 from bot.jobs import JOB_KINDS
 from bot.lookout import Lookout
-from bot.objection import Objection
 from bot.persona import Personas
-from bot.place import Place, follow
-from bot.recollection import Recollection
+from bot.place import Place
+from bot.reader import Reader
 from bot.registry import Registry
 from bot.requests.house import Others, Requests
 from bot.requests.widening import Usual
-from bot.retraction import DELETION_KINDS
-from bot.routing import MESSAGE_KINDS, Context, Ignored, Later, Work, route
 from bot.schedule.expression import MIN_INTERVAL_MS
 from bot.scheduler import Doing
 from bot.session_grants import LAST_WORD_S
@@ -57,18 +52,9 @@ from bot.wishes import Wishes
 from nips.event import Event
 from nips.filter import Filter
 from nips.key import SecretKey
-from nips.kinds import Kind
 from nips.own.backend_name import BackendName
 from nips.own.roles import Roles
-from relay_local.client import Caller, Caught, Delivery, Link
-
-READ_KINDS = frozenset(
-    {
-        *map(int, MESSAGE_KINDS | MEMBERSHIP_KINDS | {Kind.JOB_CANCEL, Kind.REACTION}),
-        int(Kind.CALENDAR_EVENT),
-        *DELETION_KINDS,
-    }
-)
+from relay_local.client import Caller, Link
 
 log = structlog.get_logger()
 
@@ -125,7 +111,6 @@ class Router:
         made = replace(made, engine=self._engine.serving)
         self.spares = Spares(made.spare, made.makeup, made.bounds, available_memory)
         self._runner = replace(made, spares=self.spares)
-        self._recollection = Recollection(link, roles)
         self._place = Place(link, key, "router")
         self._resolved = asyncio.Event()
         self._all_ended = Place(link, key, "router-jobs")  # no job open that began before it
@@ -199,7 +184,7 @@ class Router:
         tasks.create_task(agenda.run())
         if dispatch.is_idle:
             self.spares.used(roles.main)  # the first message after a start need not wait either
-        await self._read(dispatch, adoption, hearing, agenda.wishes)
+        await self._reader(dispatch, adoption, hearing, agenda.wishes).run(self.ready)
 
     def _of_tasks(self, owner: str, dispatch: Dispatch) -> Surroundings:
         """What tasks need of the rest."""
@@ -213,6 +198,25 @@ class Router:
             self._webhooks,
             self._say,
             self._least_ms,
+        )
+
+    def _reader(
+        self, dispatch: Dispatch, adoption: Adoption, hearing: Hearing, wishes: Wishes
+    ) -> Reader:
+        return Reader(
+            self._author,
+            self._roles,
+            self._place,
+            self._all_ended,
+            dispatch,
+            adoption,
+            hearing,
+            wishes,
+            self._spending,
+            self._personas,
+            self._directory.group,
+            self._owners,
+            self._learn,
         )
 
     def _learn(self, event: Event) -> None:
@@ -288,75 +292,6 @@ class Router:
         )
         for job in open_jobs(events, self._roles.router):
             await dispatch.resolve(job)
-
-    # What comes, in order of arrival
-
-    async def _read(
-        self, dispatch: Dispatch, adoption: Adoption, hearing: Hearing, wishes: Wishes
-    ) -> None:
-        objection = Objection(self._author, self._owners, self._directory.group, dispatch)
-        epoch: str | None = None
-        async for item in follow(self._link, [Filter(kinds=READ_KINDS)], self._place):
-            match item:
-                case Caught(str(now_epoch), _):
-                    epoch = now_epoch
-                    self.ready.set()
-                    await adoption.tidy()
-                case Delivery(event, seq):
-                    # Every job of a message before this one has its end: what is open from now
-                    # on comes after it.
-                    if epoch is not None and seq is not None and dispatch.is_idle:
-                        self._all_ended.advance(epoch, seq - 1)
-                    match event.kind:
-                        case Kind.CHAT | Kind.BUZZ_CHAT:
-                            await adoption.ensure(event.tag("h") or "")
-                            await self._receive(event, dispatch, hearing)
-                        case Kind.JOB_CANCEL:
-                            objection.cancelled(event)
-                        case Kind.REACTION:
-                            await objection.reacted(event)
-                        case Kind.CALENDAR_EVENT:
-                            await wishes.saw(event)
-                        case kind if kind in DELETION_KINDS:
-                            await retraction.deleted(self._author, dispatch, event)
-                            await wishes.deleted(event)
-                        case _:
-                            if event.pubkey != self._author.pubkey:
-                                # Read again after a crash, what came before would be decided
-                                # anew, by who may do what since.
-                                await self._place.save()
-                            self._learn(event)
-                            await adoption.saw(event)
-
-    async def _receive(self, event: Event, dispatch: Dispatch, hearing: Hearing) -> None:
-        group = self._directory.group(event.tag("h") or "")
-        if await hearing.takes(event, group):
-            self._recollection.note(event, group)
-            return
-        around = await self._recollection.around(
-            event,
-            group,
-            name=self._personas.of(event.tag("h") or "").name or "",
-            owners=self._owners(),
-            now_s=self._author.now_s(),
-        )
-        match route(event, group, self._roles, around):
-            case Ignored(reason) | Context(reason):
-                log.debug("message left alone", message=event.id[:12], reason=reason)
-            case Work(group_id, _):
-                await self._begin(group_id, event, dispatch)
-            case Later(group_id, _, until_s):
-                await self._begin(group_id, event, dispatch, not_before=until_s)
-        self._recollection.note(event, group)
-
-    async def _begin(
-        self, group: str, event: Event, dispatch: Dispatch, *, not_before: int | None = None
-    ) -> None:
-        if (why := self._spending.why_not(group)) is not None:
-            log.info("message left alone", message=event.id[:12], reason=why)
-            await self._spending.tell(group, event)
-            return
-        await dispatch.intake.begin(group, event.id, not_before=not_before)
 
     def _backends_of(self, group: str) -> tuple[BackendName, ...]:
         found = self._directory.group(group)

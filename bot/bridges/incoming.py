@@ -8,6 +8,7 @@ and the file is whole and on disk before it has its name.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import stat
@@ -16,9 +17,10 @@ from pathlib import Path
 from secrets import token_hex
 from threading import Lock
 
+from bot.bridges.file_names import shown_name, stored_name, true_type
 from bot.engine import folders
 from bot.engine.folders import UnsafeFolder
-from nips.own.received import FOLDER
+from nips.own.received import FOLDER, ReceivedFile
 
 MIN_FREE_BYTES = 256 << 20  # left to the machine
 MAX_NAMESAKES = 9
@@ -38,6 +40,22 @@ class Incoming:
     def __init__(self, groups: Path, max_bytes: int) -> None:
         self._groups, self._max_bytes = groups, max_bytes
         self._writing = Lock()  # two bridges may bring something for one group
+
+    async def take(
+        self,
+        folder: str,
+        given: str | None,
+        media_type: str,
+        content: bytes,
+        dimensions: str | None = None,
+    ) -> tuple[ReceivedFile, str]:
+        """Lay a file into a group's folder under a name that is safe there; returns it, and what
+        people may be shown as its name. given, media_type: as its sender says. Raises NotKept."""
+        true = true_type(media_type, content)
+        digest = sha256(content).hexdigest()
+        name = await asyncio.to_thread(self.keep, folder, stored_name(given, true, digest), content)
+        kept = ReceivedFile(name, true, digest, len(content), dimensions)
+        return kept, shown_name(given, name)
 
     def keep(self, folder: str, name: str, content: bytes) -> str:
         """Write a file into a group's folder and return the name that it got: `name`, or one with

@@ -11,12 +11,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Collection, Sequence
-from hashlib import sha256
 
 import httpx
 import structlog
 
-from bot.bridges.file_names import shown_name, stored_name, true_type
 from bot.bridges.incoming import Incoming, NotKept
 from bot.bridges.nostr.destination import Destination, NotPublic, Unresolved, resolve
 from nips.nip17_files import TAG_BYTES, EncryptedFile
@@ -66,15 +64,12 @@ class Files:
         name. Raises NotTaken."""
         async with self._fetching:
             content = await self._fetched(file)
-            media_type = true_type(file.media_type, content)
-            digest = sha256(content).hexdigest()
-            name = stored_name(file.name, media_type, digest)
             try:
-                name = await asyncio.to_thread(self._incoming.keep, folder, name, content)
+                return await self._incoming.take(
+                    folder, file.name, file.media_type, content, file.dimensions
+                )
             except NotKept as error:
                 raise NotTaken(str(error)) from error
-        kept = ReceivedFile(name, media_type, digest, len(content), file.dimensions)
-        return kept, shown_name(file.name, name)
 
     async def _fetched(self, file: EncryptedFile) -> bytes:
         """The decrypted file, from whichever of its addresses gives it."""

@@ -12,28 +12,23 @@ import asyncio
 import json
 import time
 from dataclasses import asdict
-from secrets import token_bytes
-
-import structlog
 
 from bot.bridges.nostr.arrivals import Arrivals
 from bot.bridges.nostr.courier import Courier
 from bot.bridges.nostr.relay_state import Health as RelayHealth
 from bot.bridges.nostr.relay_state import State
 from bot.bridges.pen import Counts
+from bot.bridges.telling import put_health
 from bot.bridges.waiting import first_of
 from nips.event import Tag, Template
 from nips.filter import Filter
 from nips.key import SecretKey
 from nips.kinds import Kind
-from relay_local.client import Link, Unanswered
+from relay_local.client import Link
 
 D, STATUS_D = "health", "relays"
 PERIOD_S = 60.0
 LEAST_PAUSE_S = 1.0  # between two versions, however much changes
-SAVE_DEADLINE_S = 5.0
-
-log = structlog.get_logger()
 
 
 class Health:
@@ -88,15 +83,7 @@ class Health:
 
     async def _put(self, kind: Kind, tags: list[Tag], content: str) -> None:
         template = Template(self._key.public, self._created_at, kind, tuple(tags), content)
-        try:
-            ok = await self._link.publish(
-                template.sign(self._key, token_bytes(32)), deadline_s=SAVE_DEADLINE_S
-            )
-        except Unanswered:
-            log.warning("health not written")
-            return
-        if ok.refusal:
-            log.warning("health refused", reason=ok.message)
+        await put_health(self._link, self._key, template)
 
 
 def status_of(relays: dict[str, RelayHealth]) -> tuple[list[Tag], str]:

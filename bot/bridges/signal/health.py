@@ -11,12 +11,10 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from secrets import token_bytes
-
-import structlog
 
 from bot.bridges.signal.service.receiving import Receiving, State
 from bot.bridges.signal.troubles import Topic, Troubles
+from bot.bridges.telling import put_health
 from bot.bridges.waiting import first_of
 from nips.event import Template
 from nips.filter import Filter
@@ -24,15 +22,12 @@ from nips.key import SecretKey
 from nips.kinds import Kind
 from nips.own.fields import json_object
 from nips.refusal import Malformed
-from relay_local.client import Link, Unanswered
+from relay_local.client import Link
 
 D = "health"
 PERIOD_S = 60.0
 LEAST_PAUSE_S = 1.0  # between two versions, however much changes
-SAVE_DEADLINE_S = 5.0
 AWAY_S = 60  # after which the owner is told
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +139,4 @@ class Health:
             (("d", D), ("alt", "health of the Signal service")),
             json.dumps(content, ensure_ascii=False),
         )
-        try:
-            ok = await self._link.publish(
-                template.sign(self._key, token_bytes(32)), deadline_s=SAVE_DEADLINE_S
-            )
-        except Unanswered:
-            log.warning("health not written")
-            return
-        if ok.refusal:
-            log.warning("health refused", reason=ok.message)
+        await put_health(self._link, self._key, template)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
-from bot.bridges.file_names import described, not_taken, shown_name, stored_name, true_type
+from bot.bridges.file_names import described, not_taken
 from bot.bridges.incoming import Incoming, NotKept
 from bot.bridges.signal.received.parts import File
 from bot.bridges.signal.service.rest import Rejected, Service, ServiceError
@@ -103,15 +102,12 @@ class Files:
             # Attack: a size that is not true.
             if len(content) > MAX_FILE_BYTES:
                 raise NotTaken(_too_large())
-            media_type = true_type(file.media_type, content)
-            digest = sha256(content).hexdigest()
-            name = stored_name(file.name, media_type, digest)
             try:
-                name = await asyncio.to_thread(self._incoming.keep, folder, name, content)
+                return await self._incoming.take(
+                    folder, file.name, file.media_type, content, file.dimensions
+                )
             except NotKept as error:
                 raise NotTaken(str(error)) from error
-        kept = ReceivedFile(name, media_type, digest, len(content), file.dimensions)
-        return kept, shown_name(file.name, name)
 
     async def _fetched(self, file_id: str) -> bytes:
         problem: ServiceError | None = None
