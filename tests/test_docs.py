@@ -193,6 +193,7 @@ LIMITS = (
     f"at most {task_requests.MAX_RUNS_A_DAY} runs on the fullest day",
     f"at most {task_requests.MAX_NEW_OF_A_JOB} tasks, and has",
     f"make at most {task_requests.MAX_RUNS_OF_A_JOB} runs",
+    f"another time at most {task_requests.MAX_MOVED_OF_A_JOB} times",
     f"plans nothing sooner than in {task_requests.SOONEST_S // 60} minutes",
     f"of at most {order.MAX_CHARS:,} characters, that begins",
     f"`subject` (NIP-17) is carried, of at most {puppets.MAX_SUBJECT_CHARS} characters",

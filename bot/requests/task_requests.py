@@ -7,7 +7,8 @@ than its group has already, so no owner is asked for it; what could cost without
 
     any group            as many tasks as `bot.tasks.bounds` lets it have
     an agent not in main runs a day, of all its group's tasks together: `MAX_RUNS_A_DAY`
-    one job              new tasks: `MAX_NEW_OF_A_JOB`, runs at once: `MAX_RUNS_OF_A_JOB`
+    one job              new tasks: `MAX_NEW_OF_A_JOB`, runs at once: `MAX_RUNS_OF_A_JOB`, tasks
+                         given another time, of which the owner is told: `MAX_MOVED_OF_A_JOB`
     a task's own run     runs nothing at once, plans nothing sooner than `SOONEST_S`, and elsewhere
                          than in main nothing where there were `MAX_RUNS_A_DAY` within a day
 """
@@ -40,6 +41,7 @@ from nips.refusal import Malformed, Prefix, refused
 MAX_RUNS_A_DAY = 100
 MAX_NEW_OF_A_JOB = 10
 MAX_RUNS_OF_A_JOB = 3
+MAX_MOVED_OF_A_JOB = 20
 SOONEST_S = 600
 MAX_LISTED = 100
 JOBS_COUNTED = 1_000
@@ -119,6 +121,7 @@ class TaskRequests:
                 after = changed(standing, wanted, zone_of, self._author.now_s())
                 times_change = after.start != standing.start or after.schedule != standing.schedule
                 if times_change:
+                    self._count(asked, "moved", MAX_MOVED_OF_A_JOB, "move tasks {} times")
                     self._check(asked, after, standing)
                     await self._check_past(asked, after)
                 made = await self._desk.edit(task, wanted, version)

@@ -24,7 +24,7 @@ MAX_QUEUED = 20_000
 MAX_QUEUED_BYTES = 64 << 20  # a stranger's wraps may have 400 kB each
 TAG_BYTES, TEXT_BYTES = 56, 8  # of a tuple, and of each place in it
 MAX_LISTS = 1_000
-MAX_WATCHED = 1_000
+MAX_WATCHED = 100  # of up to 400 kB each
 LISTS, WATCH = "lists", "watch-"  # topics, the second with a number behind it
 MAX_SEEN = 100_000
 

@@ -87,7 +87,10 @@ def is_wanted(filters: Iterable[Filter], event: Event) -> bool:
     with what nobody waits for, with words that their author has not said, with a megabyte."""
     if not any(wanted.matches(event) for wanted in filters):
         return False
-    if size_of(event) > MAX_EVENT_BYTES or not can_be_told(event):
+    # Whom somebody follows is a longer list than anything that sets a task off.
+    if event.kind != CONTACTS and size_of(event) > MAX_EVENT_BYTES:
+        return False
+    if not can_be_told(event):
         return False
     try:
         event.verify()

@@ -12,7 +12,12 @@ from typing import Any
 import pytest
 
 from bot.requests.house import Requests
-from bot.requests.task_requests import MAX_NEW_OF_A_JOB, MAX_RUNS_A_DAY, MAX_RUNS_OF_A_JOB
+from bot.requests.task_requests import (
+    MAX_MOVED_OF_A_JOB,
+    MAX_NEW_OF_A_JOB,
+    MAX_RUNS_A_DAY,
+    MAX_RUNS_OF_A_JOB,
+)
 from nips.own import task_run
 from nips.own.binding import Binding
 from nips.own.task import Task
@@ -230,6 +235,18 @@ async def test_a_job_plans_and_starts_so_much(house: House) -> None:
         for _ in range(MAX_RUNS_OF_A_JOB):
             await session.call("run_task", task)
         await denied(session.call("run_task", task), "rate-limited: one request may have 3 runs")
+
+
+async def test_a_job_moves_tasks_so_often(house: House) -> None:
+    """Attack: an agent that gives a task another time without end: the owner is told each time."""
+    made, group = await house.requests(), (await a_group(house)).group
+    async with asking(house, group, made) as session:
+        task = await plan(session)
+        for number in range(MAX_MOVED_OF_A_JOB):
+            await session.call("update_task", task, json.dumps({"when": f"{number} 3 * * *"}))
+        again = session.call("update_task", task, json.dumps({"when": "0 5 * * *"}))
+        await denied(again, "rate-limited: one request may move tasks 20 times")
+        await session.call("update_task", task, json.dumps({"title": "as often as it likes"}))
 
 
 async def test_a_tasks_own_run_starts_no_chain(house: House) -> None:

@@ -220,6 +220,13 @@ def test_a_relay_of_bad_will() -> None:
         assert not is_wanted(wanted, wrong)
 
 
+def test_whom_somebody_follows_may_be_a_long_list() -> None:
+    wanted = checked([{"kinds": [3], "authors": [ANN.public]}])
+    names = [("p", f"{number:064x}") for number in range(2_000)]
+    assert is_wanted(wanted, note(ANN, "", *names, kind=3))
+    assert not is_wanted(wanted, note(ANN, "", *names * 2, kind=3))
+
+
 async def test_a_relay_that_closes_it_is_asked_again() -> None:
     """What it closes is not missed until the next connection."""
     event = note(ANN, "hi", ("t", "x"))
