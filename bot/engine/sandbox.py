@@ -28,6 +28,7 @@ from bot.engine.outcome import Exited, Killed, Outcome, Why
 _ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException, OSError)
 
 PING_S = 0.5  # a person waits for it
+REMOVAL_S = 10.0
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -125,9 +126,12 @@ class Sandbox:
         return Container(self, spec, name, stream, began_s)
 
     async def close(self) -> None:
-        """Wait for the removals under way; containers that still run are their callers'."""
+        """Wait for the removals under way, then remove what there still is: nobody would watch
+        it."""
         while self._settling:
-            await asyncio.gather(*self._settling, return_exceptions=True)
+            await asyncio.wait(tuple(self._settling))
+        with suppress(SandboxUnavailable):  # the next start does it
+            await self.remove_leftovers()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     # For Container
@@ -194,7 +198,11 @@ class Sandbox:
                 case docker.errors.NotFound():
                     pass
                 case docker.errors.APIError(status_code=409):
-                    pass  # somebody else's removal of it is under way
+                    # Another removal of it is under way. Gone meanwhile is gone, too.
+                    with suppress(SandboxUnavailable):
+                        await self._call(
+                            self._api.wait, name, timeout=REMOVAL_S, condition="removed"
+                        )
                 case _:
                     self._unremoved.add(name)  # the engine is away; tried again before the next
                     log.warning("container not removed", container=name[:12], reason=str(error))

@@ -122,7 +122,7 @@ class Spares(Generic[S]):
             await asyncio.sleep(0)  # made already: `_add` ends it, as its group is in use no more
         if (spare := self._kept.pop(group, None)) is not None:
             self._end(spare)
-        await asyncio.gather(*(task for task, of in self._ending.items() if of == group))
+        await self._until_ended(task for task, of in self._ending.items() if of == group)
 
     async def serve(self) -> None:
         """Make and end spares until cancelled; then all are ended."""
@@ -137,7 +137,7 @@ class Spares(Generic[S]):
         finally:
             for group in tuple(self._kept):
                 self._end(self._kept.pop(group))
-            await asyncio.gather(*self._ending)
+            await self._until_ended(self._ending)
 
     async def _step(self) -> bool:
         """One look; says whether another is due at once."""
@@ -158,7 +158,7 @@ class Spares(Generic[S]):
         for group in decided.end:
             self._end(self._kept.pop(group))
         if decided.end:
-            await asyncio.gather(*self._ending)
+            await self._until_ended(self._ending)
             return True
         if decided.make is not None:
             await self._add(decided.make)
@@ -170,11 +170,14 @@ class Spares(Generic[S]):
         self._making = makeup.group, making
         try:
             await asyncio.wait({making})
+        except asyncio.CancelledError:
+            making.cancel()
+            await asyncio.wait({making})
+            if not making.cancelled() and making.exception() is None:
+                self._end(making.result())  # made in the very moment: nobody else knows of it
+            raise
         finally:
             self._making = None
-            if not making.done():
-                making.cancel()
-                await asyncio.wait({making})
         if making.cancelled():
             return
         try:
@@ -193,6 +196,11 @@ class Spares(Generic[S]):
         task = asyncio.create_task(spare.end())
         self._ending[task] = spare.makeup.group
         task.add_done_callback(lambda done: self._ending.pop(done, None))
+
+    async def _until_ended(self, ending: Iterable[asyncio.Task[None]]) -> None:
+        """Wait for them; they go on to their ends also when the caller is cancelled meanwhile."""
+        if waited_for := tuple(ending):
+            await asyncio.wait(waited_for)
 
 
 def _kept(spare: Spare) -> Kept:
