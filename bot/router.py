@@ -192,7 +192,7 @@ class Router:
         return Surroundings(
             owner,
             self._owners,
-            Doing(dispatch.intake.perform, groups, spending.why_not, spending.tell),
+            Doing(dispatch.intake.perform, groups, spending.why_not, spending.tell, self._owners),
             self._resolved,
             self._runner.layout.data,
             self._webhooks,

@@ -27,11 +27,14 @@ from bot.task_book import Conflict, Planned, TaskBook
 from bot.zones import zone_of
 from nips.filter import MAX_VALUES, Filter
 from nips.kinds import Kind
+from nips.nip29 import GroupRole
 from nips.own.cause import Cause
 from nips.own.roles import Roles
 from nips.own.task import Task
 from nips.own.task_run import TaskRun
 from nips.refusal import Malformed, Refused
+
+RETRY_S = 30.0
 
 log = structlog.get_logger()
 
@@ -51,13 +54,14 @@ class Doing:
     perform: makes a job of a task's run in a group, of its cause where that is no moment; may be
     called for the same one repeatedly.
     groups: gives a group by its id. why_not: why no job may begin in a group now, None when one
-    may. tell: says so there, once a day.
+    may. tell: says so there, once a day. owners: the keys by which the owner speaks.
     """
 
     perform: Perform
     groups: Callable[[str], Group | None]
     why_not: Callable[[str], str | None]
     tell: Callable[[str], Awaitable[None]]
+    owners: Callable[[], frozenset[str]] = frozenset
 
     def against(self, task: Task) -> str | None:
         """Why a task may not run now, None when it may."""
@@ -66,7 +70,16 @@ class Doing:
             return "its group is no conversation now"
         if group.binding.paused:
             return "its group is paused"
+        # Attack: who was let go leaves behind what the assistant does for them for ever.
+        if task.source is not None and not may_plan(task.source.author, group, self.owners()):
+            return "who planned it may plan nothing there any more"
         return self.why_not(task.group)
+
+
+def may_plan(author: str, group: Group, owners: frozenset[str]) -> bool:
+    """Say whether a key's calendar events can be tasks of a group."""
+    # Attack: a member of a group, who may write there, has its agent work for them for ever.
+    return author in owners or group.has(author, GroupRole.ADMIN)
 
 
 class Scheduler:
@@ -95,8 +108,9 @@ class Scheduler:
         async with self._alarm:
             while True:
                 looked_at_s = int(self._now_s())
-                await self.look(looked_at_s)
-                self._alarm.set(self._next_after(looked_at_s) - self._now_s())
+                has_done_all = await self.look(looked_at_s)
+                in_s = self._next_after(looked_at_s) - self._now_s()
+                self._alarm.set(in_s if has_done_all else min(in_s, RETRY_S))
                 await self._alarm.wait()
 
     def changed(self) -> None:
@@ -121,14 +135,17 @@ class Scheduler:
                 await self._doing.perform(task.group, TaskRun(address, slot))
             self._made[task.name] = int(slot)
 
-    async def look(self, now_s: int) -> None:
-        """Do all that is due at that second."""
+    async def look(self, now_s: int) -> bool:
+        """Do all that is due at that second; False where some of it could not be claimed."""
+        has_done_all = True
         due = [p for p in self._book.all.values() if _has_time(p.task) and p.task.start <= now_s]
         for planned in sorted(due, key=lambda p: (p.task.start, p.task.name)):
             try:
                 await self._attend_to(planned, now_s)
             except Refused as error:  # the disk is full, say: looked at again soon
+                has_done_all = False
                 log.error("task not claimed", task=planned.task.id[:8], reason=str(error))
+        return has_done_all
 
     async def _attend_to(self, planned: Planned, now_s: int) -> None:
         task = planned.task
@@ -215,8 +232,7 @@ class Scheduler:
             log.error("task cannot run", task=planned.task.id[:8], reason=str(error))
 
     def _next_after(self, looked_at_s: int) -> float:
-        """When the next is due of those that were not due then: what could not be claimed is not
-        tried again before it is time to look anyway."""
+        """When the next is due of those that were not due then."""
         times = (p.task.start for p in self._book.all.values() if _has_time(p.task))
         return min((start for start in times if start > looked_at_s), default=float("inf"))
 

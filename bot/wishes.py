@@ -25,6 +25,7 @@ from bot.groups import Group
 from bot.notice import notice
 from bot.schedule import planning
 from bot.schedule.expression import MIN_INTERVAL_MS
+from bot.scheduler import may_plan
 from bot.task_book import Conflict, Planned, TaskBook
 from bot.tasks import bounds, occasions
 from bot.tasks.wanted import version_of
@@ -32,7 +33,6 @@ from bot.zones import zone_of
 from nips.event import Event
 from nips.filter import Filter
 from nips.kinds import Kind
-from nips.nip29 import GroupRole
 from nips.own import wish as wishes
 from nips.own.once import once_key
 from nips.own.roles import Roles
@@ -169,14 +169,12 @@ class Wishes:
 
     def _group_of(self, author: str, named: str | None) -> Group | None:
         """The group that the author may set up tasks in; without a name, main for its owner."""
-        is_owner = author in self._world.owners()
-        if named is None and not is_owner:
+        if named is None and author not in self._world.owners():
             return None
         group = self._world.groups(named or self._roles.main)
         if group is None or group.binding is None or group.binding.archived:
             return None
-        # Attack: a member of a group, who may write there, has its agent work for them for ever.
-        return group if is_owner or group.has(author, GroupRole.ADMIN) else None
+        return group if may_plan(author, group, self._world.owners()) else None
 
     async def _note(self, planned: Planned, version: str) -> None:
         """Let the task stand as it is, having seen that version of its event."""
@@ -201,11 +199,10 @@ class Wishes:
         self._world.changed()
 
     async def _is_there(self, source: Source) -> bool:
-        _, author, d = source.address.split(":", 2)
         wanted = Filter(
-            authors=frozenset({author}),
+            authors=frozenset({source.author}),
             kinds=of_kinds(Kind.CALENDAR_EVENT),
-            tags={"d": frozenset({d})},
+            tags={"d": frozenset({source.address.split(":", 2)[2]})},
         )
         return bool(await self._author.link.fetch([wanted]))
 

@@ -5,12 +5,14 @@
 
 Who cannot sign learns nothing, not even which tasks there are. Who hears a call pass by can bring
 the same one again within its five minutes, and gets the same job; under another name it is refused.
-What was signed before this process began does not count: what had come by then is not remembered.
+What was signed for a time before this process began to listen does not count: what had come by then
+is not remembered. So it begins when nothing is left that a predecessor may have let in.
 Source: PROTOCOL.md "What sets a task off".
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import OrderedDict
 from secrets import token_bytes
@@ -45,9 +47,14 @@ class Hooks:
     ) -> None:
         self._author, self._book, self._firing, self._secrets = author, book, firing, secrets
         self._nobodys = token_bytes(SECRET_BYTES)
-        self._since_s = author.now_s()
+        self._since_s = author.now_s() + hook.AHEAD_S + 1
         self._seen: OrderedDict[str, str] = OrderedDict()  # signatures, and the slots of their runs
         self.server = HookServer(self.answer, MAX_BODY_BYTES)
+
+    async def open(self, host: str, port: int) -> int:
+        """Begin to serve; returns the port, which 0 leaves to the machine. Raises OSError."""
+        await asyncio.sleep(max(0, self._since_s - self._author.now_s()))
+        return await self.server.open(host, port)
 
     async def answer(self, request: Request) -> Reply:
         """Answer one request."""

@@ -3,7 +3,8 @@
     X-Nostrclaw-Signature: t=<unix seconds>,v1=<hex of HMAC-SHA256(secret, "<t>.<body>")>
 
 The secret is the task's own. A call counts for five minutes from its `t` on, and once: who heard it
-pass by can neither keep it nor change a byte of it. Source: PROTOCOL.md "What sets a task off",
+pass by can neither keep it nor change a byte of it. It comes from the same machine, and so by the
+same clock: one that is dated ahead is refused. Source: PROTOCOL.md "What sets a task off",
 RFC 2104.
 """
 
@@ -20,6 +21,7 @@ from nips.refusal import Malformed
 HEADER = "x-nostrclaw-signature"
 ONCE_HEADER = "idempotency-key"
 WINDOW_S = 300
+AHEAD_S = 2
 SECRET_BYTES = 32
 MAX_ONCE_CHARS = 200
 _SIGNED = re.compile(r"t=([0-9]{1,11}),v1=([0-9a-f]{64})", re.ASCII)
@@ -54,7 +56,7 @@ def holds(secret: bytes, signed: Signed, body: bytes) -> bool:
 
 def is_fresh(signed: Signed, now_s: int) -> bool:
     """Say whether it counts now."""
-    return abs(now_s - signed.at_s) <= WINDOW_S
+    return -AHEAD_S <= now_s - signed.at_s <= WINDOW_S
 
 
 def slot(signed: Signed, once: str | None) -> str:

@@ -31,6 +31,7 @@ MAX_PROMPT_BYTES = 8_000
 MAX_ADDRESS_CHARS = 1_200
 MAX_GATE_CHARS = 500
 SLOT = re.compile(r"[0-9a-z]{1,64}", re.ASCII)  # how a run of a task is named
+_ADDRESS = re.compile(r"31923:[0-9a-f]{64}:", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
 _WHAT = "task"
 
@@ -45,6 +46,11 @@ class Source:
     address: str
     version: str
     digest: str = ""
+
+    @property
+    def author(self) -> str:
+        """Whose event it is, in hex."""
+        return self.address.split(":", 2)[1]
 
     def tag(self) -> Tag:
         """The `source` tag."""
@@ -205,8 +211,11 @@ def _source(event: Event | Template) -> Source | None:
     if not event.values("source"):
         return None
     match only(event, "source"):
-        case (_, address, version, *more) if is_hex(version, 32) and (
-            len(address) <= MAX_ADDRESS_CHARS and len(more) <= 1
+        case (_, address, version, *more) if (
+            len(address) <= MAX_ADDRESS_CHARS
+            and _ADDRESS.match(address)
+            and is_hex(version, 32)
+            and len(more) <= 1
         ):
             digest = more[0] if more else ""
             if not digest or _DIGEST.fullmatch(digest):

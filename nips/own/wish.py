@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nips import nip52
+from nips import nip40, nip52
 from nips.event import Event, Template
 from nips.kinds import Kind
 from nips.own.fields import group_id, only_tag, zone_name
@@ -75,11 +75,17 @@ def parse(event: Event | Template) -> Wish | None:
         given.start_s,
         status == "paused",
         Misfire.from_tag(only(event, "misfire")) if event.values("misfire") else None,
-        perhaps(event, "until"),
+        _end(event),
         _count(event),
         gate(event),
         status == "cancelled",
     )
+
+
+def _end(event: Event | Template) -> int | None:
+    """An event that expires (NIP-40) is gone then, and so is what it asked for."""
+    ends = (perhaps(event, "until"), nip40.expiration(event.tags))
+    return min((at_s for at_s in ends if at_s is not None), default=None)
 
 
 def _count(event: Event | Template) -> Count | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -53,6 +55,19 @@ def containers_of(client: docker.DockerClient, data: Path) -> list[Container]:
     """What an installation has in the engine, whether it runs or not. data: its folder."""
     label = f"{INSTALLATION_LABEL}={installation_name(data)}"
     return list(client.containers.list(all=True, filters={"label": label}))
+
+
+async def cli(scene: Scene, *arguments: str) -> tuple[int, str]:
+    """`nostrclaw …`: its exit status, and what it says."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot.cli", *arguments, "--data", str(scene.house.place.data),
+        cwd=SOURCE_TREE,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await asyncio.wait_for(process.communicate(), 90)
+    return process.returncode or 0, said.decode()
 
 
 @asynccontextmanager

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,9 +16,8 @@ import docker
 import nostr_sdk as sdk
 import pytest
 
-from bot.operate.assembly import SOURCE_TREE
 from bot.operate.person import Person, person
-from tests.e2e.conftest import LIMITS, Scene, a_scene
+from tests.e2e.conftest import LIMITS, Scene, a_scene, cli
 
 ANSWER_S = 1.0
 
@@ -29,19 +27,6 @@ async def scene(docker_client: docker.DockerClient, agent_image: str) -> AsyncIt
     """An installation of its own: these tests make groups, and count them."""
     async with a_scene(agent_image, agent=LIMITS | {"jobs_at_once": 1, "wall_clock_s": 90}) as made:
         yield made
-
-
-async def cli(scene: Scene, *arguments: str) -> tuple[int, str]:
-    """`nostrclaw …`: its exit status, and what it says."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot.cli", *arguments, "--data", str(scene.house.place.data),
-        cwd=SOURCE_TREE,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    said, _ = await asyncio.wait_for(process.communicate(), 90)
-    return process.returncode or 0, said.decode()
 
 
 @asynccontextmanager

@@ -4,14 +4,24 @@ paused, cancelled; a run that fails is tried again and told of, and the series g
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
+import json
+import os
+import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from secrets import token_bytes
 from time import time
 
 import docker
+import httpx
+import nostr_sdk as sdk
 import pytest
 
+from bot.operate.house import free_ports
+from bot.operate.person import person
 from nips.event import Event, Tag, Template
 from nips.filter import Filter
 from nips.key import SecretKey
@@ -19,7 +29,7 @@ from nips.kinds import Kind
 from nips.own import task as tasks
 from nips.own.task import Task
 from relay_local.client import Delivery
-from tests.e2e.conftest import Scene, a_scene, containers_of
+from tests.e2e.conftest import Scene, a_scene, cli, containers_of
 
 OF_A_RUN = (Kind.JOB_REQUEST, Kind.JOB_ACCEPTED, Kind.JOB_PROGRESS, Kind.JOB_RESULT)
 EVERY_S = 15
@@ -85,7 +95,10 @@ class Calendar:
 
 @pytest.fixture(scope="module")
 async def calendar(docker_client: docker.DockerClient, agent_image: str) -> AsyncIterator[Calendar]:
-    async with a_scene(agent_image, tasks={"min_interval_s": EVERY_S}) as scene:
+    (port,) = free_ports(1)
+    webhooks = {"listen": f"127.0.0.1:{port}"}
+    often = {"min_interval_s": EVERY_S}
+    async with a_scene(agent_image, tasks=often, webhooks=webhooks) as scene:
         yield Calendar(scene)
 
 
@@ -108,6 +121,60 @@ async def test_planned_by_a_command_it_runs_as_well(calendar: Calendar) -> None:
     planned = await calendar.scene.ask("/task new in 2s /say The tea is ready.")
     assert planned.startswith("✅")
     assert await calendar.scene.hear() == "The tea is ready."
+
+
+def signed(secret: str, body: bytes) -> dict[str, str]:
+    """The header that the README has a program send."""
+    now = int(time())
+    mac = hmac.new(bytes.fromhex(secret), b"%d." % now + body, hashlib.sha256).hexdigest()
+    return {"X-Nostrclaw-Signature": f"t={now},v1={mac}", "Content-Type": "application/json"}
+
+
+async def test_a_program_calls_it_and_the_run_is_one_across_a_kill(calendar: Calendar) -> None:
+    scene = calendar.scene
+    planned = await scene.ask("/task new on call /say Somebody is at the door.")
+    assert planned.startswith("✅")
+    _, listed = await cli(scene, "task", "list", "--json")
+    (task,) = [one for one in json.loads(listed)["data"]["tasks"] if one["when"] == "on call"]
+    _, made = await cli(scene, "task", "hook", task["id"], "--json")
+    hook = json.loads(made)
+    url, body, once = f"http://{hook['listen']}{hook['path']}", b"{}", {"Idempotency-Key": "bell-1"}
+    async with httpx.AsyncClient() as program:
+        forged = await program.post(url, content=body, headers=signed("00" * 32, body))
+        assert forged.status_code == 401
+        answer = await program.post(url, content=body, headers=signed(hook["secret"], body) | once)
+        assert (answer.status_code, answer.json()["new"]) == (202, True)
+        assert await scene.hear() == "Somebody is at the door."
+        pid = scene.house.pid("bot")
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(60):
+            while True:
+                with suppress(httpx.TransportError):
+                    again = await program.post(
+                        url, content=body, headers=signed(hook["secret"], body) | once
+                    )
+                    break
+                await asyncio.sleep(0.1)
+    assert (again.status_code, again.json()) == (202, answer.json() | {"new": False})
+    _, shown = await cli(scene, "task", "runs", task["id"], "--json")
+    (run,) = json.loads(shown)["data"]["runs"]
+    assert run["job"] == answer.json()["job"]
+    assert scene.owner.unheard() == 0
+
+
+async def test_a_public_mention_sets_it_off_once(calendar: Calendar) -> None:
+    scene, bot = calendar.scene, calendar.scene.house.roles.bot
+    planned = await scene.ask("/task new times 2 on mention /say Somebody speaks of me.")
+    assert planned.startswith("✅")
+    async with person(scene.house.public_relays) as stranger:
+        # It comes from two relays, and is one event.
+        await stranger.publish(1, "What does it do?", [sdk.Tag.parse(["p", bot])])
+        assert await scene.hear() == "Somebody speaks of me."
+        await stranger.publish(1, "And this?", [sdk.Tag.parse(["p", bot])])
+        assert await scene.hear() == "Somebody speaks of me."
+        assert "done" in await scene.ask("/tasks")
+    assert scene.owner.unheard() == 0
 
 
 async def test_edited_paused_and_cancelled_in_the_calendar(calendar: Calendar) -> None:

@@ -1,11 +1,12 @@
-"""bot/alarm.py: it rings at the moment that was set last, when it is rung, and for a look."""
+"""bot/alarm.py: it rings at the moment set last, when it is rung, and when a clock is set."""
 
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
 
-from bot.alarm import Alarm
+import pytest
+
+from bot.alarm import STEP_S, Alarm, wall_s
 
 LONG_S = 3_600.0
 
@@ -36,11 +37,27 @@ async def test_it_is_rung_where_something_changes_before_it_is_waited_for_too() 
             await waiting
 
 
-async def test_nobody_waits_longer_than_for_a_look_at_the_clock() -> None:
-    """A clock that was put back by a day: what was set for then is a day away by the wall."""
-    began = monotonic()
-    async with Alarm(0.1) as alarm:
-        alarm.set(86_400)
+@pytest.mark.parametrize("by_s", [86_400.0, -86_400.0, 0.2])
+async def test_a_clock_that_is_set_is_noticed(by_s: float) -> None:
+    """A day back: what was set for then is a day away by the wall. Ahead: the machine slept."""
+    ahead_s = 1_700_000_000.0
+    async with Alarm(0.02, lambda: ahead_s) as alarm:
+        alarm.set(LONG_S)
+        waiting = asyncio.create_task(alarm.wait())
+        ahead_s += 0.05  # as its keeper corrects it
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await asyncio.shield(waiting)
+        ahead_s += by_s
         async with asyncio.timeout(10):
-            await alarm.wait()
-    assert monotonic() - began >= 0.1
+            await waiting
+        alarm.set(LONG_S)
+        waiting = asyncio.create_task(alarm.wait())
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await asyncio.shield(waiting)
+        waiting.cancel()
+
+
+def test_the_clocks_of_this_machine_go_alike() -> None:
+    assert wall_s() == pytest.approx(wall_s(), abs=STEP_S / 2)

@@ -55,6 +55,23 @@ def test_all_that_it_may_say() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("tags", "until"),
+    [
+        ((("expiration", "1800000000"),), 1_800_000_000),
+        ((("expiration", "1800000000"), ("until", "1900000000")), 1_800_000_000),
+        ((("expiration", "1900000000"), ("until", "1800000000")), 1_800_000_000),
+        ((("expiration", "soon"),), None),
+    ],
+)
+def test_what_an_event_asks_for_ends_with_it(
+    tags: tuple[tuple[str, ...], ...], until: int | None
+) -> None:
+    wish = parse(event(CRON, *tags))
+    assert wish is not None
+    assert wish.until == until
+
+
 def test_what_is_left_of_a_count_is_not_the_persons_to_say() -> None:
     wish = parse(event(CRON, ("count", "2", "5")))
     assert wish is not None
