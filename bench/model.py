@@ -197,7 +197,8 @@ async def _program(argv: tuple[str, ...], ready: str) -> AsyncIterator[None]:
     )
     assert running.stdout is not None
     try:
-        line = (await asyncio.wait_for(running.stdout.readline(), START_WAIT_S)).decode()
+        async with asyncio.timeout(START_WAIT_S):
+            line = (await running.stdout.readline()).decode()
         if not line.startswith(ready):
             raise RuntimeError(f"{' '.join(argv[1:4])} did not start")
         yield

@@ -155,11 +155,13 @@ async def process(ready: str, *argv: str) -> AsyncIterator[int]:
     )  # fmt: skip
     assert running.stdout is not None
     try:
-        line = await asyncio.wait_for(running.stdout.readline(), START_WAIT_S)
+        async with asyncio.timeout(START_WAIT_S):
+            line = await running.stdout.readline()
         if not line.decode().startswith(ready):
             raise RuntimeError(f"{argv[0]} did not start: {line!r}")
         yield running.pid
     finally:
         with contextlib.suppress(ProcessLookupError):
             running.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(running.wait(), START_WAIT_S)
+        async with asyncio.timeout(START_WAIT_S):
+            await running.wait()

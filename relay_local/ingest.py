@@ -16,6 +16,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -240,10 +241,9 @@ class Ingest:
             if next_s is not None and next_s <= now_s:
                 continue
             sleep_s = MAX_SLEEP_S if next_s is None else min(next_s - now_s, MAX_SLEEP_S)
-            try:
-                await asyncio.wait_for(self._expiry_moved.wait(), sleep_s)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(sleep_s):
+                    await self._expiry_moved.wait()
 
 
 def _admit_all(

@@ -150,4 +150,5 @@ async def close_server(server: Server) -> None:
     """Stop listening and end the server's connections with 1001, going away."""
     server.close()
     with suppress(TimeoutError):
-        await asyncio.wait_for(server.wait_closed(), 5.0)
+        async with asyncio.timeout(5.0):
+            await server.wait_closed()

@@ -89,4 +89,5 @@ class Speaker:
 async def _pause(served: asyncio.Event, longest_s: float) -> None:
     """Wait, at most until the signer says that it serves."""
     with suppress(TimeoutError):
-        await asyncio.wait_for(served.wait(), longest_s)
+        async with asyncio.timeout(longest_s):
+            await served.wait()

@@ -172,9 +172,8 @@ class Container:
                 await asyncio.sleep(max(WATCH_PERIOD_S, pause_s))
             else:  # nobody asked a spare for anything: it is looked at now and then
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(
-                        self._has_job.wait(), max(WAITING_WATCH_PERIOD_S, pause_s)
-                    )
+                    async with asyncio.timeout(max(WAITING_WATCH_PERIOD_S, pause_s)):
+                        await self._has_job.wait()
 
 
 def hang_up(stream: socket.socket) -> None:

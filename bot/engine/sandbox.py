@@ -54,6 +54,7 @@ class Sandbox:
         self._swap_is_accounted = False
         self._checking, self._is_checked = asyncio.Lock(), False
         self._settling: set[asyncio.Task[None]] = set()
+        self._there: set[str] = set()  # containers of this process
         self._unremoved: set[str] = set()
 
     async def check(self) -> None:
@@ -126,12 +127,13 @@ class Sandbox:
         return Container(self, spec, name, stream, began_s)
 
     async def close(self) -> None:
-        """Wait for the removals under way, then remove what there still is: nobody would watch
-        it."""
+        """Wait for the removals under way, then remove what is left of this process's: nobody
+        would watch it. A successor's may be there already."""
         while self._settling:
             await asyncio.wait(tuple(self._settling))
-        with suppress(SandboxUnavailable):  # the next start does it
-            await self.remove_leftovers()
+        if self._there and await self.trouble() is None:  # else the next start does it
+            log.warning("containers are left at the stop", count=len(self._there))
+            await asyncio.gather(*map(self._remove, tuple(self._there)))
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     # For Container
@@ -170,6 +172,7 @@ class Sandbox:
             **config, host_config=self._api.create_host_config(**host)
         )
         name = str(created["Id"])
+        self._there.add(name)
         try:
             # Attached before the start, or the first bytes are lost.
             wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
@@ -180,6 +183,7 @@ class Sandbox:
             vars(attached).get("_response", attached).close()
         except BaseException:
             self._api.remove_container(name, force=True, v=True)
+            self._there.discard(name)
             raise
         stream.setblocking(False)
         return name, stream
@@ -192,22 +196,24 @@ class Sandbox:
 
     async def _remove(self, name: str) -> None:
         try:
+            await self._take_away(name)
+        except SandboxUnavailable as error:
+            if not isinstance(error.__cause__, docker.errors.NotFound):
+                self._unremoved.add(name)  # the engine is away; tried again before the next
+                log.warning("container not removed", container=name[:12], reason=str(error))
+                return
+        self._unremoved.discard(name)
+        self._there.discard(name)
+
+    async def _take_away(self, name: str) -> None:
+        try:
             await self._call(self._api.remove_container, name, force=True, v=True)
         except SandboxUnavailable as error:
             match error.__cause__:
-                case docker.errors.NotFound():
-                    pass
-                case docker.errors.APIError(status_code=409):
-                    # Another removal of it is under way. Gone meanwhile is gone, too.
-                    with suppress(SandboxUnavailable):
-                        await self._call(
-                            self._api.wait, name, timeout=REMOVAL_S, condition="removed"
-                        )
+                case docker.errors.APIError(status_code=409):  # it is being removed already
+                    await self._call(self._api.wait, name, timeout=REMOVAL_S, condition="removed")
                 case _:
-                    self._unremoved.add(name)  # the engine is away; tried again before the next
-                    log.warning("container not removed", container=name[:12], reason=str(error))
-                    return
-        self._unremoved.discard(name)
+                    raise
 
     def _tracked(self, removal: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(removal)

@@ -133,7 +133,8 @@ class Spares(Generic[S]):
                 self._changed.clear()
                 if not await self._step():
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._changed.wait(), PERIOD_S)
+                        async with asyncio.timeout(PERIOD_S):
+                            await self._changed.wait()
         finally:
             for group in tuple(self._kept):
                 self._end(self._kept.pop(group))
@@ -195,7 +196,12 @@ class Spares(Generic[S]):
     def _end(self, spare: S) -> None:
         task = asyncio.create_task(spare.end())
         self._ending[task] = spare.makeup.group
-        task.add_done_callback(lambda done: self._ending.pop(done, None))
+        task.add_done_callback(self._has_ended)
+
+    def _has_ended(self, ending: asyncio.Task[None]) -> None:
+        group = self._ending.pop(ending)
+        if not ending.cancelled() and (error := ending.exception()) is not None:
+            log.error("spare not ended", group=group, exc_info=error)
 
     async def _until_ended(self, ending: Iterable[asyncio.Task[None]]) -> None:
         """Wait for them; they go on to their ends also when the caller is cancelled meanwhile."""

@@ -123,7 +123,8 @@ async def _once(
     first = asyncio.ensure_future(anext(answers))  # listens before it speaks
     await talk.say(text)
     try:
-        answer = await asyncio.wait_for(first, wait_s)
+        async with asyncio.timeout(wait_s):
+            answer = await first
     except TimeoutError:
         sys.stderr.write(
             f"No answer within {wait_s:g} s. `nostrclaw up` shows whether everything runs; until "

@@ -156,7 +156,8 @@ async def _supervised(plan_file: Path, place: Installation) -> AsyncIterator[Non
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
         with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), 90)
+            async with asyncio.timeout(90):
+                await process.wait()
         if process.returncode is None:
             process.kill()
             await process.wait()

@@ -98,7 +98,8 @@ class Person:
 
     async def hear(self, timeout_s: float = 60.0) -> Message:
         """The next direct message. Raises TimeoutError."""
-        return await asyncio.wait_for(self._heard.get(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            return await self._heard.get()
 
     def unheard(self) -> int:
         """How many messages have arrived and were not asked for."""

@@ -457,6 +457,40 @@ async def test_leftovers_of_this_installation_only(
     await other.close()
 
 
+async def test_at_its_end_it_leaves_nothing_of_its_own_and_all_of_a_successor(
+    docker_client: docker.DockerClient, agent_image: str, spec: Spec
+) -> None:
+    name = secrets.token_hex(8)
+    mine = Sandbox(docker_client, image=agent_image, installation=name)
+    successor = Sandbox(docker_client, image=agent_image, installation=name)
+    await mine.check()
+    await mine.prepare(program(spec, "pass"))  # nobody runs or discards it
+    theirs = replace(spec, session=secrets.token_hex(32))
+    kept = await successor.prepare(program(theirs, "pass"))
+    await mine.prepare(program(replace(spec, session=secrets.token_hex(32)), "pass"))
+    await mine.close()
+    label = {"label": f"{INSTALLATION_LABEL}={name}"}
+    (left,) = docker_client.containers.list(all=True, filters=label)
+    await kept.discard()
+    assert left.id == kept._name
+    await successor.close()
+
+
+async def test_what_is_being_removed_already_is_gone_when_that_is(
+    sandbox: Sandbox, spec: Spec, docker_client: docker.DockerClient
+) -> None:
+    running = asyncio.create_task(run(sandbox, spec, "import time; time.sleep(60)"))
+    container = await _running(docker_client, spec)
+
+    async def removed() -> list[object]:
+        await sandbox.remove(container)
+        return list(await asyncio.to_thread(_containers, docker_client, spec))
+
+    assert await asyncio.gather(*(removed() for _ in range(8))) == 8 * [[]]
+    await asyncio.gather(running, return_exceptions=True)
+    assert (sandbox._unremoved, sandbox._there) == (set(), set())
+
+
 async def test_a_missing_image_is_a_sentence_and_a_missing_program_an_exit(
     docker_client: docker.DockerClient, sandbox: Sandbox, spec: Spec
 ) -> None:
