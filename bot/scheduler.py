@@ -19,11 +19,10 @@ import structlog
 from bot.alarm import Alarm
 from bot.author import Author, of_kinds
 from bot.groups import Group
-from bot.notice import notice
 from bot.schedule import planning
 from bot.schedule.misfire import Pass, Run, Wait, decide
-from bot.schedule.wall_clock import shown
 from bot.task_book import Conflict, Planned, TaskBook
+from bot.tasks.notices import Notices
 from bot.zones import zone_of
 from nips.filter import MAX_VALUES, Filter
 from nips.kinds import Kind
@@ -35,6 +34,7 @@ from nips.own.task_run import TaskRun
 from nips.refusal import Malformed, Refused
 
 RETRY_S = 30.0
+LET_GO = "who planned it in their calendar is no admin there any more"
 
 log = structlog.get_logger()
 
@@ -61,7 +61,7 @@ class Doing:
     groups: Callable[[str], Group | None]
     why_not: Callable[[str], str | None]
     tell: Callable[[str], Awaitable[None]]
-    owners: Callable[[], frozenset[str]] = frozenset
+    owners: Callable[[], frozenset[str]]
 
     def against(self, task: Task) -> str | None:
         """Why a task may not run now, None when it may."""
@@ -72,7 +72,7 @@ class Doing:
             return "its group is paused"
         # Attack: who was let go leaves behind what the assistant does for them for ever.
         if task.source is not None and not may_plan(task.source.author, group, self.owners()):
-            return "who planned it may plan nothing there any more"
+            return LET_GO
         return self.why_not(task.group)
 
 
@@ -95,7 +95,8 @@ class Scheduler:
         alarm: Alarm,
         now_s: Callable[[], float],
     ) -> None:
-        self._author, self._roles, self._book = author, roles, book
+        self._author, self._book = author, book
+        self._notices = Notices(author, roles, doing.groups)
         self._doing, self._alarm, self._now_s = doing, alarm, now_s
         self._misread: set[str] = set()  # versions that were complained of
         self._made: dict[
@@ -166,8 +167,10 @@ class Scheduler:
                 after = planning.passed(task, Pass(slot, plan.next(slot)))
                 if await self._replace(planned, after):
                     await self._doing.tell(task.group)
+                    if why == LET_GO and task.source is not None:
+                        await self._notices.let_go(task, task.source.author, why)
                     if after.status == "done":
-                        await self._tell_of_missed(after, slot, why)
+                        await self._notices.missed(after, slot, why)
             case Run(slot, _, late_s):
                 if await self._replace(planned, planning.claimed(task, verdict)):
                     log.info("slot claimed", task=task.id[:8], slot=slot, late_s=late_s)
@@ -179,7 +182,7 @@ class Scheduler:
                 after = planning.passed(task, verdict)
                 is_told = task.misfire.window_s is not None or after.status == "done"
                 if await self._replace(planned, after) and is_told:
-                    await self._tell_of_missed(after, slot, "I was not running")
+                    await self._notices.missed(after, slot, "I was not running")
 
     async def _replace(self, planned: Planned, task: Task) -> bool:
         """False where somebody else was quicker: what they made of it is looked at next."""
@@ -203,28 +206,6 @@ class Scheduler:
             for event in await self._author.stored([of_tasks]):
                 found.add((event.tag("a") or "", event.tag("slot") or ""))
         return found
-
-    async def _tell_of_missed(self, task: Task, slot: int, why: str) -> None:
-        """Tell the owner of a run that will not be, once."""
-        zone = zone_of(task.zone)
-        group = self._doing.groups(task.group)
-        is_main = task.group == self._roles.main
-        name = group.binding.folder if group and group.binding else task.group[:8]
-        where = "" if is_main else f"In {name}: "
-        then = (
-            "It does not run again."
-            if task.status == "done"
-            else f"It runs next at {shown(zone, task.start):%Y-%m-%d %H:%M}."
-        )
-        words = (
-            f"{where}A scheduled task ({task.id[:8]}) was not run at "
-            f"{shown(zone, slot):%Y-%m-%d %H:%M}, {task.zone}: {why}. {then}"
-        )
-        said = notice(
-            self._roles, ("missed", task.name, str(slot)), words, now_s=self._author.now_s()
-        )
-        if refusal := (await self._author.publish(said)).refusal:
-            log.error("notice refused", task=task.id[:8], reason=refusal.sentence)
 
     def _complain(self, planned: Planned, error: Malformed) -> None:
         if planned.event.id not in self._misread:

@@ -182,7 +182,7 @@ LIMITS = (
     f"The filters, at most {watching.MAX_FILTERS},",
     f"or {occasions.OVERLAP_S} s before its last job",
     f"with a text of at most {cause.MAX_BODY_BYTES:,} bytes",
-    f"A call counts for {hook.WINDOW_S} s from its `t` on, which is at most {hook.AHEAD_S} s ahead",
+    f"A call counts within {hook.WINDOW_S} s of its `t`",
     f"`Idempotency-Key` of 1 to {hook.MAX_ONCE_CHARS} plain characters",
     f"a request that takes more than {hook_http.REQUEST_S:g} s",
     f"`gate` is a command line of at most {task.MAX_GATE_CHARS} characters",

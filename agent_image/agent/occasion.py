@@ -40,7 +40,7 @@ def of_cause(cause: Cause | None, events: Iterable[Event], group: str) -> tuple[
             if not here:
                 return (Beside(SET_OFF, "[Something of this conversation that is gone by now.]"),)
             return (_shown(here[0], "an event of this conversation"),)
-        case Called(media_type, body):
+        case Called(media_type, body, _):
             return (Beside(SET_OFF, f"A call from outside, {media_type}:", body),)
         case None:
             return ()

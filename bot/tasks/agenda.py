@@ -109,9 +109,9 @@ class Agenda:
 
     async def _listen(self, listen: str) -> None:
         host, _, port = listen.rpartition(":")
-        say = self._surroundings.say
+        say, server = self._surroundings.say, self._hooks.server
         try:
-            found = await self._hooks.open(host.strip("[]"), int(port))
+            found = await server.open(host.strip("[]"), int(port))
         except OSError as error:
             log.error("tasks cannot be called", listen=listen, reason=error.strerror)
             say(f"webhooks: {listen} cannot be used ({error.strerror}); nobody can call a task.")
@@ -120,7 +120,7 @@ class Agenda:
         try:
             await asyncio.Event().wait()
         finally:
-            await self._hooks.server.close()
+            await server.close()
 
     async def _in_time(self, group: str, run: TaskRun, cause: Cause | None = None) -> None:
         await self._surroundings.resolved.wait()

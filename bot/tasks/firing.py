@@ -16,21 +16,21 @@ from dataclasses import dataclass
 import structlog
 
 from bot.author import Author, of_kinds
-from bot.notice import notice
 from bot.schedule import planning
 from bot.scheduler import Doing
 from bot.task_book import Conflict, TaskBook
+from bot.tasks.notices import HOUR_S, Notices
 from bot.tasks.occasions import MAX_AN_HOUR
 from nips.event import Event
 from nips.filter import Filter
 from nips.kinds import Kind
-from nips.own.cause import Cause
+from nips.own.cause import Called, Cause
 from nips.own.roles import Roles
-from nips.own.task import Task
 from nips.own.task_run import TaskRun
 
-HOUR_S = 3_600
 MAX_TRIES = 5  # at a task that others change at the same time
+MAX_LOOKED_AT = 100  # jobs of one task: more than an hour has, with those that people asked for
+SAME = "the same signature has set it off under another name: sign it anew"
 
 log = structlog.get_logger()
 
@@ -62,7 +62,8 @@ class Firing:
         doing: Doing,
         an_hour: int = MAX_AN_HOUR,
     ) -> None:
-        self._author, self._roles, self._book, self._doing = author, roles, book, doing
+        self._author, self._book, self._doing = author, book, doing
+        self._notices = Notices(author, roles, doing.groups)
         self._an_hour = an_hour
         self._one_at_a_time = asyncio.Lock()
 
@@ -77,10 +78,14 @@ class Firing:
             return Passed("there is no such task")
         task = planned.task
         run = TaskRun(task.address(self._author.pubkey), slot)
-        of_slot, n_recent = await self._jobs(run)
+        of_slot, recent = await self._jobs(run)
         if of_slot is not None:
             return Begun(of_slot.id, False)
-        if task.fired != slot and (passed := await self._claim(name, slot, n_recent)) is not None:
+        # Attack: who heard a call pass by brings it again under another name, for another run.
+        if isinstance(cause, Called) and any(job.tag("signed") == cause.signed for job in recent):
+            return Passed(SAME)
+        passed = None if task.fired == slot else await self._claim(name, slot, len(recent))
+        if passed is not None:
             return passed
         await self._doing.perform(task.group, run, cause)
         of_slot, _ = await self._jobs(run)
@@ -104,7 +109,7 @@ class Firing:
                 await self._doing.tell(task.group)
                 return Passed(why)
             if not is_over and n_recent >= self._an_hour:
-                await self._tell_of_flood(task, now_s)
+                await self._notices.flood(task, self._an_hour, now_s)
                 return Passed(f"it has run {n_recent} times within an hour", too_often=True)
             after = planning.over(task, now_s) if is_over else planning.fired(task, slot, now_s)
             try:
@@ -117,8 +122,8 @@ class Firing:
             return None
         return Passed("it is being changed all the time")
 
-    async def _jobs(self, run: TaskRun) -> tuple[Event | None, int]:
-        """The job of the slot, where there is one, and how many the task has had of late."""
+    async def _jobs(self, run: TaskRun) -> tuple[Event | None, list[Event]]:
+        """The job of the slot, where there is one, and those that the task has had of late."""
         router, requests = frozenset({self._author.pubkey}), of_kinds(Kind.JOB_REQUEST)
         since = self._author.now_s() - HOUR_S
         same = Filter(authors=router, kinds=requests, tags={"o": frozenset({run.once()})})
@@ -127,23 +132,8 @@ class Firing:
             kinds=requests,
             tags={"a": frozenset({run.task})},
             since=since,
-            limit=self._an_hour,
+            limit=MAX_LOOKED_AT,
         )
         found = {e.id: e for e in await self._author.link.fetch([same, recent])}.values()
         of_slot = next((e for e in found if e.values("o") == [run.once()]), None)
-        return of_slot, sum(event.created_at >= since for event in found)
-
-    async def _tell_of_flood(self, task: Task, now_s: int) -> None:
-        """Tell the owner, once an hour, that a task is set off no more for a while."""
-        group = self._doing.groups(task.group)
-        name = group.binding.folder if group and group.binding else task.group[:8]
-        where = "" if task.group == self._roles.main else f"In {name}: "
-        words = (
-            f"{where}A task ({task.id[:8]}) was set off more than {self._an_hour} times within an "
-            "hour. What else sets it off for now is passed over. If that is not what you want, "
-            f"make its filter narrower, or pause it: /task pause {task.id[:8]}"
-        )
-        once = ("set off too often", task.name, str(now_s // HOUR_S))
-        said = notice(self._roles, once, words, now_s=now_s)
-        if refusal := (await self._author.publish(said)).refusal:
-            log.error("notice refused", task=task.id[:8], reason=refusal.sentence)
+        return of_slot, [event for event in found if event.created_at >= since]

@@ -4,17 +4,14 @@
           413               401: one sentence whatever is wrong      └► 202, the job's id; 409, 429
 
 Who cannot sign learns nothing, not even which tasks there are. Who hears a call pass by can bring
-the same one again within its five minutes, and gets the same job; under another name it is refused.
-What was signed for a time before this process began to listen does not count: what had come by then
-is not remembered. So it begins when nothing is left that a predecessor may have let in.
+the same one again within its five minutes, and gets the same job; under another name it is refused:
+the job says by which signature it came. Nothing is remembered here.
 Source: PROTOCOL.md "What sets a task off".
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections import OrderedDict
 from secrets import token_bytes
 
 import orjson
@@ -31,9 +28,7 @@ from nips.own.hook import HEADER, ONCE_HEADER, SECRET_BYTES, Signed
 from nips.own.task import Task
 from nips.refusal import Malformed, Refused
 
-MAX_REMEMBERED = 10_000
 UNSIGNED = "the signature does not fit: sign <t>.<body> with the secret of this very task, now"
-SAME = "the same was signed in the same second for another call: sign it anew"
 _PATH = re.compile(r"/hooks/([0-9a-f-]{36})", re.ASCII)
 
 log = structlog.get_logger()
@@ -47,14 +42,7 @@ class Hooks:
     ) -> None:
         self._author, self._book, self._firing, self._secrets = author, book, firing, secrets
         self._nobodys = token_bytes(SECRET_BYTES)
-        self._since_s = author.now_s() + hook.AHEAD_S + 1
-        self._seen: OrderedDict[str, str] = OrderedDict()  # signatures, and the slots of their runs
         self.server = HookServer(self.answer, MAX_BODY_BYTES)
-
-    async def open(self, host: str, port: int) -> int:
-        """Begin to serve; returns the port, which 0 leaves to the machine. Raises OSError."""
-        await asyncio.sleep(max(0, self._since_s - self._author.now_s()))
-        return await self.server.open(host, port)
 
     async def answer(self, request: Request) -> Reply:
         """Answer one request."""
@@ -66,16 +54,11 @@ class Hooks:
         try:
             signed = self._signed(found[1], request)
             slot = hook.slot(signed, request.headers.get(ONCE_HEADER))
-            called = _called(request)
+            called = _called(request, signed)
         except Malformed as error:
             return _no(400, str(error))
         except _NotSigned as error:
             return _no(401, str(error))
-        # Attack: who heard a call pass by brings it again under another name, for another run.
-        if self._seen.setdefault(signed.mac, slot) != slot:
-            return _no(409, SAME)
-        while len(self._seen) > MAX_REMEMBERED:
-            self._seen.popitem(last=False)
         return await self._fire(found[1], slot, called)
 
     def _signed(self, task: str, request: Request) -> Signed:
@@ -89,7 +72,7 @@ class Hooks:
         if not hook.holds(secret, signed, request.body):
             raise _NotSigned(UNSIGNED)
         now_s = self._author.now_s()
-        if not hook.is_fresh(signed, now_s) or signed.at_s < self._since_s:
+        if not hook.is_fresh(signed, now_s):
             raise _NotSigned(f"it was signed at {signed.at_s} and it is {now_s}: sign it anew")
         return signed
 
@@ -117,7 +100,7 @@ class _NotSigned(Exception):
     """Nobody who may has signed this, now."""
 
 
-def _called(request: Request) -> Called:
+def _called(request: Request, signed: Signed) -> Called:
     """What was posted. Raises Malformed."""
     media_type = request.headers.get("content-type", PLAIN).partition(";")[0].strip().lower()
     if not MEDIA_TYPE.fullmatch(media_type):
@@ -130,7 +113,7 @@ def _called(request: Request) -> Called:
         raise Malformed("what is posted is a text, in UTF-8") from None
     except orjson.JSONDecodeError:
         raise Malformed("what is posted is no JSON, as its Content-Type says") from None
-    return Called(media_type, body)
+    return Called(media_type, body, signed.name)
 
 
 def _no(status: int, why: str) -> Reply:

@@ -3,6 +3,7 @@
     ["q", id]                              an event of the task's own conversation; content empty
     {"event":{…}}                          a public event, whole
     {"call":{"type":"…","body":"…"}}       what was posted to it
+    ["signed", name]                       beside it: the signature that it came with
 
 What is public is copied, for it may be gone where it was; what people say among themselves is named
 only, so what they take back is gone here too. Source: PROTOCOL.md "What sets a task off".
@@ -41,10 +42,12 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """What was posted: its media type, without parameters, and its text."""
+    """What was posted: its media type, without parameters, and its text. signed: the name of the
+    signature that it came with (`hook.Signed.name`)."""
 
     media_type: str
     body: str
+    signed: str
 
 
 Cause = Said | Published | Called
@@ -52,7 +55,13 @@ Cause = Said | Published | Called
 
 def tags(cause: Cause | None) -> Tags:
     """Its tags in the job's request."""
-    return (("q", cause.id),) if isinstance(cause, Said) else ()
+    match cause:
+        case Said(event):
+            return (("q", event),)
+        case Called(signed=signed):
+            return (("signed", signed),)
+        case _:
+            return ()
 
 
 def content(cause: Cause | None) -> str:
@@ -60,7 +69,7 @@ def content(cause: Cause | None) -> str:
     match cause:
         case Published(event):
             return _written({"event": event.to_json()})
-        case Called(media_type, body):
+        case Called(media_type, body, _):
             return _written({"call": {"type": media_type, "body": body}})
         case _:
             return ""
@@ -91,7 +100,10 @@ def parse(request: Event | Template) -> Cause | None:
     media_type = text(f"{_WHAT}: type", call.get("type"))
     if not MEDIA_TYPE.fullmatch(media_type):
         raise Malformed(f"{_WHAT}: type must be a media type")
-    return Called(media_type, text(f"{_WHAT}: body", call.get("body")))
+    body, signed = text(f"{_WHAT}: body", call.get("body")), only_tag(_WHAT, request, "signed")
+    if not is_hex(signed, 32):
+        raise Malformed(f"{_WHAT}: signed must be a digest")
+    return Called(media_type, body, signed)
 
 
 def _written(value: object) -> str:

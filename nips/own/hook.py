@@ -3,8 +3,7 @@
     X-Nostrclaw-Signature: t=<unix seconds>,v1=<hex of HMAC-SHA256(secret, "<t>.<body>")>
 
 The secret is the task's own. A call counts for five minutes from its `t` on, and once: who heard it
-pass by can neither keep it nor change a byte of it. It comes from the same machine, and so by the
-same clock: one that is dated ahead is refused. Source: PROTOCOL.md "What sets a task off",
+pass by can neither keep it nor change a byte of it. Source: PROTOCOL.md "What sets a task off",
 RFC 2104.
 """
 
@@ -21,7 +20,6 @@ from nips.refusal import Malformed
 HEADER = "x-nostrclaw-signature"
 ONCE_HEADER = "idempotency-key"
 WINDOW_S = 300
-AHEAD_S = 2
 SECRET_BYTES = 32
 MAX_ONCE_CHARS = 200
 _SIGNED = re.compile(r"t=([0-9]{1,11}),v1=([0-9a-f]{64})", re.ASCII)
@@ -33,6 +31,11 @@ class Signed:
 
     at_s: int
     mac: str
+
+    @property
+    def name(self) -> str:
+        """What others may know it by."""
+        return once_key("hook signature", self.mac)
 
 
 def header(secret: bytes, at_s: int, body: bytes) -> str:
@@ -56,14 +59,14 @@ def holds(secret: bytes, signed: Signed, body: bytes) -> bool:
 
 def is_fresh(signed: Signed, now_s: int) -> bool:
     """Say whether it counts now."""
-    return -AHEAD_S <= now_s - signed.at_s <= WINDOW_S
+    return abs(now_s - signed.at_s) <= WINDOW_S
 
 
 def slot(signed: Signed, once: str | None) -> str:
     """The name of the run that a call is for. once: the caller's own word for it, by which it may
     call again, signed anew; without one each call has its own. Raises Malformed."""
     if once is None:
-        return once_key("hook signature", signed.mac)
+        return signed.name
     if not 1 <= len(once) <= MAX_ONCE_CHARS or not (once.isascii() and once.isprintable()):
         raise Malformed(f"Idempotency-Key has 1 to {MAX_ONCE_CHARS} plain characters")
     return once_key("hook", once)

@@ -15,7 +15,7 @@ from nips import nip40, nip52
 from nips.event import Event, Template
 from nips.kinds import Kind
 from nips.own.fields import group_id, only_tag, zone_name
-from nips.own.schedule import Count, Misfire, Schedule
+from nips.own.schedule import SECONDS, Count, Misfire, Schedule
 from nips.own.task import Source, checked_prompt, gate, only, perhaps, title_of
 from nips.refusal import Malformed
 
@@ -84,8 +84,9 @@ def parse(event: Event | Template) -> Wish | None:
 
 def _end(event: Event | Template) -> int | None:
     """An event that expires (NIP-40) is gone then, and so is what it asked for."""
-    ends = (perhaps(event, "until"), nip40.expiration(event.tags))
-    return min((at_s for at_s in ends if at_s is not None), default=None)
+    ends = [perhaps(event, "until"), nip40.expiration(event.tags)]
+    # Milliseconds, say: no end that a task could have, and none that anybody would see.
+    return min((s for s in ends if s is not None and SECONDS.fullmatch(str(s))), default=None)
 
 
 def _count(event: Event | Template) -> Count | None:

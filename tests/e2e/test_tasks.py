@@ -171,6 +171,7 @@ async def test_a_public_mention_sets_it_off_once(calendar: Calendar) -> None:
         # It comes from two relays, and is one event.
         await stranger.publish(1, "What does it do?", [sdk.Tag.parse(["p", bot])])
         assert await scene.hear() == "Somebody speaks of me."
+        assert "done" not in await scene.ask("/tasks"), "once, though it came twice"
         await stranger.publish(1, "And this?", [sdk.Tag.parse(["p", bot])])
         assert await scene.hear() == "Somebody speaks of me."
         assert "done" in await scene.ask("/tasks")

@@ -40,7 +40,7 @@ def test_what_the_group_says_is_looked_at_where_it_is() -> None:
 
 
 def test_a_call() -> None:
-    assert of_cause(Called("application/json", "{}"), (), GROUP) == (
+    assert of_cause(Called("application/json", "{}", "5e" * 32), (), GROUP) == (
         Beside(SET_OFF, "A call from outside, application/json:", "{}"),
     )
 

@@ -121,7 +121,7 @@ async def test_what_is_handed_to_a_run_behind_a_shut_gate_is_answered(stage: Sta
 
 async def test_what_has_set_a_task_off_is_read_with_it(stage: Stage) -> None:
     asked = await stage.ask("it rains")
-    for cause in (Said(asked.id), Called("text/plain", "/say from outside")):
+    for cause in (Said(asked.id), Called("text/plain", "/say from outside", "5e" * 32)):
         request = await stage.task_job("/say noted", secrets.token_hex(8), cause=cause)
         assert (await stage.run(request)) == (0, "")
         assert [event.content for event in await stage.published(request)] == ["noted"]

@@ -65,7 +65,7 @@ async def main(data: Path) -> None:
         async def tell(_group: str) -> None:
             raise AssertionError("nothing is over a budget")
 
-        doing = Doing(perform, directory.group, lambda _group: None, tell)
+        doing = Doing(perform, directory.group, lambda _group: None, tell, frozenset)
         print("scheduler: ready", flush=True)
         await Scheduler(author, roles, book, doing, Alarm(), time.time).run()
 

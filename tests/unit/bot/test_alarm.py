@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -61,3 +62,4 @@ async def test_a_clock_that_is_set_is_noticed(by_s: float) -> None:
 
 def test_the_clocks_of_this_machine_go_alike() -> None:
     assert wall_s() == pytest.approx(wall_s(), abs=STEP_S / 2)
+    assert wall_s() + time.monotonic() == pytest.approx(time.time(), abs=STEP_S / 2)

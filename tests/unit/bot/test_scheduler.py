@@ -12,8 +12,8 @@ import pytest
 
 from bot.alarm import Alarm
 from bot.schedule import planning
-from bot.scheduler import Doing, Scheduler
-from bot.task_book import TaskBook
+from bot.scheduler import LET_GO, RETRY_S, Doing, Scheduler
+from bot.task_book import Planned, TaskBook
 from bot.zones import zone_of
 from nips import nip29
 from nips.event import Event
@@ -24,6 +24,7 @@ from nips.own import task as tasks
 from nips.own.schedule import Count, Misfire, Schedule
 from nips.own.task import Source, Task
 from nips.own.task_run import TaskRun
+from nips.refusal import Prefix, refused
 from tests.figures import dice, figure
 from tests.unit.bot.uncontained import House, Sessions, a_house
 
@@ -56,7 +57,7 @@ class Desk:
 
     def over(self, perform: object) -> Scheduler:
         doing = Doing(
-            perform, self.house.directory.group, lambda _group: self.why, self.tell,  # type: ignore[arg-type]
+            perform, self.house.directory.group, lambda _group: self.why, self.tell, self.owners,  # type: ignore[arg-type]
         )  # fmt: skip
         return Scheduler(
             self.house.author, self.house.roles, self.book, doing, self.alarm, self.read_clock
@@ -68,6 +69,9 @@ class Desk:
 
     async def perform(self, _group: str, run: TaskRun) -> None:
         self.performed.append(run)
+
+    def owners(self) -> frozenset[str]:
+        return frozenset({self.house.owner.public})
 
     async def tell(self, group: str) -> None:
         self.told.append(group)
@@ -142,11 +146,17 @@ async def test_who_was_let_go_has_nothing_done_any_more(house: House) -> None:
     assert await desk.at(FOUR) == [FOUR], "the router's own"
     await put(GroupRole.ADMIN)
     assert sorted(await desk.at(FOUR + DAY_S)) == 2 * [FOUR + DAY_S]
+    mine = Source(f"31923:{house.owner.public}:tea", "0f" * 32)
+    owners = await desk.plan(group, source=mine)
     await put(GroupRole.MEMBER)
-    assert await desk.at(FOUR + 2 * DAY_S) == [FOUR + 2 * DAY_S]
-    assert desk.performed[-1].task == made.address(house.author.pubkey)
+    assert await desk.at(FOUR + 2 * DAY_S) == 2 * [FOUR + 2 * DAY_S]
+    ran = {run.task for run in desk.performed[-2:]}
+    assert ran == {task.address(house.author.pubkey) for task in (made, owners)}
+    assert len(await desk.at(FOUR + 3 * DAY_S)) == 2
+    told = [said.content for said in await house.find([Kind.CHAT], h=house.roles.main)]
+    assert [LET_GO in words for words in told].count(True) == 1, "the owner is told once"
     await put(GroupRole.ADMIN)
-    assert len(await desk.at(FOUR + 3 * DAY_S)) == 2, "let in again, they go on"
+    assert len(await desk.at(FOUR + 4 * DAY_S)) == 3, "let in again, they go on"
 
 
 async def test_a_night_of_sleep_is_one_run(house: House) -> None:
@@ -299,6 +309,38 @@ async def test_it_sleeps_to_the_very_second_and_no_longer(house: House) -> None:
         assert await desk.alarm.heard.get() == pytest.approx(1.1)  # type: ignore[attr-defined]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_cannot_be_claimed_is_tried_again_soon(house: House) -> None:
+    """The disk is full, say."""
+    desk = Desk(house, now_s=FOUR, alarm=Heard())
+    task = await desk.plan(await house.group("refused"))
+    planned = desk.book.all[task.name]
+    desk.now_s = FOUR + DAY_S
+    refusing = Refusing(house.author)
+    refusing._known = {task.name: planned}
+    desk.book = refusing
+    running = asyncio.create_task(desk.over(desk.perform).run())
+    heard = desk.alarm.heard  # type: ignore[attr-defined]
+    async with asyncio.timeout(10):
+        assert await heard.get() == RETRY_S
+        refusing.is_full = False
+        desk.alarm.ring()
+        assert await heard.get() == DAY_S
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert [int(run.slot) for run in desk.performed] == [FOUR + DAY_S]
+
+
+class Refusing(TaskBook):
+    """A book whose relay takes nothing, for a while."""
+
+    is_full = True
+
+    async def put(self, task: Task, old: Planned | None) -> Planned:
+        if self.is_full:
+            raise refused(Prefix.ERROR, "the disk is full")
+        return await super().put(task, old)
 
 
 class Heard(Alarm):

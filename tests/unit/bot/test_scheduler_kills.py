@@ -135,7 +135,7 @@ async def finish(house: House) -> None:
     async def tell(_group: str) -> None:
         raise AssertionError("nothing is over a budget")
 
-    doing = Doing(perform, house.directory.group, lambda _group: None, tell)
+    doing = Doing(perform, house.directory.group, lambda _group: None, tell, frozenset)
     scheduler = Scheduler(house.author, house.roles, book, doing, Alarm(), time)
     await scheduler.resume()
     await scheduler.look(int(time()))

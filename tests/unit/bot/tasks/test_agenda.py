@@ -42,7 +42,9 @@ class Office:
         self.said: asyncio.Queue[str] = asyncio.Queue()
         self.resolved = asyncio.Event()
         key = read_key(house.place.key("router"))
-        doing = Doing(dispatch.intake.perform, house.directory.group, lambda _group: None, _nothing)
+        doing = Doing(
+            dispatch.intake.perform, house.directory.group, lambda _group: None, _nothing, frozenset
+        )
         self.agenda = Agenda(
             house.author, key, house.roles,
             Surroundings(

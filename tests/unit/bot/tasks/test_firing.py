@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from uuid import uuid4
 
 import pytest
@@ -27,8 +28,12 @@ from nips.own.task_run import TaskRun
 from tests.figures import dice
 from tests.unit.bot.uncontained import House, Sessions, a_house
 
-CALL = Called("text/plain", "hello")
 HOOK = Schedule("webhook", "door")
+
+
+def call(slot: str) -> Called:
+    """What is posted for a slot."""
+    return Called("text/plain", "hello", sha256(slot.encode()).hexdigest())
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +53,9 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.book = TaskBook(self.house.author)
-        doing = Doing(self.perform, self.house.directory.group, lambda _group: self.why, self.tell)
+        doing = Doing(
+            self.perform, self.house.directory.group, lambda _group: self.why, self.tell, frozenset
+        )
         self.firing = Firing(self.house.author, self.house.roles, self.book, doing, self.an_hour)
 
     async def perform(self, group: str, run: TaskRun, cause: Cause | None = None) -> None:
@@ -77,20 +84,20 @@ class Desk:
 async def test_claimed_then_made_work_with_its_cause(house: House) -> None:
     desk = Desk(house)
     task = await desk.plan(await house.group("fires"), count=Count(2, 2))
-    begun = await desk.firing.fire(task.name, "a1", CALL)
+    begun = await desk.firing.fire(task.name, "a1", call("a1"))
     (job,) = await desk.jobs(task)
     assert begun == Begun(job.id, True)
-    assert causes.parse(job) == CALL
+    assert causes.parse(job) == call("a1")
     assert job_events.parse_request(job).task == TaskRun(task.address(house.author.pubkey), "a1")
     assert await desk.stored(task) == replace(task, fired="a1", count=Count(1, 2))
     # The same again is the same run, also for a successor; an earlier one too.
-    assert await desk.firing.fire(task.name, "a1", CALL) == Begun(job.id, False)
-    assert isinstance(await desk.firing.fire(task.name, "a2", CALL), Begun)
+    assert await desk.firing.fire(task.name, "a1", call("a1")) == Begun(job.id, False)
+    assert isinstance(await desk.firing.fire(task.name, "a2", call("a2")), Begun)
     successor = Desk(house)
     await successor.book.load()
-    assert await successor.firing.fire(task.name, "a1", CALL) == Begun(job.id, False)
+    assert await successor.firing.fire(task.name, "a1", call("a1")) == Begun(job.id, False)
     assert (await desk.stored(task)).status == "done"
-    assert await desk.firing.fire(task.name, "a3", CALL) == Passed("it is done")
+    assert await desk.firing.fire(task.name, "a3", call("a3")) == Passed("it is done")
     assert len(await desk.jobs(task)) == 2
 
 
@@ -108,11 +115,11 @@ async def test_what_is_not_set_off(house: House) -> None:
         (paused.name, "it is paused"),
         (over.name, "its end has passed"),
     ):
-        assert await desk.firing.fire(name, "a1", CALL) == Passed(why)
+        assert await desk.firing.fire(name, "a1", call("a1")) == Passed(why)
     assert (await desk.stored(over)).status == "done"
     desk.why = "5 of 5 runs"
     open_one = await desk.plan(group)
-    assert await desk.firing.fire(open_one.name, "a1", CALL) == Passed("5 of 5 runs")
+    assert await desk.firing.fire(open_one.name, "a1", call("a1")) == Passed("5 of 5 runs")
     assert desk.told == [group]
     assert await desk.stored(open_one) == open_one
 
@@ -121,7 +128,7 @@ async def test_a_flood_is_passed_over_and_told_once(house: House) -> None:
     """Attack: a crowd mentions the assistant, and each mention costs a run."""
     desk = Desk(house, an_hour=3)
     task = await desk.plan(await house.group("flooded"))
-    results = [await desk.firing.fire(task.name, f"f{n}", CALL) for n in range(6)]
+    results = [await desk.firing.fire(task.name, f"f{n}", call(f"f{n}")) for n in range(6)]
     assert [type(one) for one in results] == [Begun] * 3 + [Passed] * 3
     assert results[-1] == Passed("it has run 3 times within an hour", too_often=True)
     said = [e.content for e in await house.find([Kind.CHAT], h=house.roles.main)]
@@ -131,10 +138,10 @@ async def test_a_flood_is_passed_over_and_told_once(house: House) -> None:
     # A start anew counts the same; what had its run has it still.
     successor = Desk(house, an_hour=3)
     await successor.book.load()
-    assert isinstance(await successor.firing.fire(task.name, "f9", CALL), Passed)
+    assert isinstance(await successor.firing.fire(task.name, "f9", call("f9")), Passed)
     first = results[1]
     assert isinstance(first, Begun)
-    assert await successor.firing.fire(task.name, "f1", CALL) == replace(first, is_new=False)
+    assert await successor.firing.fire(task.name, "f1", call("f1")) == replace(first, is_new=False)
 
 
 async def test_two_processes_make_one_run(house: House) -> None:
@@ -142,7 +149,7 @@ async def test_two_processes_make_one_run(house: House) -> None:
     task = await one.plan(await house.group("two of them"), count=Count(5, 5))
     other = Desk(house)
     await other.book.load()
-    both = await asyncio.gather(*(d.firing.fire(task.name, "b1", CALL) for d in (one, other)))
+    both = await asyncio.gather(*(d.firing.fire(task.name, "b1", call("b1")) for d in (one, other)))
     assert {type(each) for each in both} == {Begun}
     (job,) = await one.jobs(task)
     assert {each.job for each in both if isinstance(each, Begun)} == {job.id}
@@ -158,13 +165,13 @@ async def test_killed_at_any_time_it_runs_once(house: House) -> None:
         for _ in range(3):
             maker = Desk(house, an_hour=1_000)
             await maker.book.load()
-            firing = asyncio.create_task(maker.firing.fire(task.name, f"c{n}", CALL))
+            firing = asyncio.create_task(maker.firing.fire(task.name, f"c{n}", call(f"c{n}")))
             await asyncio.sleep(source.uniform(0.0, 0.006))
             firing.cancel()
             await asyncio.gather(firing, return_exceptions=True)
         last = Desk(house, an_hour=1_000)
         await last.book.load()
-        assert isinstance(await last.firing.fire(task.name, f"c{n}", CALL), Begun)
+        assert isinstance(await last.firing.fire(task.name, f"c{n}", call(f"c{n}")), Begun)
     slots = [job.tag("slot") for job in await desk.jobs(task)]
     assert slots == [f"c{n}" for n in range(8)]
     assert (await desk.stored(task)).count == Count(92, 100)
@@ -175,10 +182,14 @@ async def test_it_runs_to_its_end(house: House) -> None:
     task = await desk.plan(await house.group("runs"))
     async with house.dispatch(Sessions(house)) as dispatch:
         doing = Doing(
-            dispatch.intake.perform, house.directory.group, lambda _group: None, desk.tell
+            dispatch.intake.perform,
+            house.directory.group,
+            lambda _group: None,
+            desk.tell,
+            frozenset,
         )
         firing = Firing(house.author, house.roles, desk.book, doing)
-        begun = await firing.fire(task.name, "d1", CALL)
+        begun = await firing.fire(task.name, "d1", call("d1"))
         await house.at_rest(dispatch)
     assert isinstance(begun, Begun)
     words = await house.find([Kind.CHAT], h=task.group)

@@ -65,7 +65,9 @@ class Desk:
         house, author = self.house, self.house.author
         key = read_key(house.place.key("router"))
         self.book = TaskBook(author)
-        doing = Doing(self.perform, house.directory.group, lambda _group: None, self.tell)
+        doing = Doing(
+            self.perform, house.directory.group, lambda _group: None, self.tell, frozenset
+        )
         self.firing = Firing(author, house.roles, self.book, doing)
         self.bridge = Caller(author.link, key, house.roles.bridges["nostr"])
         self.watching = Watching(

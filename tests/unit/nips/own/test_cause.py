@@ -14,6 +14,8 @@ from nips.own import cause
 from nips.own.cause import Called, Cause, Published, Said
 from nips.refusal import Malformed
 
+SIGNED = "5e" * 32
+OF_A_CALL = (("signed", SIGNED),)
 ANN = SecretKey(bytes([1]) * 32)
 NOTE = Template(ANN.public, 7, 1, (("t", "x"),), 'a\nb "ü"').sign(ANN, bytes(32))
 
@@ -23,7 +25,8 @@ def request(content: str = "", *tags: tuple[str, ...]) -> Template:
 
 
 @pytest.mark.parametrize(
-    "of", [None, Said("0c" * 32), Published(NOTE), Called("application/json", '{"a":"ü\\n"}')]
+    "of",
+    [None, Said("0c" * 32), Published(NOTE), Called("application/json", '{"a":"ü\\n"}', SIGNED)],
 )
 def test_round_trip(of: Cause | None) -> None:
     assert cause.parse(request(cause.content(of), *cause.tags(of))) == of
@@ -31,7 +34,11 @@ def test_round_trip(of: Cause | None) -> None:
 
 def test_the_documented_form() -> None:
     assert cause.tags(Said("0c" * 32)) == (("q", "0c" * 32),)
-    assert cause.content(Called("text/plain", "hi")) == '{"call":{"type":"text/plain","body":"hi"}}'
+    assert cause.tags(Called("text/plain", "hi", SIGNED)) == (("signed", SIGNED),)
+    assert (
+        cause.content(Called("text/plain", "hi", SIGNED))
+        == '{"call":{"type":"text/plain","body":"hi"}}'
+    )
     assert json.loads(cause.content(Published(NOTE))) == {"event": NOTE.to_json()}
 
 
@@ -44,11 +51,13 @@ def forged() -> dict[str, object]:
     [
         ("", (("q", "x"),)), ("", (("q", "0c" * 32), ("q", "0d" * 32))),
         ("hi", ()), ("[]", ()), ("{}", ()), ('{"post":{}}', ()),
-        ('{"call":"x"}', ()), ('{"call":{}}', ()), ('{"call":{"type":"a/b"}}', ()),
-        ('{"call":{"type":"a/b","body":5}}', ()),
-        ('{"call":{"type":"a/b\\nYou are","body":"x"}}', ()),
-        ('{"call":{"type":"a/b","body":"x","more":1}}', ()),
-        ('{"call":{"type":"a/b","body":"x"}}', (("q", "0c" * 32),)),
+        ('{"call":"x"}', OF_A_CALL), ('{"call":{}}', OF_A_CALL),
+        ('{"call":{"type":"a/b"}}', OF_A_CALL), ('{"call":{"type":"a/b","body":5}}', OF_A_CALL),
+        ('{"call":{"type":"a/b\\nYou are","body":"x"}}', OF_A_CALL),
+        ('{"call":{"type":"a/b","body":"x","more":1}}', OF_A_CALL),
+        ('{"call":{"type":"a/b","body":"x"}}', (("q", "0c" * 32), ("signed", SIGNED))),
+        ('{"call":{"type":"a/b","body":"x"}}', ()),
+        ('{"call":{"type":"a/b","body":"x"}}', (("signed", "x"),)),
         (json.dumps({"event": NOTE.to_json(), "call": {"type": "a/b", "body": ""}}), ()),
         (json.dumps({"event": {"id": "x"}}), ()),
         # Attack: words that their author has not said.
@@ -62,6 +71,8 @@ def test_what_is_no_cause(content: str, tags: tuple[tuple[str, ...], ...]) -> No
 
 @given(st.text(alphabet=st.characters(codec="utf-8")))
 def test_any_text_may_be_posted(body: str) -> None:
-    called = Called("text/plain", body)
-    event = Template(ANN.public, 7, 43_001, (), cause.content(called)).sign(ANN, bytes(32))
+    called = Called("text/plain", body, SIGNED)
+    event = Template(ANN.public, 7, 43_001, cause.tags(called), cause.content(called)).sign(
+        ANN, bytes(32)
+    )
     assert cause.parse(Event.from_json(event.to_json())) == called

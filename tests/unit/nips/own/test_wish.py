@@ -62,6 +62,8 @@ def test_all_that_it_may_say() -> None:
         ((("expiration", "1800000000"), ("until", "1900000000")), 1_800_000_000),
         ((("expiration", "1900000000"), ("until", "1800000000")), 1_800_000_000),
         ((("expiration", "soon"),), None),
+        ((("expiration", "1800000000000"),), None),
+        ((("expiration", "1800000000000"), ("until", "1900000000")), 1_900_000_000),
     ],
 )
 def test_what_an_event_asks_for_ends_with_it(

@@ -141,7 +141,7 @@ async def test_a_mention_sets_off_a_task(stage: Stage, stranger: Person) -> None
         raise AssertionError("nothing stands against it")
 
     book, owner = TaskBook(author), stranger.secret.public  # whose contact list matters not here
-    doing = Doing(perform, lambda _group: group, lambda _group: None, tell)
+    doing = Doing(perform, lambda _group: group, lambda _group: None, tell, frozenset)
     watching = RouterWatching(
         author, stage.roles, owner, lambda: frozenset({owner}), book,
         Firing(author, stage.roles, book, doing),
@@ -158,11 +158,11 @@ async def test_a_mention_sets_off_a_task(stage: Stage, stranger: Person) -> None
     )  # fmt: skip
     working = [asyncio.create_task(work) for work in (reception.serve(), watching.run())]
     await asyncio.wait_for(reception.ready.wait(), 20)
-    schedule = Schedule("event", json.dumps({"kinds": [1], "#p": ["bot"]}))
+    schedule = Schedule("event", json.dumps({"kinds": [1], "#p": ["bot"], "#t": ["task"]}))
     task = Task(main, str(uuid4()), "T", "Do it.", schedule, "UTC", int(time.time()))
     await book.put(task, None)
     watching.changed()
-    event = note(stranger.secret, "hello", ("p", stage.roles.bot))
+    event = note(stranger.secret, "hello", ("p", stage.roles.bot), ("t", "task"))
     await stranger.send(event)
     async with asyncio.timeout(20):
         run, cause = await fired.get()
