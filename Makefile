@@ -23,16 +23,17 @@ install:  ## make .venv from the lock (instant when it is current)
 	  'sudo apt-get install python3 python3-venv), then run make install again.' >&2; \
 	exit 1
 
-# Unit tests wait for processes more than they compute, so they share the cores; a file's tests stay
-# together. Those with containers and whole installations measure times, and run one by one.
-SHARED := -n auto --maxprocesses=4 --dist=loadfile
+# Tests without containers wait for processes as much as they compute, so there are more at once than
+# cores; a file's tests stay together. Those with containers measure times, and run one by one.
+UNCONTAINED := tests/unit tests/signal $(wildcard tests/test_*.py)
+SHARED := -n 4 --dist=loadfile $(UNCONTAINED)
 test: install  ## install, then every test (ARGS="-k name" for some)
 ifneq ($(filter tests/%,$(ARGS)),)
 	@exec $(PYTHON) -m pytest $(ARGS)
 else
-	@$(PYTHON) -m pytest $(SHARED) tests/unit $(ARGS); unit=$$?; \
+	@$(PYTHON) -m pytest $(SHARED) $(ARGS); unit=$$?; \
 	  test $$unit -eq 2 && exit 2; \
-	  $(PYTHON) -m pytest --ignore=tests/unit $(ARGS); rest=$$?; \
+	  $(PYTHON) -m pytest $(UNCONTAINED:%=--ignore=%) $(ARGS); rest=$$?; \
 	  case "$$unit $$rest" in '0 0'|'0 5'|'5 0') ;; *) exit 1;; esac
 endif
 
