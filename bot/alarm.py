@@ -19,8 +19,8 @@ from typing import Self
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 LOOK_S = 1.0
-STEP_S = 0.1  # by which a clock is another one; what its keeper corrects in a look is far less
-LONGEST_S = 86_400.0  # what is due later is looked at again
+STEP_S = 0.1  # by which a clock is another one; what its keeper corrects meanwhile is less
+LONGEST_S = 60.0  # what is due later is looked at again: it costs nothing
 _NEAREST = "nearest"
 
 

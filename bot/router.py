@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -141,9 +140,11 @@ class Router:
                 await self._serve(owner, tasks)
         finally:
             # Losing the last second of a place is harmless; a relay that is gone must not hold us.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LAST_WORD_S):
-                    await asyncio.gather(self._place.save(), self._all_ended.save())
+            saving = [asyncio.create_task(place.save()) for place in (self._place, self._all_ended)]
+            await asyncio.wait(saving, timeout=LAST_WORD_S)
+            for save in saving:
+                save.cancel()
+            await asyncio.gather(*saving, return_exceptions=True)
             await self._runner.sandbox.close()
 
     async def _serve(self, owner: str, tasks: asyncio.TaskGroup) -> None:

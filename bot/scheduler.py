@@ -168,8 +168,8 @@ class Scheduler:
                 if await self._replace(planned, after):
                     await self._doing.tell(task.group)
                     if why == LET_GO and task.source is not None:
-                        await self._notices.let_go(task, task.source.author, why)
-                    if after.status == "done":
+                        await self._notices.let_go(task, task.source, why)
+                    elif after.status == "done":
                         await self._notices.missed(after, slot, why)
             case Run(slot, _, late_s):
                 if await self._replace(planned, planning.claimed(task, verdict)):

@@ -131,7 +131,7 @@ class Sandbox:
         would watch it. A successor's may be there already."""
         while self._settling:
             await asyncio.wait(tuple(self._settling))
-        if self._there and await self.trouble() is None:  # else the next start does it
+        if self._there and await self.away() is None:  # else the next start does it
             log.warning("containers are left at the stop", count=len(self._there))
             await asyncio.gather(*map(self._remove, tuple(self._there)))
         self._threads.shutdown(wait=False, cancel_futures=True)

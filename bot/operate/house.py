@@ -26,6 +26,7 @@ from config import settings
 from nips.own.roles import Roles
 
 START_WAIT_S = 120.0
+STOP_WAIT_S = 90.0
 GREETING = "house: ready"
 PORTS = range(10_240, 32_000)
 
@@ -155,9 +156,7 @@ async def _supervised(plan_file: Path, place: Installation) -> AsyncIterator[Non
     finally:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(90):
-                await process.wait()
+        await asyncio.wait({asyncio.create_task(process.wait())}, timeout=STOP_WAIT_S)
         if process.returncode is None:
             process.kill()
             await process.wait()

@@ -17,7 +17,7 @@ import structlog
 
 from bot.author import Author, of_kinds
 from bot.schedule import planning
-from bot.scheduler import Doing
+from bot.scheduler import LET_GO, Doing
 from bot.task_book import Conflict, TaskBook
 from bot.tasks.notices import HOUR_S, Notices
 from bot.tasks.occasions import MAX_AN_HOUR
@@ -70,15 +70,17 @@ class Firing:
     async def fire(self, name: str, slot: str, cause: Cause) -> Begun | Passed:
         """Have a task (its `d`) run for a slot; may be called for the same one repeatedly. Raises
         Refused where the relay does not take what must be kept."""
+        # Before it waits: a call that was fresh then is held against the jobs of that time.
+        since_s = self._author.now_s() - HOUR_S
         async with self._one_at_a_time:
-            return await self._fire(name, slot, cause)
+            return await self._fire(name, slot, cause, since_s)
 
-    async def _fire(self, name: str, slot: str, cause: Cause) -> Begun | Passed:
+    async def _fire(self, name: str, slot: str, cause: Cause, since_s: int) -> Begun | Passed:
         if (planned := self._book.all.get(name)) is None or planned.task.schedule.has_clock:
             return Passed("there is no such task")
         task = planned.task
         run = TaskRun(task.address(self._author.pubkey), slot)
-        of_slot, recent = await self._jobs(run)
+        of_slot, recent = await self._jobs(run, since_s)
         if of_slot is not None:
             return Begun(of_slot.id, False)
         # Attack: who heard a call pass by brings it again under another name, for another run.
@@ -88,7 +90,7 @@ class Firing:
         if passed is not None:
             return passed
         await self._doing.perform(task.group, run, cause)
-        of_slot, _ = await self._jobs(run)
+        of_slot, _ = await self._jobs(run, since_s)
         if of_slot is None:
             return Passed("the relay did not take it")
         return Begun(of_slot.id, True)
@@ -107,6 +109,8 @@ class Firing:
             if not is_over and (why := self._doing.against(task)) is not None:
                 log.info("task passed over", task=task.id[:8], reason=why)
                 await self._doing.tell(task.group)
+                if why == LET_GO and task.source is not None:
+                    await self._notices.let_go(task, task.source, why)
                 return Passed(why)
             if not is_over and n_recent >= self._an_hour:
                 await self._notices.flood(task, self._an_hour, now_s)
@@ -122,18 +126,17 @@ class Firing:
             return None
         return Passed("it is being changed all the time")
 
-    async def _jobs(self, run: TaskRun) -> tuple[Event | None, list[Event]]:
-        """The job of the slot, where there is one, and those that the task has had of late."""
+    async def _jobs(self, run: TaskRun, since_s: int) -> tuple[Event | None, list[Event]]:
+        """The job of the slot, where there is one, and those that the task has had since."""
         router, requests = frozenset({self._author.pubkey}), of_kinds(Kind.JOB_REQUEST)
-        since = self._author.now_s() - HOUR_S
         same = Filter(authors=router, kinds=requests, tags={"o": frozenset({run.once()})})
         recent = Filter(
             authors=router,
             kinds=requests,
             tags={"a": frozenset({run.task})},
-            since=since,
+            since=since_s,
             limit=MAX_LOOKED_AT,
         )
         found = {e.id: e for e in await self._author.link.fetch([same, recent])}.values()
         of_slot = next((e for e in found if e.values("o") == [run.once()]), None)
-        return of_slot, [event for event in found if event.created_at >= since]
+        return of_slot, [event for event in found if event.created_at >= since_s]

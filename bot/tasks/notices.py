@@ -12,7 +12,7 @@ from bot.notice import notice
 from bot.schedule.wall_clock import shown
 from bot.zones import zone_of
 from nips.own.roles import Roles
-from nips.own.task import Task
+from nips.own.task import Source, Task
 
 HOUR_S = 3_600
 
@@ -39,13 +39,14 @@ class Notices:
         )
         await self._tell(task, ("missed", task.name, str(slot)), words)
 
-    async def let_go(self, task: Task, author: str, why: str) -> None:
-        """Of one that would seem to wait for its time. author: whose calendar it is in."""
+    async def let_go(self, task: Task, source: Source, why: str) -> None:
+        """Of one that would seem to wait to be run. source: the event that it follows, of somebody
+        who may plan nothing there any more."""
         words = (
             f"A scheduled task ({task.id[:8]}) does not run any more: {why}. Cancel it by "
             f"/task cancel {task.id[:8]}, or plan it yourself."
         )
-        await self._tell(task, ("let go", task.name, author), words)
+        await self._tell(task, ("let go", task.name, source.version), words)
 
     async def flood(self, task: Task, an_hour: int, now_s: int) -> None:
         """Of one that is set off no more for a while, once an hour."""

@@ -3,8 +3,9 @@
     X-Nostrclaw-Signature: t=<unix seconds>,v1=<hex of HMAC-SHA256(secret, "<t>.<body>")>
 
 The secret is the task's own. A call counts for five minutes from its `t` on, and once: who heard it
-pass by can neither keep it nor change a byte of it. Source: PROTOCOL.md "What sets a task off",
-RFC 2104.
+pass by can neither keep it nor change a byte of it. Its Idempotency-Key is not signed: what one
+signature has set off under one it does not set off under another. Source: PROTOCOL.md "What sets a
+task off", RFC 2104.
 """
 
 from __future__ import annotations

@@ -10,10 +10,12 @@ from uuid import uuid4
 
 import pytest
 
+from bot.author import Author
 from bot.schedule import planning
-from bot.scheduler import Doing
+from bot.scheduler import LET_GO, Doing
 from bot.task_book import TaskBook
-from bot.tasks.firing import Begun, Firing, Passed
+from bot.tasks.firing import SAME, Begun, Firing, Passed
+from bot.tasks.notices import HOUR_S
 from bot.zones import zone_of
 from nips.event import Event
 from nips.kinds import Kind
@@ -23,7 +25,7 @@ from nips.own import task as tasks
 from nips.own import task_run
 from nips.own.cause import Called, Cause
 from nips.own.schedule import Count, Schedule
-from nips.own.task import Task
+from nips.own.task import Source, Task
 from nips.own.task_run import TaskRun
 from tests.figures import dice
 from tests.unit.bot.uncontained import House, Sessions, a_house
@@ -142,6 +144,40 @@ async def test_a_flood_is_passed_over_and_told_once(house: House) -> None:
     first = results[1]
     assert isinstance(first, Begun)
     assert await successor.firing.fire(task.name, "f1", call("f1")) == replace(first, is_new=False)
+
+
+async def test_a_signature_is_used_once_however_long_its_call_waits(house: House) -> None:
+    """Attack: what was heard is brought again while the relay is away, and waits for hours."""
+    desk, late = Desk(house), Late(house.author.link, house.author._key)
+    task = await desk.plan(await house.group("waits"))
+    desk.firing._author = late
+    assert isinstance(await desk.firing.fire(task.name, "w1", call("w1")), Begun)
+    await desk.firing._one_at_a_time.acquire()
+    again = asyncio.create_task(desk.firing.fire(task.name, "w2", call("w1")))
+    await asyncio.sleep(0)  # it waits
+    late.by_s = 2 * HOUR_S
+    desk.firing._one_at_a_time.release()
+    assert await again == Passed(SAME)
+    assert len(await desk.jobs(task)) == 1
+
+
+class Late(Author):
+    """A router's pen whose clock goes on."""
+
+    by_s = 0
+
+    def now_s(self) -> int:
+        return super().now_s() + self.by_s
+
+
+async def test_whose_planner_was_let_go_is_set_off_by_nothing_and_told_of(house: House) -> None:
+    desk = Desk(house)
+    source = Source(f"31923:{'ad' * 32}:door", "0e" * 32)
+    task = await desk.plan(await house.group("let go"), source=source)
+    for slot in ("g1", "g2"):
+        assert await desk.firing.fire(task.name, slot, call(slot)) == Passed(LET_GO)
+    said = [e.content for e in await house.find([Kind.CHAT], h=house.roles.main)]
+    assert [LET_GO in words and task.id[:8] in words for words in said].count(True) == 1
 
 
 async def test_two_processes_make_one_run(house: House) -> None:
