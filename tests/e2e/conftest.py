@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from bot.operate.house import House, house
 from bot.operate.person import Person, person
 from nips.key import SecretKey
 from relay_local.client import Link, connect
+from tests.command_line import nostrclaw
 
 LAST_LINES = 60
 LIMITS = {"wall_clock_s": 20, "memory_mib": 256, "folder_mib": 64}
@@ -59,15 +58,7 @@ def containers_of(client: docker.DockerClient, data: Path) -> list[Container]:
 
 async def cli(scene: Scene, *arguments: str) -> tuple[int, str]:
     """`nostrclaw …`: its exit status, and what it says."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot.cli", *arguments, "--data", str(scene.house.place.data),
-        cwd=SOURCE_TREE,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    said, _ = await asyncio.wait_for(process.communicate(), 90)
-    return process.returncode or 0, said.decode()
+    return await nostrclaw(scene.house.place.data, *arguments)
 
 
 @asynccontextmanager

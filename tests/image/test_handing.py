@@ -104,16 +104,22 @@ async def test_more_than_a_job_takes_begin_the_next(stage: Stage) -> None:
     assert await requests_of(stage, *more) == 1
 
 
+def go_on(stage: Stage) -> None:
+    """Let a program of main's that waits for it do what it is there for."""
+    (stage.place.data / "groups" / "main" / "go-on").touch()
+
+
 async def test_what_reaches_a_job_that_is_done_gets_another(stage: Stage) -> None:
     """The race between `done` and a hand-over: the session has said its last word."""
     stays = f"""
-import asyncio, os
+import asyncio, pathlib
 from agent_image.agent import narrate
 from agent_image.agent.__main__ import main
 finish = narrate.Narrator.finish
 async def linger(self, dealt=(), *more):
     await finish(self, dealt, *more)
-    await asyncio.sleep(3 if not dealt else 0)
+    while not dealt and not pathlib.Path("/workspace/group/go-on").exists():
+        await asyncio.sleep(0.02)
 narrate.Narrator.finish = linger
 exit(main(["--signer", {stage.roles.signer!r}]))
 """
@@ -128,6 +134,7 @@ exit(main(["--signer", {stage.roles.signer!r}]))
         late = await stage.say("/say late")
         to = await handed(stage, late)
         assert to.tag("e") == attempt.tag("e")
+        go_on(stage)
         assert await stage.dealt_with(late) == "✅"
     assert await said(stage, early, late) == ["early", "late"]
     assert await requests_of(stage, late) == 1
@@ -139,7 +146,10 @@ import os, pathlib, time
 from agent_image.agent.__main__ import main
 tried = pathlib.Path("/workspace/group/tried-again")
 if not tried.exists():
-    tried.touch(); time.sleep(1.5); os._exit(5)
+    tried.touch()
+    while not pathlib.Path("/workspace/group/go-on").exists():
+        time.sleep(0.02)
+    os._exit(5)
 exit(main(["--signer", {stage.roles.signer!r}]))
 """
     async with stage.router(dies_once):
@@ -147,6 +157,7 @@ exit(main(["--signer", {stage.roles.signer!r}]))
         await stage.begun(one)
         two = await stage.say("/say two")
         await handed(stage, two)
+        go_on(stage)
         assert [await stage.dealt_with(m) for m in (one, two)] == ["✅", "✅"]
     assert await said(stage, one, two) == ["one", "two"]
     assert await requests_of(stage, one, two) == 1

@@ -164,6 +164,14 @@ def found(connection: sqlite3.Connection, sql: str, values: tuple[object, ...]) 
     return [row[0] for row in connection.execute(sql, values)]
 
 
+def opened(connection: sqlite3.Connection, drawn: list[Template], scope: Scope) -> list[Event]:
+    """What a scope opens of these, by SQL and by the oracle alike."""
+    stored, condition = fill(connection, drawn), condition_of(scope)
+    seen = found(connection, f"SELECT seq FROM events e WHERE {condition.sql}", condition.values)
+    assert set(seen) == {seq for seq, event in stored.items() if scope.admits(event)}
+    return [stored[seq] for seq in seen]
+
+
 slow = settings(
     max_examples=figure("filters"),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -275,11 +283,7 @@ OF_GROUPS = [
 def test_what_each_part_of_a_scope_opens_of_a_group(
     database: sqlite3.Connection, scope: Scope, kinds: set[int]
 ) -> None:
-    stored = fill(database, OF_GROUPS)
-    condition = condition_of(scope)
-    seen = found(database, f"SELECT seq FROM events e WHERE {condition.sql}", condition.values)
-    assert {stored[seq].kind for seq in seen} == kinds
-    assert {event.kind for event in stored.values() if scope.admits(event)} == kinds
+    assert {event.kind for event in opened(database, OF_GROUPS, scope)} == kinds
 
 
 OF_NO_GROUP = [
@@ -308,8 +312,4 @@ OF_NO_GROUP = [
 def test_what_each_part_of_a_scope_opens_of_records(
     database: sqlite3.Connection, scope: Scope, names: set[str]
 ) -> None:
-    stored = fill(database, OF_NO_GROUP)
-    condition = condition_of(scope)
-    seen = found(database, f"SELECT seq FROM events e WHERE {condition.sql}", condition.values)
-    assert {stored[seq].tag("d") for seq in seen} == names
-    assert {event.tag("d") for event in stored.values() if scope.admits(event)} == names
+    assert {event.tag("d") for event in opened(database, OF_NO_GROUP, scope)} == names

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,13 +11,13 @@ import typer
 
 from bot.commands import asked
 from bot.commands.grammar import parse
-from bot.operate.assembly import SOURCE_TREE
 from bot.operate.groups import SETTINGS, quoted, setting_command
 from bot.operate.order import METHOD
 from nips.key import SecretKey
 from nips.nip19 import encode_npub
 from nips.refusal import Refused
 from relay_local.client import Caller, Unanswered, connect
+from tests.command_line import nostrclaw
 from tests.unit.bot.commands.stage import Stage, a_stage
 
 ANN = encode_npub(SecretKey(bytes([1]) * 32).public)
@@ -31,23 +29,10 @@ async def stage() -> AsyncIterator[Stage]:
         yield made
 
 
-async def run(data: Path, *arguments: str) -> tuple[int, str]:
-    """`nostrclaw …`: its exit status, and what it says."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot.cli", *arguments, "--data", str(data),
-        cwd=SOURCE_TREE,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    said, _ = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode or 0, said.decode()
-
-
 async def test_any_command(stage: Stage) -> None:
-    status, said = await run(stage.place.data, "do", "/help")
+    status, said = await nostrclaw(stage.place.data, "do", "/help")
     assert (status, said.splitlines()[0]) == (0, "✅ Your commands. No model is asked for them:")
-    status, said = await run(stage.place.data, "do", "/status", "--json")
+    status, said = await nostrclaw(stage.place.data, "do", "/status", "--json")
     answer = json.loads(said)
     assert status == 0
     assert answer["ok"] is True
@@ -55,10 +40,10 @@ async def test_any_command(stage: Stage) -> None:
 
 
 async def test_a_wrong_command_ends_with_status_1(stage: Stage) -> None:
-    status, said = await run(stage.place.data, "do", "/grup")
+    status, said = await nostrclaw(stage.place.data, "do", "/grup")
     assert status == 1
     assert "Did you mean /group?" in said
-    status, said = await run(stage.place.data, "do", "status")
+    status, said = await nostrclaw(stage.place.data, "do", "status")
     assert status == 1
     assert "begins with /" in said
 
@@ -80,18 +65,18 @@ async def test_groups_from_the_shell(stage: Stage) -> None:
         (("restore", "our-family"), "taken up again"),
         (("delete", 'The "kin"', "--wipe"), "Its files are gone too."),
     ):
-        status, said = await run(data, "group", *arguments)
+        status, said = await nostrclaw(data, "group", *arguments)
         assert status == 0, said
         assert said.startswith("✅ ")
         assert words in said
-    status, said = await run(data, "group", "show", "our-family", "--json")
+    status, said = await nostrclaw(data, "group", "show", "our-family", "--json")
     assert status == 1
     assert json.loads(said)["ok"] is False
 
 
 async def test_nothing_runs(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    status, said = await run(data, "do", "/status")
+    status, said = await nostrclaw(data, "do", "/status")
     assert status == 1
     assert said == (
         f"nostrclaw: Nothing runs with {data}. Start it first: nostrclaw up --data {data}\n"
