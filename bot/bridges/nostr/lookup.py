@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -24,6 +25,7 @@ from nips.refusal import Malformed, Prefix, Refusal, refused
 
 DEADLINE_S = 8.0
 MAX_OPEN = 4
+CONNECTING_S, LOOK_S = 5.0, 0.1  # for relays that are just being connected again
 MAX_FLOOD = 3  # times the limit, of one relay, before it is not listened to any more
 _NAME = "query-"
 
@@ -114,10 +116,20 @@ class Lookup:
             ensure_ascii=False,
         )
 
+    async def _connected(self) -> set[str]:
+        """The relays that are there. Where none is, one that returns in a moment is waited for:
+        who asks is told of an outage, and not of a connection that is being made anew."""
+        until_s = time.monotonic() + CONNECTING_S
+        while True:
+            up = {url for url in self._pool.relays if await self._pool.is_up(url)}
+            if up or not self._pool.relays or time.monotonic() >= until_s:
+                return up
+            await asyncio.sleep(LOOK_S)
+
     async def ask(self, wanted: Filter, deadline_s: float = DEADLINE_S) -> Found:
         """The newest of what the relays have, as many as the filter's limit, their signatures
         checked. Raises Refused."""
-        relays = {url for url in self._pool.relays if await self._pool.is_up(url)}
+        relays = await self._connected()
         if not relays:
             raise refused(Prefix.ERROR, "no public relay is connected")
         if len(self._open) >= MAX_OPEN:

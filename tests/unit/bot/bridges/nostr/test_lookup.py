@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import time
 from dataclasses import replace
 from secrets import token_bytes
@@ -76,6 +77,16 @@ async def test_both_relays_are_asked_and_each_event_comes_once(
     asked = Asked(Session("c" * 64, job, True), "1", (json.dumps({"ids": [on_a.id]}),))
     (event,) = json.loads(await requests.nostr_query(asked))["events"]
     assert (event["id"], event["pubkey"], event["content"]) == (on_a.id, me.public, "a")
+
+
+async def test_a_connection_that_is_made_anew_is_no_outage(stage: Stage, bridge: Caller) -> None:
+    """Asked while no relay is connected, of which one returns in a moment."""
+    names = ("public-0", "public-1")
+    for name in names:
+        await stage.stop(name, signal.SIGKILL)
+    asking = asyncio.create_task(bridge.call("query", '{"kinds":[30023]}', deadline_s=20))
+    await asyncio.gather(*map(stage.start, names))
+    assert json.loads(await asking)["relays"] >= 1
 
 
 async def test_mail_is_not_found(stage: Stage, bridge: Caller, stranger: Person) -> None:
